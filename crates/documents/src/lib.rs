@@ -1,0 +1,3 @@
+//! Domain values in, bytes out: the files that people and other programs take away. No database, no wire.
+
+pub mod csv;

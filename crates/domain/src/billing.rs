@@ -1,0 +1,459 @@
+//! Billing: what the invoice of one period of a subscription says.
+//!
+//! [`compose`] is the only place that makes one. Preview and issue both call it, so they cannot disagree.
+
+use crate::address::Address;
+use crate::currency::Currency;
+use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
+use crate::invoice::{Line, LineKind, PaymentMethod, PriceMode, Totals, line_net, totals};
+use crate::language::Language;
+use crate::schedule::Period;
+use crate::tax_identity::TaxScheme;
+use crate::text_template::{TextTemplate, TextValues};
+use crate::vat::VatCode;
+use chrono::{Days, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+/// How many characters the text of a line may have once its placeholders are filled in.
+pub const LINE_TEXT_MAX: usize = 512;
+
+/// How often in a row a subscription may fail before it is parked.
+pub const FAILURES_MAX: i16 = 3;
+
+/// A line of an invoice template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateLine {
+    /// Names the line within its template, for the overrides of subscriptions.
+    pub key: String,
+    pub kind: LineKind,
+    /// With placeholders, see [`TextTemplate`].
+    pub text: String,
+    pub quantity: Quantity,
+    pub unit: String,
+    /// Net or gross, as the template's [`PriceMode`] says.
+    pub unit_price: UnitPrice,
+    pub discount_percent: Option<Percent>,
+    pub vat: LineVat,
+    pub pkwiu: Option<String>,
+    pub gtu: Option<String>,
+}
+
+/// How a line is taxed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineVat {
+    pub code: VatCode,
+    /// The law that exempts it; for exempt sales alone.
+    pub exemption_basis: Option<String>,
+}
+
+/// What a subscription has instead of a template's line: `None` keeps what the template says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineOverride {
+    /// The key of the template's line.
+    pub key: String,
+    pub quantity: Option<Quantity>,
+    pub unit_price: Option<UnitPrice>,
+    pub discount_percent: Option<Percent>,
+}
+
+/// A seller or buyer as an invoice names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    pub name: String,
+    pub tax_scheme: TaxScheme,
+    pub tax_country: Option<String>,
+    pub tax_number: Option<String>,
+    pub address: Option<Address>,
+}
+
+/// Who sells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seller {
+    pub party: Party,
+    /// The accounts that it is paid to, the first of a currency before others.
+    pub accounts: Vec<(Currency, String)>,
+}
+
+/// Who buys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buyer {
+    pub party: Party,
+    pub currency: Currency,
+    /// Agreed with this customer; else the template's count.
+    pub payment_days: Option<i16>,
+    pub is_archived: bool,
+}
+
+/// What a template says.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    pub currency: Currency,
+    pub price_mode: PriceMode,
+    pub lines: &'a [TemplateLine],
+    pub payment_days: i16,
+    pub payment_method: PaymentMethod,
+    pub bank_account: Option<&'a str>,
+    /// With placeholders, see [`TextTemplate`].
+    pub notes: Option<&'a str>,
+    pub language: Language,
+    pub is_archived: bool,
+}
+
+/// An invoice but for its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoice {
+    pub seller: Party,
+    pub buyer: Party,
+    pub issued_on: NaiveDate,
+    /// The day on which the service of the period is done: its last.
+    pub sold_on: NaiveDate,
+    pub period: Period,
+    pub due_on: NaiveDate,
+    pub currency: Currency,
+    pub price_mode: PriceMode,
+    pub payment_method: PaymentMethod,
+    pub bank_account: Option<String>,
+    pub notes: Option<String>,
+    pub language: Language,
+    pub lines: Vec<InvoiceLine>,
+    pub totals: Totals,
+}
+
+/// A line of an invoice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvoiceLine {
+    /// Of the template's line.
+    pub key: String,
+    pub text: String,
+    pub quantity: Quantity,
+    pub unit: String,
+    pub unit_price: UnitPrice,
+    pub discount_percent: Option<Percent>,
+    pub vat: LineVat,
+    pub pkwiu: Option<String>,
+    pub gtu: Option<String>,
+    pub net: Amount,
+}
+
+/// Why a period cannot be invoiced. It stays due, and is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the customer is archived")]
+    CustomerArchived,
+    #[error("the template is archived")]
+    TemplateArchived,
+    /// Ustawa o VAT, art. 106e ust. 1 pkt 4.
+    #[error("the seller has no tax number")]
+    SellerTaxNumberMissing,
+    /// Ustawa o VAT, art. 106e ust. 1 pkt 3.
+    #[error("the buyer has no address")]
+    BuyerAddressMissing,
+    #[error("the customer is billed in another currency than the template's")]
+    CurrencyMismatch,
+    #[error("the subscription overrides a line that the template does not have")]
+    OverriddenLineMissing,
+    #[error("a text has a placeholder that is not known")]
+    TextInvalid,
+    #[error("the text of a line is too long once its placeholders are filled in")]
+    TextTooLong,
+    #[error("the amounts are too large")]
+    AmountOverflow,
+    #[error("the invoice would be about less than nothing")]
+    TotalNegative,
+    #[error("the day of payment lies after the year 9999")]
+    OutOfCalendar,
+}
+
+impl Refusal {
+    /// The stable name that clients and records know it by.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::CustomerArchived => "customer_archived",
+            Self::TemplateArchived => "template_archived",
+            Self::SellerTaxNumberMissing => "seller_tax_number_missing",
+            Self::BuyerAddressMissing => "buyer_address_missing",
+            Self::CurrencyMismatch => "currency_mismatch",
+            Self::OverriddenLineMissing => "overridden_line_missing",
+            Self::TextInvalid => "text_invalid",
+            Self::TextTooLong => "text_too_long",
+            Self::AmountOverflow => "amount_overflow",
+            Self::TotalNegative => "total_negative",
+            Self::OutOfCalendar => "out_of_calendar",
+        }
+    }
+}
+
+impl From<Overflow> for Refusal {
+    fn from(_: Overflow) -> Self {
+        Self::AmountOverflow
+    }
+}
+
+/// Composes the invoice of a period, to be issued on a day.
+pub fn compose(
+    seller: &Seller,
+    buyer: &Buyer,
+    terms: Terms<'_>,
+    overrides: &[LineOverride],
+    period: Period,
+    issued_on: NaiveDate,
+) -> Result<Invoice, Refusal> {
+    if buyer.is_archived {
+        return Err(Refusal::CustomerArchived);
+    }
+    if terms.is_archived {
+        return Err(Refusal::TemplateArchived);
+    }
+    if seller.party.tax_number.is_none() {
+        return Err(Refusal::SellerTaxNumberMissing);
+    }
+    if buyer.party.address.is_none() {
+        return Err(Refusal::BuyerAddressMissing);
+    }
+    if buyer.currency != terms.currency {
+        return Err(Refusal::CurrencyMismatch);
+    }
+    if overrides.iter().any(|it| terms.lines.iter().all(|line| line.key != it.key)) {
+        return Err(Refusal::OverriddenLineMissing);
+    }
+    let values = TextValues { period: &period, customer_name: &buyer.party.name, language: terms.language };
+    let render = |text: &str| match TextTemplate::new(text) {
+        Ok(template) => Ok(template.render(values)),
+        Err(_) => Err(Refusal::TextInvalid),
+    };
+    let mut lines = Vec::with_capacity(terms.lines.len());
+    let mut prices = Vec::with_capacity(terms.lines.len());
+    for line in terms.lines {
+        let own = overrides.iter().find(|it| it.key == line.key);
+        let price = Line {
+            quantity: own.and_then(|it| it.quantity).unwrap_or(line.quantity),
+            unit_price: own.and_then(|it| it.unit_price).unwrap_or(line.unit_price),
+            discount_percent: own.and_then(|it| it.discount_percent).or(line.discount_percent),
+            vat: line.vat.code,
+        };
+        let text = render(&line.text)?;
+        if text.chars().count() > LINE_TEXT_MAX {
+            return Err(Refusal::TextTooLong);
+        }
+        lines.push(InvoiceLine {
+            key: line.key.clone(),
+            text,
+            quantity: price.quantity,
+            unit: line.unit.clone(),
+            unit_price: price.unit_price,
+            discount_percent: price.discount_percent,
+            vat: line.vat.clone(),
+            pkwiu: line.pkwiu.clone(),
+            gtu: line.gtu.clone(),
+            net: line_net(&price, terms.price_mode)?,
+        });
+        prices.push(price);
+    }
+    let totals = totals(&prices, terms.price_mode)?;
+    if totals.gross < Amount::ZERO {
+        return Err(Refusal::TotalNegative);
+    }
+    let payment_days = u64::try_from(buyer.payment_days.unwrap_or(terms.payment_days)).unwrap_or_default();
+    let account_in = |currency| seller.accounts.iter().find(|(of, _)| *of == currency).map(|(_, account)| account);
+    Ok(Invoice {
+        seller: seller.party.clone(),
+        buyer: buyer.party.clone(),
+        issued_on,
+        sold_on: period.last_on(),
+        period,
+        due_on: issued_on.checked_add_days(Days::new(payment_days)).ok_or(Refusal::OutOfCalendar)?,
+        currency: terms.currency,
+        price_mode: terms.price_mode,
+        payment_method: terms.payment_method,
+        bank_account: terms.bank_account.or_else(|| account_in(terms.currency).map(String::as_str)).map(str::to_owned),
+        notes: terms.notes.map(render).transpose()?,
+        language: terms.language,
+        lines,
+        totals,
+    })
+}
+
+/// What invoices in one currency come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrencyTotal {
+    pub currency: Currency,
+    pub net: Amount,
+    pub vat: Amount,
+    pub gross: Amount,
+}
+
+/// Adds an invoice's sums to the totals per currency, which stand in the order of their codes.
+pub fn add_to_totals(sums: &mut Vec<CurrencyTotal>, currency: Currency, totals: &Totals) -> Result<(), Overflow> {
+    let at = match sums.binary_search_by_key(&currency, |it| it.currency) {
+        Ok(at) => at,
+        Err(at) => {
+            sums.insert(at, CurrencyTotal { currency, net: Amount::ZERO, vat: Amount::ZERO, gross: Amount::ZERO });
+            at
+        }
+    };
+    let sum = &mut sums[at];
+    sum.net = sum.net.checked_add(totals.net)?;
+    sum.vat = sum.vat.checked_add(totals.vat)?;
+    sum.gross = sum.gross.checked_add(totals.gross)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn november() -> Period {
+        Period { index: 10, start_on: day("2026-11-01"), end_on: day("2026-12-01") }
+    }
+
+    fn party(name: &str) -> Party {
+        Party {
+            name: name.to_owned(),
+            tax_scheme: TaxScheme::Nip,
+            tax_country: Some("PL".to_owned()),
+            tax_number: Some("5261040828".to_owned()),
+            address: Some(Address {
+                line1: "ul. Prosta 1".to_owned(),
+                line2: None,
+                postal_code: Some("00-001".to_owned()),
+                city: "Warszawa".to_owned(),
+                country: "PL".to_owned(),
+            }),
+        }
+    }
+
+    fn seller() -> Seller {
+        let account = "PL61109010140000071219812874".to_owned();
+        Seller { party: party("Biuro Kropka"), accounts: vec![(Currency::PLN, account)] }
+    }
+
+    fn buyer() -> Buyer {
+        Buyer { party: party("Piekarnia Rogal"), currency: Currency::PLN, payment_days: None, is_archived: false }
+    }
+
+    fn line(key: &str, unit_price: &str, code: VatCode) -> TemplateLine {
+        TemplateLine {
+            key: key.to_owned(),
+            kind: LineKind::Fixed,
+            text: "Obsługa za {{period.month_name}} {{period.year}}".to_owned(),
+            quantity: "1".parse().unwrap(),
+            unit: "mies.".to_owned(),
+            unit_price: unit_price.parse().unwrap(),
+            discount_percent: None,
+            vat: LineVat { code, exemption_basis: None },
+            pkwiu: None,
+            gtu: None,
+        }
+    }
+
+    fn terms(lines: &[TemplateLine]) -> Terms<'_> {
+        Terms {
+            currency: Currency::PLN,
+            price_mode: PriceMode::Net,
+            lines,
+            payment_days: 14,
+            payment_method: PaymentMethod::Transfer,
+            bank_account: None,
+            notes: Some("Dla {{customer.name}}"),
+            language: Language::Polish,
+            is_archived: false,
+        }
+    }
+
+    fn composed(terms: Terms<'_>, overrides: &[LineOverride]) -> Result<Invoice, Refusal> {
+        compose(&seller(), &buyer(), terms, overrides, november(), day("2026-11-05"))
+    }
+
+    #[test]
+    fn an_invoice_follows_from_template_customer_and_period() {
+        let lines = [line("a", "400.00", VatCode::Percent23), line("b", "49.99", VatCode::Percent8)];
+        let invoice = composed(terms(&lines), &[]).unwrap();
+        assert_eq!(invoice.lines[0].text, "Obsługa za listopad 2026");
+        assert_eq!(invoice.notes.as_deref(), Some("Dla Piekarnia Rogal"));
+        assert_eq!(invoice.sold_on, day("2026-11-30"));
+        assert_eq!(invoice.due_on, day("2026-11-19"));
+        assert_eq!(invoice.bank_account.as_deref(), Some("PL61109010140000071219812874"));
+        // 400.00 × 23 % = 92.00, 49.99 × 8 % = 3.9992, so 4.00
+        assert_eq!(invoice.totals.net.to_string(), "449.99");
+        assert_eq!(invoice.totals.vat.to_string(), "96.00");
+        assert_eq!(invoice.totals.gross.to_string(), "545.99");
+    }
+
+    #[test]
+    fn an_override_replaces_only_what_it_names() {
+        let lines = [line("a", "400.00", VatCode::Percent23)];
+        let overrides = [LineOverride {
+            key: "a".to_owned(),
+            quantity: Some("2".parse().unwrap()),
+            unit_price: None,
+            discount_percent: Some("10".parse().unwrap()),
+        }];
+        // 2 × 400.00 − 10 % = 720.00
+        assert_eq!(composed(terms(&lines), &overrides).unwrap().totals.net.to_string(), "720.00");
+    }
+
+    #[test]
+    fn the_customers_payment_days_come_first() {
+        let buyer = Buyer { payment_days: Some(30), ..buyer() };
+        let lines = [line("a", "1.00", VatCode::Percent23)];
+        let invoice = compose(&seller(), &buyer, terms(&lines), &[], november(), day("2026-11-05")).unwrap();
+        assert_eq!(invoice.due_on, day("2026-12-05"));
+    }
+
+    #[test]
+    fn what_cannot_be_invoiced_says_why() {
+        let lines = [line("a", "400.00", VatCode::Percent23)];
+        let with = |seller: &Seller, buyer: &Buyer, terms: Terms<'_>| {
+            compose(seller, buyer, terms, &[], november(), day("2026-11-05")).unwrap_err().code()
+        };
+        let archived = Buyer { is_archived: true, ..buyer() };
+        assert_eq!(with(&seller(), &archived, terms(&lines)), "customer_archived");
+        assert_eq!(with(&seller(), &buyer(), Terms { is_archived: true, ..terms(&lines) }), "template_archived");
+        let untaxed = Seller { party: Party { tax_number: None, ..party("Kropka") }, ..seller() };
+        assert_eq!(with(&untaxed, &buyer(), terms(&lines)), "seller_tax_number_missing");
+        let homeless = Buyer { party: Party { address: None, ..party("Rogal") }, ..buyer() };
+        assert_eq!(with(&seller(), &homeless, terms(&lines)), "buyer_address_missing");
+        let foreign = Buyer { currency: "EUR".parse().unwrap(), ..buyer() };
+        assert_eq!(with(&seller(), &foreign, terms(&lines)), "currency_mismatch");
+        let negative = [line("a", "-1.00", VatCode::Percent23)];
+        assert_eq!(with(&seller(), &buyer(), terms(&negative)), "total_negative");
+        let huge = [TemplateLine { quantity: "9999999999".parse().unwrap(), ..line("a", "999999999999", VatCode::Exempt) }];
+        assert_eq!(with(&seller(), &buyer(), terms(&huge)), "amount_overflow");
+        let unknown = [TemplateLine { text: "{{period.moon}}".to_owned(), ..lines[0].clone() }];
+        assert_eq!(with(&seller(), &buyer(), terms(&unknown)), "text_invalid");
+        let long = [TemplateLine { text: "ą".repeat(LINE_TEXT_MAX + 1), ..lines[0].clone() }];
+        assert_eq!(with(&seller(), &buyer(), terms(&long)), "text_too_long");
+    }
+
+    #[test]
+    fn an_override_of_no_line_is_refused() {
+        let overrides =
+            [LineOverride { key: "b".to_owned(), quantity: None, unit_price: None, discount_percent: None }];
+        let lines = [line("a", "400.00", VatCode::Percent23)];
+        assert_eq!(composed(terms(&lines), &overrides), Err(Refusal::OverriddenLineMissing));
+    }
+
+    #[test]
+    fn totals_stand_per_currency() {
+        let euro: Currency = "EUR".parse().unwrap();
+        let of = |net: &str| {
+            let price = Line {
+                quantity: "1".parse().unwrap(),
+                unit_price: net.parse().unwrap(),
+                discount_percent: None,
+                vat: VatCode::Percent23,
+            };
+            totals(&[price], PriceMode::Net).unwrap()
+        };
+        let mut sums = Vec::new();
+        add_to_totals(&mut sums, Currency::PLN, &of("100.00")).unwrap();
+        add_to_totals(&mut sums, euro, &of("10.00")).unwrap();
+        add_to_totals(&mut sums, Currency::PLN, &of("1.00")).unwrap();
+        let shown: Vec<_> = sums.iter().map(|it| format!("{} {} {} {}", it.currency, it.net, it.vat, it.gross)).collect();
+        assert_eq!(shown, ["EUR 10.00 2.30 12.30", "PLN 101.00 23.23 124.23"]);
+    }
+}

@@ -1,0 +1,326 @@
+//! Invoices: their states, and the arithmetic of their lines.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+
+use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
+use crate::vat::VatCode;
+
+vocabulary! {
+    /// What an invoice is.
+    InvoiceKind {
+        Invoice = "invoice",
+        /// A correcting invoice (faktura korygująca), which carries before and after.
+        Correction = "correction",
+        /// An offer in the form of an invoice; nothing is owed for it.
+        ProForma = "pro_forma",
+    }
+}
+
+vocabulary! {
+    /// Whether an invoice has been issued.
+    InvoiceStatus {
+        /// May still change, and has no number.
+        Draft = "draft",
+        /// Has its number and never changes again; it is corrected by a correcting invoice.
+        Issued = "issued",
+        Void = "void",
+    }
+}
+
+vocabulary! {
+    /// How much of an invoice has been paid.
+    PaymentStatus {
+        Unpaid = "unpaid",
+        PartlyPaid = "partly_paid",
+        Paid = "paid",
+        /// Not paid whole by its due day.
+        Overdue = "overdue",
+    }
+}
+
+vocabulary! {
+    /// What the unit prices of an invoice are, and so from which side its VAT is computed.
+    PriceMode { Net = "net", Gross = "gross" }
+}
+
+vocabulary! {
+    /// Where the quantity of a line comes from.
+    LineKind {
+        /// It is given.
+        Fixed = "fixed",
+        /// It is the customer's billable time of the period that is not yet invoiced.
+        Time = "time",
+    }
+}
+
+vocabulary! {
+    /// How the buyer pays.
+    PaymentMethod { Transfer = "transfer", Cash = "cash", Card = "card", Other = "other" }
+}
+
+/// What of a line counts for its price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    pub quantity: Quantity,
+    /// Net or gross, as the [`PriceMode`] of the invoice says.
+    pub unit_price: UnitPrice,
+    pub discount_percent: Option<Percent>,
+    pub vat: VatCode,
+}
+
+/// The sums of all lines with one VAT code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VatTotal {
+    pub code: VatCode,
+    pub net: Amount,
+    pub vat: Amount,
+    pub gross: Amount,
+}
+
+/// The sums of an invoice. Net + VAT = gross, for each code and for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Totals {
+    /// One for each code that a line has, in the order of [`VatCode`].
+    pub by_code: Vec<VatTotal>,
+    pub net: Amount,
+    pub vat: Amount,
+    pub gross: Amount,
+}
+
+/// The value of a line in its own price mode: quantity × unit price, less the discount, rounded once, half away from
+/// zero to 0.01.
+pub fn line_value(line: &Line) -> Result<Amount, Overflow> {
+    let paid_percent = Decimal::ONE_HUNDRED - line.discount_percent.unwrap_or_default().value();
+    // Whatever still fits an amount has at most 28 digits on the way, so only the rounding below loses any.
+    let exact = line.quantity.value().checked_mul(line.unit_price.value()).and_then(|it| it.checked_mul(paid_percent));
+    exact.and_then(|it| Amount::rounded(it / Decimal::ONE_HUNDRED)).ok_or(Overflow)
+}
+
+/// The net value of a line. With gross prices it is the line's gross less the VAT in it, and only for show: the VAT
+/// of the invoice is computed from the sums, to which such nets need not add up.
+pub fn line_net(line: &Line, price_mode: PriceMode) -> Result<Amount, Overflow> {
+    let value = line_value(line)?;
+    match price_mode {
+        PriceMode::Net => Ok(value),
+        PriceMode::Gross => value.checked_sub(vat_in(line.vat, value)?),
+    }
+}
+
+/// The sums of an invoice's lines, in total and for each VAT code.
+///
+/// With net prices, VAT is the rate times the sum of the lines' net values; with gross prices it is the part
+/// rate ÷ (100 + rate) of the sum of their gross values (ustawa o VAT, art. 106e ust. 7). Either is rounded once a
+/// code, half away from zero to 0.01 (art. 106e ust. 11).
+pub fn totals(lines: &[Line], price_mode: PriceMode) -> Result<Totals, Overflow> {
+    // Summed unbounded, so that the order of lines can't decide whether they overflow.
+    let mut values: BTreeMap<VatCode, Decimal> = BTreeMap::new();
+    for line in lines {
+        let sum = values.entry(line.vat).or_default();
+        *sum = sum.checked_add(line_value(line)?.value()).ok_or(Overflow)?;
+    }
+    let by_code = values
+        .into_iter()
+        .map(|(code, sum)| vat_total(code, Amount::new(sum).ok_or(Overflow)?, price_mode))
+        .collect::<Result<Vec<_>, _>>()?;
+    let sum_of = |part: fn(&VatTotal) -> Amount| {
+        by_code.iter().try_fold(Decimal::ZERO, |sum, total| sum.checked_add(part(total).value()))
+            .and_then(Amount::new)
+            .ok_or(Overflow)
+    };
+    let (net, vat, gross) = (sum_of(|it| it.net)?, sum_of(|it| it.vat)?, sum_of(|it| it.gross)?);
+    Ok(Totals { by_code, net, vat, gross })
+}
+
+fn vat_total(code: VatCode, sum: Amount, price_mode: PriceMode) -> Result<VatTotal, Overflow> {
+    Ok(match price_mode {
+        PriceMode::Net => {
+            let vat = vat_on(code, sum)?;
+            VatTotal { code, net: sum, vat, gross: sum.checked_add(vat)? }
+        }
+        PriceMode::Gross => {
+            let vat = vat_in(code, sum)?;
+            VatTotal { code, net: sum.checked_sub(vat)?, vat, gross: sum }
+        }
+    })
+}
+
+/// The VAT that comes on top of a net value.
+fn vat_on(code: VatCode, net: Amount) -> Result<Amount, Overflow> {
+    let percent = code.percent().unwrap_or_default();
+    Amount::rounded(net.value() * percent / Decimal::ONE_HUNDRED).ok_or(Overflow)
+}
+
+/// The VAT that is contained in a gross value.
+fn vat_in(code: VatCode, gross: Amount) -> Result<Amount, Overflow> {
+    let percent = code.percent().unwrap_or_default();
+    Amount::rounded(gross.value() * percent / (Decimal::ONE_HUNDRED + percent)).ok_or(Overflow)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(quantity: &str, unit_price: &str, discount_percent: Option<&str>, vat: VatCode) -> Line {
+        Line {
+            quantity: quantity.parse().expect(quantity),
+            unit_price: unit_price.parse().expect(unit_price),
+            discount_percent: discount_percent.map(|percent| percent.parse().expect(percent)),
+            vat,
+        }
+    }
+
+    fn amount(text: &str) -> Amount {
+        text.parse().expect(text)
+    }
+
+    /// The code's word, net, VAT, gross; the last row is the sum.
+    fn rows(lines: &[Line], price_mode: PriceMode) -> Vec<[String; 4]> {
+        let totals = totals(lines, price_mode).expect("no overflow");
+        let row = |name: &str, net: Amount, vat: Amount, gross: Amount| {
+            [name.to_owned(), net.to_string(), vat.to_string(), gross.to_string()]
+        };
+        let by_code = totals.by_code.iter().map(|total| row(total.code.as_str(), total.net, total.vat, total.gross));
+        by_code.chain([row("", totals.net, totals.vat, totals.gross)]).collect()
+    }
+
+    #[test]
+    fn an_accounting_office_bills_its_month_net() {
+        let lines = [
+            line("1", "850.00", None, VatCode::Percent23), // bookkeeping
+            line("7", "49.90", None, VatCode::Percent23), // payroll, 7 × 49.90 = 349.30
+            line("3", "35.00", None, VatCode::Percent8), // 105.00
+        ];
+        assert_eq!(rows(&lines, PriceMode::Net), [
+            ["23", "1199.30", "275.84", "1475.14"], // 1199.30 × 0.23 = 275.839
+            ["8", "105.00", "8.40", "113.40"],
+            ["", "1304.30", "284.24", "1588.54"],
+        ]);
+    }
+
+    #[test]
+    fn vat_is_taken_on_the_sum_and_not_on_each_line() {
+        // A line alone has 0.02 × 0.23 = 0.0046 → 0.00 of VAT; ten have 0.20 × 0.23 = 0.046 → 0.05.
+        let lines = [line("1", "0.02", None, VatCode::Percent23); 10];
+        assert_eq!(rows(&lines, PriceMode::Net)[0], ["23", "0.20", "0.05", "0.25"]);
+    }
+
+    #[test]
+    fn a_shop_bills_gross() {
+        let lines = [
+            line("2", "61.50", None, VatCode::Percent23), // 123.00 × 23 ÷ 123 = 23.00
+            line("1", "9.99", None, VatCode::Percent5), // 9.99 × 5 ÷ 105 = 0.4757…
+            line("1", "200.00", None, VatCode::Exempt),
+            line("1", "10.00", None, VatCode::Percent0),
+        ];
+        assert_eq!(rows(&lines, PriceMode::Gross), [
+            ["23", "100.00", "23.00", "123.00"],
+            ["5", "9.51", "0.48", "9.99"],
+            ["0", "10.00", "0.00", "10.00"],
+            ["zw", "200.00", "0.00", "200.00"],
+            ["", "319.51", "23.48", "342.99"],
+        ]);
+        assert_eq!(line_net(&lines[0], PriceMode::Gross), Ok(amount("100.00")));
+        assert_eq!(line_net(&lines[1], PriceMode::Gross), Ok(amount("9.51")));
+    }
+
+    #[test]
+    fn a_line_is_rounded_once_after_its_discount() {
+        // 2.5 × 33.3333 = 83.33325; less 12.5 % is 72.91659375 → 72.92. Rounded before, 83.33 less 12.5 % is 72.91375.
+        let discounted = line("2.5", "33.3333", Some("12.5"), VatCode::Percent23);
+        assert_eq!(line_value(&discounted), Ok(amount("72.92")));
+        assert_eq!(line_value(&line("1", "0.005", None, VatCode::Percent23)), Ok(amount("0.01")));
+        assert_eq!(line_value(&line("-1", "0.005", None, VatCode::Percent23)), Ok(amount("-0.01")));
+        assert_eq!(line_value(&line("1", "99.99", Some("100"), VatCode::Percent23)), Ok(Amount::ZERO));
+    }
+
+    #[test]
+    fn too_much_is_an_error() {
+        let huge = line("9999999999", "999999999999.9999", None, VatCode::Percent23);
+        assert_eq!(line_value(&huge), Err(Overflow));
+        assert_eq!(totals(&[huge], PriceMode::Net), Err(Overflow));
+        // Each fits, their sum does not; and one whose gross alone does not.
+        let large = line("99", "999999999999.99", None, VatCode::Percent8);
+        assert!(line_value(&large).is_ok());
+        assert_eq!(totals(&[large, large], PriceMode::Gross), Err(Overflow));
+        assert_eq!(totals(&[large], PriceMode::Net), Err(Overflow));
+    }
+
+    #[test]
+    fn no_lines_are_nothing() {
+        assert_eq!(rows(&[], PriceMode::Net), [["", "0.00", "0.00", "0.00"]]);
+    }
+
+    fn any_line(quantity_most: i64, price_most: i64) -> impl Strategy<Value = Line> {
+        let codes = proptest::sample::select(VatCode::ALL);
+        (-quantity_most..=quantity_most, -price_most..=price_most, proptest::option::of(0_i64..=10_000), codes).prop_map(
+            |(quantity, price, discount, vat)| Line {
+                quantity: Quantity::new(Decimal::new(quantity, 4)).expect("a quantity"),
+                unit_price: UnitPrice::new(Decimal::new(price, 4)).expect("a price"),
+                discount_percent: discount.map(|it| Percent::new(Decimal::new(it, 2)).expect("a percent")),
+                vat,
+            },
+        )
+    }
+
+    fn price_modes() -> impl Strategy<Value = PriceMode> {
+        proptest::sample::select(PriceMode::ALL)
+    }
+
+    proptest! {
+        #[test]
+        fn net_and_vat_make_gross(
+            lines in proptest::collection::vec(any_line(10_000_000, 100_000_000), 0..20),
+            mode in price_modes(),
+        ) {
+            let totals = totals(&lines, mode).expect("no overflow");
+            prop_assert_eq!(totals.net.checked_add(totals.vat), Ok(totals.gross));
+            for total in &totals.by_code {
+                prop_assert_eq!(total.net.checked_add(total.vat), Ok(total.gross));
+            }
+            let codes: Vec<_> = totals.by_code.iter().map(|total| total.code).collect();
+            prop_assert!(codes.is_sorted());
+            let of_lines: Decimal = lines.iter().filter_map(|line| line_value(line).ok()).map(Amount::value).sum();
+            prop_assert_eq!(of_lines, match mode {
+                PriceMode::Net => totals.net.value(),
+                PriceMode::Gross => totals.gross.value(),
+            });
+        }
+
+        #[test]
+        fn vat_is_within_half_a_cent_of_the_rate(sum in -1_000_000_000_i64..1_000_000_000, code in proptest::sample::select(VatCode::ALL)) {
+            let sum = Amount::new(Decimal::new(sum, 2)).expect("an amount");
+            let percent = code.percent().unwrap_or_default();
+            let half_a_cent = Decimal::new(5, 3);
+            for mode in PriceMode::ALL {
+                let total = vat_total(code, sum, *mode).expect("no overflow");
+                let exact = match mode {
+                    PriceMode::Net => sum.value() * percent / Decimal::ONE_HUNDRED,
+                    PriceMode::Gross => sum.value() * percent / (Decimal::ONE_HUNDRED + percent),
+                };
+                prop_assert!((total.vat.value() - exact).abs() <= half_a_cent);
+            }
+        }
+
+        #[test]
+        fn the_order_of_lines_changes_nothing(
+            lines in proptest::collection::vec(any_line(99_999_999_999_999, 9_999_999_999_999_999), 0..8)
+                .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle())),
+            mode in price_modes(),
+        ) {
+            prop_assert_eq!(totals(&lines.0, mode), totals(&lines.1, mode));
+        }
+
+        #[test]
+        fn a_line_is_never_off_by_more_than_its_one_rounding(line in any_line(10_000_000, 100_000_000)) {
+            let percent = Decimal::ONE_HUNDRED - line.discount_percent.unwrap_or_default().value();
+            let exact = line.quantity.value() * line.unit_price.value() * percent / Decimal::ONE_HUNDRED;
+            let value = line_value(&line).expect("no overflow").value();
+            prop_assert!((value - exact).abs() <= Decimal::new(5, 3));
+            prop_assert!(line_net(&line, PriceMode::Gross).is_ok());
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The words and rules of Opiekun: values in, values out. No I/O, no clock, no database, no wire.
+//!
+//! Two optional features let the words speak to their neighbours: `sql` (diesel) and `schema` (utoipa).
+//! Only [`vocabulary`], [`ids`], [`decimal`] and [`currency`] mention either.
+
+#![deny(clippy::as_conversions, clippy::float_arithmetic)]
+
+#[macro_use]
+pub mod vocabulary;
+
+pub mod address;
+pub mod authority;
+pub mod billing;
+pub mod calendar_day;
+pub mod cost;
+pub mod currency;
+pub mod customer;
+pub mod decimal;
+pub mod ids;
+pub mod interaction;
+pub mod invoice;
+pub mod invoice_run;
+pub mod language;
+pub mod numbering;
+pub mod occurrence;
+pub mod operator;
+pub mod permission;
+pub mod plan;
+pub mod schedule;
+pub mod subscription;
+pub mod tax_identity;
+pub mod text;
+pub mod text_template;
+pub mod time_cost;
+pub mod vat;

@@ -1,0 +1,241 @@
+//! The plan of a subscription: which of its periods are due through a day, and what becomes of each.
+//!
+//! Preview, the automatic run and the run by hand all ask here, so they cannot disagree. The answer depends on the
+//! subscription and the day alone, never on the moment: who asks twice is told the same.
+
+use chrono::NaiveDate;
+
+use crate::schedule::{Period, Schedule};
+use crate::subscription::CatchUp;
+
+/// How many periods of one subscription are planned at once; a daily one that slept for a year comes in four parts.
+pub const PERIODS_MAX: usize = 120;
+
+/// Where a subscription stands: from when until when it runs, and how far it has been billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Periods that start before this day are not the subscription's.
+    pub starts_on: NaiveDate,
+    /// The first day of no period: one that starts before it is billed whole, one that starts on it or later is not
+    /// there.
+    pub ends_on: Option<NaiveDate>,
+    /// The first period that nothing has been decided about.
+    pub next_index: u32,
+}
+
+/// A period and the day on which it is to be invoiced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    pub period: Period,
+    pub issue_on: NaiveDate,
+}
+
+/// What is to be done for a subscription through a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// To be invoiced, in the order of periods.
+    pub bill: Vec<Planned>,
+    /// Missed, and by the subscription's rule not billed any more.
+    pub skip: Vec<Planned>,
+    /// The first period that the plan says nothing about.
+    pub next_index: u32,
+    /// That period, which is due as well where the cap was reached; `None` where the subscription has run out.
+    pub next: Option<Planned>,
+}
+
+/// Plans every period that is to be invoiced through a day, at most `cap` of them; a later call goes on from
+/// `next_index`.
+///
+/// Each period is judged by the one after it, so the judgement is the same wherever the cap cuts. It is billed
+/// - under [`CatchUp::All`] always;
+/// - under [`CatchUp::Latest`] if it is the newest one due;
+/// - under [`CatchUp::Skip`] if it is not a full cycle late: the next one is not due, even if the subscription ends
+///   before that one.
+pub fn due(schedule: &Schedule, progress: Progress, through_on: NaiveDate, catch_up: CatchUp, cap: usize) -> Plan {
+    let (mut bill, mut skip) = (Vec::new(), Vec::new());
+    let mut next = next_planned(schedule, progress);
+    let mut next_index = next.map_or(progress.next_index, |planned| planned.period.index);
+    while let Some(planned) = next.filter(|planned| planned.issue_on <= through_on) {
+        if bill.len() + skip.len() == cap {
+            break;
+        }
+        let successor = planned_at(schedule, planned.period.index.saturating_add(1));
+        let successor_is_due = successor.is_some_and(|successor| successor.issue_on <= through_on);
+        next_index = planned.period.index.saturating_add(1);
+        next = successor.filter(|successor| progress.has(&successor.period));
+        let is_billed = match catch_up {
+            CatchUp::All => true,
+            CatchUp::Latest => !(successor_is_due && next.is_some()),
+            CatchUp::Skip => !successor_is_due,
+        };
+        if is_billed { bill.push(planned) } else { skip.push(planned) }
+    }
+    Plan { bill, skip, next_index, next }
+}
+
+/// The first period that nothing has been decided about, due or not; `None` where the subscription has run out.
+pub fn next_planned(schedule: &Schedule, progress: Progress) -> Option<Planned> {
+    let first_index = schedule.first_index_from(progress.starts_on).ok()?;
+    planned_at(schedule, first_index.max(progress.next_index)).filter(|planned| progress.has(&planned.period))
+}
+
+impl Progress {
+    fn has(&self, period: &Period) -> bool {
+        self.ends_on.is_none_or(|ends_on| period.start_on < ends_on)
+    }
+}
+
+fn planned_at(schedule: &Schedule, index: u32) -> Option<Planned> {
+    let period = schedule.period(index).ok()?;
+    Some(Planned { period, issue_on: schedule.issue_on(&period) })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Days;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::schedule::{BillingTiming, Every, IssueDayShift, ScheduleRule, Unit, tests::rules};
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect(text)
+    }
+
+    fn monthly() -> Schedule {
+        let rule = ScheduleRule {
+            every: Every { unit: Unit::Month, count: 1 },
+            anchor_on: day("2026-01-01"),
+            day: None,
+            billing: BillingTiming::InAdvance,
+            issue_offset_days: 0,
+            issue_day_shift: IssueDayShift::None,
+        };
+        Schedule::new(rule).expect("a schedule")
+    }
+
+    fn since_january() -> Progress {
+        Progress { starts_on: day("2026-01-01"), ends_on: None, next_index: 0 }
+    }
+
+    fn indexes(planned: &[Planned]) -> Vec<u32> {
+        planned.iter().map(|planned| planned.period.index).collect()
+    }
+
+    /// The indexes billed, those skipped, and the next one.
+    fn outcome(progress: Progress, through_on: &str, catch_up: CatchUp) -> (Vec<u32>, Vec<u32>, u32) {
+        let plan = due(&monthly(), progress, day(through_on), catch_up, PERIODS_MAX);
+        (indexes(&plan.bill), indexes(&plan.skip), plan.next_index)
+    }
+
+    #[test]
+    fn a_period_is_due_from_its_issue_day_on() {
+        for catch_up in CatchUp::ALL {
+            assert_eq!(outcome(since_january(), "2025-12-31", *catch_up), (vec![], vec![], 0));
+            assert_eq!(outcome(since_january(), "2026-01-01", *catch_up), (vec![0], vec![], 1));
+            assert_eq!(outcome(Progress { next_index: 1, ..since_january() }, "2026-01-31", *catch_up), (vec![], vec![], 1));
+        }
+    }
+
+    #[test]
+    fn what_was_missed_is_billed_whole_by_the_newest_or_not() {
+        assert_eq!(outcome(since_january(), "2026-04-10", CatchUp::All), (vec![0, 1, 2, 3], vec![], 4));
+        assert_eq!(outcome(since_january(), "2026-04-10", CatchUp::Latest), (vec![3], vec![0, 1, 2], 4));
+        assert_eq!(outcome(since_january(), "2026-04-10", CatchUp::Skip), (vec![3], vec![0, 1, 2], 4));
+    }
+
+    #[test]
+    fn only_the_latest_brings_back_an_end_long_past() {
+        let ended = Progress { ends_on: Some(day("2026-03-01")), ..since_january() };
+        assert_eq!(outcome(ended, "2026-03-31", CatchUp::All), (vec![0, 1], vec![], 2));
+        assert_eq!(outcome(ended, "2026-03-31", CatchUp::Latest), (vec![1], vec![0], 2));
+        assert_eq!(outcome(ended, "2026-03-31", CatchUp::Skip), (vec![], vec![0, 1], 2));
+        assert_eq!(outcome(ended, "2026-02-28", CatchUp::Skip), (vec![1], vec![0], 2));
+        assert_eq!(next_planned(&monthly(), Progress { next_index: 2, ..ended }), None);
+        // One day into March is March, whole.
+        let later = Progress { ends_on: Some(day("2026-03-02")), ..since_january() };
+        assert_eq!(outcome(later, "2026-12-31", CatchUp::All), (vec![0, 1, 2], vec![], 3));
+    }
+
+    #[test]
+    fn a_subscription_begins_with_the_first_whole_period() {
+        let progress = Progress { starts_on: day("2026-02-02"), ..since_january() };
+        assert_eq!(outcome(progress, "2026-04-01", CatchUp::All), (vec![2, 3], vec![], 4));
+        assert_eq!(outcome(progress, "2026-02-28", CatchUp::All), (vec![], vec![], 2));
+        let next = next_planned(&monthly(), progress).expect("a period");
+        assert_eq!((next.period.index, next.issue_on), (2, day("2026-03-01")));
+    }
+
+    #[test]
+    fn a_cap_leaves_the_rest_for_the_next_call() {
+        let plan = due(&monthly(), since_january(), day("2026-04-10"), CatchUp::Latest, 3);
+        assert_eq!((indexes(&plan.bill), indexes(&plan.skip)), (vec![], vec![0, 1, 2]));
+        assert_eq!(plan.next.map(|next| (next.period.index, next.issue_on)), Some((3, day("2026-04-01"))));
+        assert_eq!(due(&monthly(), since_january(), day("2026-04-10"), CatchUp::All, 0).next_index, 0);
+    }
+
+    fn progress_of(schedule: &Schedule, starts_after: u64, ends_after: Option<u64>, next_index: u32) -> Progress {
+        let after = |days| schedule.rule().anchor_on.checked_add_days(Days::new(days)).expect("a day");
+        Progress { starts_on: after(starts_after), ends_on: ends_after.map(after), next_index }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn every_period_due_is_billed_or_skipped_once_and_in_order(
+            rule in rules(),
+            (starts_after, ends_after, through_after) in (0_u64..800, proptest::option::of(0_u64..2000), 0_u64..2000),
+            (next_index, cap) in (0_u32..30, 0_usize..40),
+            catch_up in proptest::sample::select(CatchUp::ALL),
+        ) {
+            let schedule = Schedule::new(rule).expect("a schedule");
+            let progress = progress_of(&schedule, starts_after, ends_after, next_index);
+            let through_on = schedule.rule().anchor_on.checked_add_days(Days::new(through_after)).expect("a day");
+            let plan = due(&schedule, progress, through_on, catch_up, cap);
+
+            let mut decided: Vec<_> = plan.bill.iter().chain(&plan.skip).copied().collect();
+            decided.sort_by_key(|planned| planned.period.index);
+            prop_assert!(decided.len() <= cap);
+            prop_assert!(decided.windows(2).all(|pair| pair[0].period.index + 1 == pair[1].period.index));
+            for planned in &decided {
+                prop_assert!(planned.issue_on <= through_on && planned.period.start_on >= progress.starts_on);
+                prop_assert!(progress.ends_on.is_none_or(|ends_on| planned.period.start_on < ends_on));
+                prop_assert!(planned.period.index >= next_index && planned.period.index < plan.next_index);
+            }
+            match catch_up {
+                CatchUp::All => prop_assert!(plan.skip.is_empty()),
+                CatchUp::Latest | CatchUp::Skip => prop_assert!(plan.bill.len() <= 1),
+            }
+            if let Some(next) = plan.next {
+                prop_assert_eq!(next.period.index, plan.next_index);
+                prop_assert!(next.issue_on > through_on || decided.len() == cap);
+            }
+        }
+
+        #[test]
+        fn asking_in_parts_gives_what_asking_at_once_gives(
+            rule in rules(),
+            (ends_after, through_after) in (proptest::option::of(0_u64..2000), 0_u64..2000),
+            cap in 1_usize..20,
+            catch_up in proptest::sample::select(CatchUp::ALL),
+        ) {
+            let schedule = Schedule::new(rule).expect("a schedule");
+            let mut progress = progress_of(&schedule, 0, ends_after, 0);
+            let through_on = schedule.rule().anchor_on.checked_add_days(Days::new(through_after)).expect("a day");
+            let whole = due(&schedule, progress, through_on, catch_up, usize::MAX);
+
+            let (mut bill, mut skip) = (Vec::new(), Vec::new());
+            loop {
+                let part = due(&schedule, progress, through_on, catch_up, cap);
+                if part.next_index == progress.next_index {
+                    break;
+                }
+                progress.next_index = part.next_index;
+                bill.extend(part.bill);
+                skip.extend(part.skip);
+            }
+            prop_assert_eq!((bill, skip, progress.next_index), (whole.bill, whole.skip, whole.next_index));
+        }
+    }
+}

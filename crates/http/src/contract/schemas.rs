@@ -1,0 +1,174 @@
+//! Working on the document's schemas: following references, flattening, deriving patches.
+
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The component that a reference names.
+pub(super) fn component_name(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.strip_prefix(SCHEMAS)
+}
+
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("{SCHEMAS}{name}") })
+}
+
+/// The schema itself, where it is a reference to a component.
+pub(super) fn resolved(schema: &Value, components: &Value) -> Value {
+    match component_name(schema) {
+        Some(name) => resolved(&components["schemas"][name], components),
+        None => schema.clone(),
+    }
+}
+
+/// The schema that holds unless the value is null.
+pub(super) fn without_null(schema: &Value) -> Value {
+    for union in ["oneOf", "anyOf"] {
+        if let Some(branches) = schema[union].as_array() {
+            let mut real = branches.iter().filter(|branch| branch["type"] != "null");
+            if let (Some(only), None) = (real.next(), real.next()) {
+                return only.clone();
+            }
+        }
+    }
+    let mut schema = schema.clone();
+    if let Some(types) = schema["type"].as_array() {
+        let real: Vec<_> = types.iter().filter(|word| *word != "null").cloned().collect();
+        if let [only] = real.as_slice() {
+            schema["type"] = only.clone();
+        }
+    }
+    schema
+}
+
+fn is_nullable(schema: &Value) -> bool {
+    schema["type"].as_array().is_some_and(|types| types.iter().any(|word| word == "null"))
+        || ["oneOf", "anyOf"].iter().any(|union| {
+            schema[*union].as_array().is_some_and(|branches| branches.iter().any(|branch| branch["type"] == "null"))
+        })
+}
+
+fn nullable(schema: Value) -> Value {
+    if is_nullable(&schema) {
+        return schema;
+    }
+    match schema["type"].as_str() {
+        Some(word) if schema.get("enum").is_none() => {
+            let types = json!([word, "null"]);
+            let mut schema = schema;
+            schema["type"] = types;
+            schema
+        }
+        _ => json!({ "oneOf": [{ "type": "null" }, schema] }),
+    }
+}
+
+/// The properties of one record of an answer: of a page's items where the answer is a page.
+pub(super) fn record_properties(schema: &Value, components: &Value) -> Vec<String> {
+    let schema = resolved(schema, components);
+    let record = match &schema["properties"]["items"] {
+        items if items["type"] == "array" => resolved(&items["items"], components),
+        _ => schema,
+    };
+    record["properties"].as_object().map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// Puts an object composed with `allOf` (a body and what it embeds) into one flat schema.
+pub(super) fn flatten(schema: &Value, components: &Value) -> Option<Value> {
+    let parts = schema["allOf"].as_array()?;
+    let mut properties = Map::new();
+    let mut required = BTreeSet::new();
+    for part in parts {
+        let part = resolved(part, components);
+        let part = flatten(&part, components).unwrap_or(part);
+        for (name, property) in part["properties"].as_object()? {
+            properties.insert(name.clone(), property.clone());
+        }
+        required.extend(part["required"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+    }
+    let mut flat = json!({ "type": "object", "properties": properties, "required": required });
+    if let Some(description) = schema.get("description") {
+        flat["description"] = description.clone();
+    }
+    Some(flat)
+}
+
+/// Makes every property of an object required: an answer holds each, null where there is no value.
+///
+/// Except those that say they are not always there, by `x-optional` or `required = false` with `nullable = false`.
+pub(super) fn require_all(schema: &mut Value) {
+    let names: Option<Vec<Value>> = schema["properties"].as_object().map(|properties| {
+        properties
+            .iter()
+            .filter(|(_, property)| property.get("x-optional").is_none())
+            .map(|(name, _)| json!(name))
+            .collect()
+    });
+    if let Some(names) = names {
+        schema["required"] = Value::Array(names);
+    }
+}
+
+/// The patch of an object (RFC 7396): every property may be absent, and null where it may be cleared.
+///
+/// Nested objects are merged in their turn, so that they get a patch of their own, added to `schemas`.
+pub(super) fn add_patch(input: &str, schemas: &mut Map<String, Value>) -> String {
+    let stem = input.strip_suffix("Input").unwrap_or(input);
+    let name = format!("{stem}Patch");
+    if schemas.contains_key(&name) {
+        return name;
+    }
+    // Entered before its properties, which may lead back here.
+    schemas.insert(name.clone(), Value::Null);
+    let source = schemas.get(input).cloned().unwrap_or_default();
+    let required: BTreeSet<String> = source["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect();
+    let mut properties = Map::new();
+    for (property, schema) in source["properties"].as_object().into_iter().flatten() {
+        let mut merged = without_null(schema);
+        if let Some(members) = merged.as_object_mut() {
+            members.remove("default");
+        }
+        if let Some(nested) = component_name(&merged).map(str::to_owned)
+            && schemas.get(&nested).is_some_and(|nested| nested["properties"].is_object())
+        {
+            merged = reference(&add_patch(&nested, schemas));
+        }
+        properties.insert(property.clone(), if required.contains(property) { merged } else { nullable(merged) });
+    }
+    let patch = json!({
+        "type": "object",
+        "description": format!(
+            "A JSON merge patch (RFC 7396) of `{input}`: an absent field stays as it is, null empties it."
+        ),
+        "properties": properties,
+        "additionalProperties": false,
+        "minProperties": 1,
+    });
+    schemas.insert(name.clone(), patch);
+    name
+}
+
+/// The components that can be reached from a value of the document.
+pub(super) fn reachable(value: &Value, schemas: &Map<String, Value>, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(name) = component_name(value)
+                && found.insert(name.to_owned())
+                && let Some(schema) = schemas.get(name)
+            {
+                reachable(schema, schemas, found);
+            }
+            for member in members.values() {
+                reachable(member, schemas, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| reachable(item, schemas, found)),
+        _ => {}
+    }
+}

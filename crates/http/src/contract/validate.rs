@@ -1,0 +1,194 @@
+//! Checking what came against the published schemas, and saying all that is wrong in one go.
+
+use super::{Operation, ParameterPlace};
+use crate::problem::{Place, Wrong};
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// A validator of one schema that may refer to the document's components.
+pub(super) fn compile(schema: &Value, components: &Value) -> Result<Validator, String> {
+    let root = if refers(schema) { json!({ "allOf": [schema], "components": components }) } else { schema.clone() };
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(true)
+        // The engine without backtracking: its time is linear in the text, whoever sends it.
+        .with_pattern_options(PatternOptions::regex())
+        .build(&root)
+        .map_err(|error| error.to_string())
+}
+
+/// Whether a schema refers to components anywhere.
+fn refers(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => members.iter().any(|(name, value)| name == "$ref" || refers(value)),
+        Value::Array(items) => items.iter().any(refers),
+        _ => false,
+    }
+}
+
+/// Everything that is wrong with a body, by JSON Pointer.
+pub(super) fn violations(validator: &Validator, body: &Value) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    for error in validator.iter_errors(body) {
+        explain(&error, &mut wrong);
+    }
+    wrong
+}
+
+/// Everything that is wrong with the parameters of a request: unknown and repeated names too.
+///
+/// Gives back the query's pairs. Headers are checked one by one by those who read them, since each has its own code.
+pub fn parameters_of(
+    operation: &Operation,
+    path_values: &[(String, String)],
+    query: &str,
+) -> Result<Vec<(String, String)>, Vec<Wrong>> {
+    let mut wrong = Vec::new();
+    for (name, value) in path_values {
+        check(operation, ParameterPlace::Path, name, value, &mut wrong);
+    }
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        if pairs.iter().take(index).any(|(earlier, _)| earlier == name) {
+            wrong.push(Wrong::parameter(name, "repeated", "May be given once"));
+        } else {
+            check(operation, ParameterPlace::Query, name, value, &mut wrong);
+        }
+    }
+    for (name, parameter) in &operation.parameters {
+        let given = || pairs.iter().any(|(given, _)| given == name);
+        if parameter.place == ParameterPlace::Query && parameter.required && !given() {
+            wrong.push(Wrong::parameter(name, "required", "Is required"));
+        }
+    }
+    if wrong.is_empty() { Ok(pairs) } else { Err(wrong) }
+}
+
+fn check(operation: &Operation, place: ParameterPlace, name: &str, value: &str, wrong: &mut Vec<Wrong>) {
+    let Some(parameter) = operation.parameters.get(name).filter(|parameter| parameter.place == place) else {
+        // What the caller made up is not repeated whole: a name is told so far as it can be one of ours.
+        let name: String = name.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
+        wrong.push(Wrong::parameter(name, "unknown", "No such parameter; see the operation's documentation"));
+        return;
+    };
+    let value = typed(&parameter.schema, value);
+    if let Some(error) = parameter.validator.iter_errors(&value).next() {
+        let mut found = Vec::new();
+        explain(&error, &mut found);
+        if let Some(first) = found.into_iter().next() {
+            wrong.push(Wrong { place: Place::Parameter(name.to_owned()), ..first });
+        }
+    }
+}
+
+/// A parameter's text as the JSON value that its schema speaks of.
+fn typed(schema: &Value, text: &str) -> Value {
+    match schema["type"].as_str() {
+        Some("integer") => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+        Some("boolean") => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
+        Some("array") => text.split(',').map(|item| typed(&schema["items"], item)).collect(),
+        _ => text.into(),
+    }
+}
+
+/// Turns one error of the schema into what the caller is told, which never holds the rejected value.
+fn explain(error: &ValidationError<'_>, wrong: &mut Vec<Wrong>) {
+    let pointer = error.instance_path().as_str().to_owned();
+    let tell = |code: &'static str, detail: Cow<'static, str>, params: Option<Value>| Wrong {
+        params,
+        ..Wrong::field(pointer.clone(), code, detail)
+    };
+    use ValidationErrorKind as Kind;
+    let told = match error.kind() {
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            Wrong::field(format!("{pointer}/{}", escaped(name)), "required", "Is required")
+        }
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            for name in unexpected {
+                wrong.push(Wrong::field(format!("{pointer}/{}", escaped(name)), "unknown", "No such field"));
+            }
+            return;
+        }
+        Kind::MaxLength { limit } => {
+            tell("maxLength", format!("At most {limit} characters").into(), Some(json!({ "maxLength": limit })))
+        }
+        Kind::MinLength { limit } => {
+            tell("minLength", format!("At least {limit} characters").into(), Some(json!({ "minLength": limit })))
+        }
+        Kind::MaxItems { limit } => {
+            tell("maxItems", format!("At most {limit} items").into(), Some(json!({ "maxItems": limit })))
+        }
+        Kind::MinItems { limit } => {
+            tell("minItems", format!("At least {limit} items").into(), Some(json!({ "minItems": limit })))
+        }
+        Kind::MinProperties { .. } => tell("minProperties", "Must hold at least one field".into(), None),
+        Kind::Maximum { limit } => {
+            tell("maximum", format!("At most {limit}").into(), Some(json!({ "maximum": limit })))
+        }
+        Kind::Minimum { limit } => {
+            tell("minimum", format!("At least {limit}").into(), Some(json!({ "minimum": limit })))
+        }
+        Kind::Pattern { pattern } => {
+            tell("pattern", "Does not have the required form".into(), Some(json!({ "pattern": pattern })))
+        }
+        Kind::Format { format } => {
+            tell("format", format!("Must be of the format {format}").into(), Some(json!({ "format": format })))
+        }
+        Kind::Enum { options } => {
+            tell("enum", "Must be one of the published values".into(), Some(json!({ "enum": options })))
+        }
+        Kind::UniqueItems => tell("uniqueItems", "Items must differ".into(), None),
+        Kind::Type { kind } => {
+            let types = match kind {
+                TypeKind::Single(one) => vec![one.to_string()],
+                TypeKind::Multiple(many) => many.iter().map(|one| one.to_string()).collect(),
+            };
+            let detail = format!("Must be of type {}", types.join(" or "));
+            tell("type", detail.into(), Some(json!({ "type": types })))
+        }
+        // Of a nullable object, or a union told apart by its tag, the branch that was meant is explained.
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            if let Some(branch) = meant(context) {
+                for error in branch {
+                    explain(error, wrong);
+                }
+                return;
+            }
+            tell("oneOf", "Fits none of the published variants".into(), None)
+        }
+        other => Wrong::field(pointer.clone(), other.keyword().to_owned(), "Does not fit the published schema"),
+    };
+    wrong.push(told);
+}
+
+/// The branch with errors deepest inside: one that fails at the value's own type or tag was not meant.
+fn meant<'a>(context: &'a [Vec<ValidationError<'static>>]) -> Option<&'a Vec<ValidationError<'static>>> {
+    context
+        .iter()
+        .filter(|branch| {
+            !branch.is_empty()
+                && !branch.iter().any(|error| {
+                    matches!(error.kind(), ValidationErrorKind::Type { .. } if error.instance_path() == branch[0].instance_path())
+                        || is_tag(error.kind())
+                })
+        })
+        .min_by_key(|branch| branch.len())
+}
+
+/// Whether it is the tag of another variant that was refused: a tag has one value in each.
+fn is_tag(kind: &ValidationErrorKind) -> bool {
+    match kind {
+        ValidationErrorKind::Constant { .. } => true,
+        ValidationErrorKind::Enum { options } => options.as_array().is_some_and(|options| options.len() == 1),
+        _ => false,
+    }
+}
+
+/// A name as a token of a JSON Pointer (RFC 6901), cut short if a caller made up a long one.
+fn escaped(name: &str) -> String {
+    name.chars().take(120).collect::<String>().replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,98 @@
+//! `expand`: the whole record beside its id, for every list and record alike.
+//!
+//! What can be expanded follows from the names of a record's properties, so that a new resource gets it by itself.
+
+use crate::problem::ApiError;
+use crate::{customers, operators};
+use opiekun_domain::ids::{CustomerId, OperatorId};
+use opiekun_domain::permission::{Permission, PermissionSet};
+use opiekun_persistence::Tx;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+type Load = fn(&mut Tx<'_>, &[Uuid]) -> Result<Vec<Value>, ApiError>;
+
+/// A kind of record that others refer to.
+struct Target {
+    /// The properties that refer to it.
+    properties: &'static [&'static str],
+    permission: Permission,
+    /// Loads the bodies of those that exist, in one statement.
+    load: Load,
+    /// What its own bodies refer to.
+    refers: &'static [&'static str],
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        properties: &["customer_id"],
+        permission: Permission::CrmRead,
+        load: |tx, ids| customers::bodies(tx, &typed(ids, CustomerId)),
+        refers: &["caretaker_id"],
+    },
+    Target {
+        properties: &["operator_id", "caretaker_id", "registered_by_id", "supervisor_id"],
+        permission: Permission::CrmRead,
+        load: |tx, ids| operators::bodies(tx, &typed(ids, OperatorId)),
+        refers: &["supervisor_id"],
+    },
+];
+
+pub(crate) fn typed<T>(ids: &[Uuid], kind: fn(Uuid) -> T) -> Vec<T> {
+    ids.iter().copied().map(kind).collect()
+}
+
+fn target_of(property: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.properties.contains(&property))
+}
+
+/// What a record with these properties can be asked to expand: `customer`, and one level further `customer.caretaker`.
+pub(crate) fn paths(properties: &[String]) -> Vec<String> {
+    let mut paths = Vec::new();
+    for property in properties {
+        let (Some(target), Some(name)) = (target_of(property), property.strip_suffix("_id")) else { continue };
+        paths.push(name.to_owned());
+        paths.extend(target.refers.iter().filter_map(|inner| Some(format!("{name}.{}", inner.strip_suffix("_id")?))));
+    }
+    paths
+}
+
+/// Puts the records that `paths` name beside their ids. One statement a name, however many records.
+pub(crate) fn attach(
+    tx: &mut Tx<'_>,
+    records: &mut [Value],
+    paths: &[String],
+    permissions: PermissionSet,
+) -> Result<(), ApiError> {
+    let mut by_name: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for path in paths {
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let further = by_name.entry(name).or_default();
+        if !rest.is_empty() {
+            further.push(rest.to_owned());
+        }
+    }
+    for (name, further) in by_name {
+        let property = format!("{name}_id");
+        let Some(target) = target_of(&property) else { continue };
+        if !permissions.contains(target.permission) {
+            return Err(ApiError::scope_missing(target.permission));
+        }
+        let ids: BTreeSet<Uuid> = records.iter().filter_map(|record| id_of(record, &property)).collect();
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        let mut loaded = if ids.is_empty() { Vec::new() } else { (target.load)(tx, &ids)? };
+        attach(tx, &mut loaded, &further, permissions)?;
+        let loaded: BTreeMap<Uuid, Value> =
+            loaded.into_iter().filter_map(|body| Some((id_of(&body, "id")?, body))).collect();
+        for record in records.iter_mut() {
+            let body = id_of(record, &property).and_then(|id| loaded.get(&id)).cloned().unwrap_or(Value::Null);
+            record[name] = body;
+        }
+    }
+    Ok(())
+}
+
+fn id_of(record: &Value, property: &str) -> Option<Uuid> {
+    record[property].as_str()?.parse().ok()
+}

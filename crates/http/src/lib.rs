@@ -1,0 +1,170 @@
+//! The wire: what a request must be, who may send it, and what it is answered. The only crate that names actix.
+
+mod actor;
+mod api_keys;
+mod audit_log;
+mod auth;
+mod body;
+mod context;
+mod contract;
+mod customers;
+mod docs;
+mod edge;
+mod events;
+mod expand;
+mod gate;
+mod health;
+mod keys;
+mod limits;
+mod listing;
+mod me;
+mod once;
+mod operators;
+mod organization;
+mod passwords;
+mod precondition;
+mod problem;
+mod reply;
+mod routes;
+mod shape;
+mod state;
+mod text;
+mod values;
+
+pub use contract::{Contract, ContractError};
+pub use keys::{Keys, SECRET_BYTES_MIN, WeakSecret};
+pub use passwords::hash as hash_password;
+pub use state::Clock;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::http::header;
+use actix_web::http::header::HeaderName;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::{App, HttpServer, web};
+use opiekun_persistence::Db;
+use state::State;
+use std::io;
+use std::net::TcpListener;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::OpenApi;
+use utoipa_actix_web::AppExt;
+
+/// What the server is told at its start.
+pub struct Settings {
+    /// Browsers' origins that may call, exactly as browsers send them; none unless told.
+    pub cors_origins: Vec<String>,
+    /// The quota of each operator, key and address.
+    pub requests_a_minute: NonZeroU32,
+    pub keys: Keys,
+    /// How many requests are in the database at once: as many as the pool has connections.
+    pub database_connections: usize,
+    pub clock: Clock,
+    /// Called when there is new background work.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+const WORKERS: usize = 2;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Opiekun",
+        description = include_str!("contract/introduction.md"),
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    servers((url = "/", description = "This server")),
+    components(schemas(problem::ProblemBody)),
+    tags(
+        (name = "Signing in", description = "Tokens for people; see API keys for scripts."),
+        (name = "Me", description = "Who is signed in, and what they may."),
+        (name = "Organization", description = "The firm itself: the seller on its invoices, its currency, time zone and rules."),
+        (name = "Operators", description = "The users of the organization and the tree of who supervises whom."),
+        (name = "API keys", description = "How scripts sign in: keys with scopes."),
+        (name = "Customers", description = "The companies and people that the firm deals with, the buyers on its invoices."),
+        (name = "People", description = "Contact persons at customers, and their consents."),
+        (name = "Hourly rates", description = "What an hour costs, from which day on, for a customer, an operator or everybody."),
+        (name = "Interactions", description = "Contacts with customers: calls, meetings, mails, visits."),
+        (name = "Reports", description = "Sums over what was entered."),
+        (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),
+        (name = "Invoice templates", description = "What is billed: lines, terms, texts."),
+        (name = "Subscriptions", description = "A template put on a customer with a schedule."),
+        (name = "Occurrences", description = "One row for each period of each subscription: what became of it."),
+        (name = "Invoice runs", description = "Issuing everything that is due through a day, or a preview of it."),
+        (name = "Invoices", description = "What was issued. An issued invoice never changes."),
+        (name = "Audit log", description = "Who changed what, when, from what to what."),
+        (name = "Events", description = "Every change, in an order that can be followed without missing one."),
+    ),
+)]
+struct Introduction;
+
+/// The contract of everything that [`routes`] registers.
+pub fn contract() -> Result<Contract, ContractError> {
+    let (_, registered) = App::new()
+        .into_utoipa_app()
+        .openapi(Introduction::openapi())
+        .service(utoipa_actix_web::scope("/api/v1").configure(routes::api))
+        .split_for_parts();
+    Contract::new(&registered)
+}
+
+/// Starts to serve on a socket that is bound already. The future ends when the server has stopped.
+pub fn serve(listener: TcpListener, db: Db, settings: Settings) -> io::Result<Server> {
+    health::start_figures();
+    let contract = contract().map_err(io::Error::other)?;
+    let state = web::Data::new(State {
+        db,
+        contract: Arc::new(contract),
+        keys: settings.keys,
+        passwords: passwords::Passwords::default(),
+        limits: limits::Limits::new(settings.requests_a_minute),
+        clock: settings.clock,
+        wake: settings.wake,
+    });
+    let origins = settings.cors_origins;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .wrap(from_fn(edge::spare_small_answers))
+            .wrap(Compress::default())
+            .wrap(cors(&origins))
+            .wrap(from_fn(edge::edge))
+            .configure(docs::routes)
+            .configure(health::routes)
+            .into_utoipa_app()
+            .service(
+                utoipa_actix_web::scope("/api/v1").configure(routes::api).map(|scope| scope.wrap(from_fn(gate::gate))),
+            )
+            .into_app()
+    })
+    .workers(WORKERS)
+    .worker_max_blocking_threads(settings.database_connections.div_ceil(WORKERS))
+    .client_request_timeout(Duration::from_secs(30))
+    .shutdown_timeout(45)
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+/// Exact origins only; what is exposed is what clients of a browser may read.
+fn cors(origins: &[String]) -> Cors {
+    let exposed = [
+        header::ETAG,
+        header::LINK,
+        header::LOCATION,
+        limits::RATE_LIMIT,
+        limits::RATE_LIMIT_POLICY,
+        header::RETRY_AFTER,
+        edge::REQUEST_ID,
+        HeaderName::from_static("deprecation"),
+        HeaderName::from_static("sunset"),
+        HeaderName::from_static("idempotency-replayed"),
+    ];
+    let cors = Cors::default().expose_headers(exposed).max_age(3600);
+    if origins.is_empty() {
+        return cors;
+    }
+    origins.iter().fold(cors.allow_any_header().allow_any_method(), |cors, origin| cors.allowed_origin(origin))
+}

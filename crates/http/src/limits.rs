@@ -1,0 +1,108 @@
+//! How often a caller may ask: a quota a minute for each operator, key and address, told on every answer.
+
+use crate::problem::{ApiError, Code};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use uuid::Uuid;
+
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+const WINDOW_SECONDS: u32 = 60;
+
+/// Sign-in attempts a minute for one account, and for one address.
+const SIGN_INS_A_MINUTE: u32 = 10;
+const SIGN_INS_A_MINUTE_OF_ADDRESS: u32 = 60;
+
+type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// Whose quota a request counts against.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    Known(Uuid),
+    /// Requests without valid credentials.
+    Address(IpAddr),
+}
+
+/// The quotas of this node.
+pub struct Limits {
+    requests: Limiter<Caller>,
+    requests_a_minute: NonZeroU32,
+    accounts: Limiter<String>,
+    addresses: Limiter<IpAddr>,
+}
+
+/// What is left of a quota.
+#[derive(Debug, Clone, Copy)]
+pub struct Left {
+    pub remaining: u32,
+    pub quota: u32,
+}
+
+impl Left {
+    /// `RateLimit` and `RateLimit-Policy` (IETF httpapi draft).
+    pub fn headers(self) -> [(HeaderName, HeaderValue); 2] {
+        // The quota refills evenly, so that what is used comes back in its share of the window.
+        let used = self.quota.saturating_sub(self.remaining);
+        let seconds = (u64::from(used) * u64::from(WINDOW_SECONDS)).div_ceil(u64::from(self.quota.max(1)));
+        let value = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"default\""));
+        [
+            (RATE_LIMIT, value(format!("\"default\";r={};t={seconds}", self.remaining))),
+            (RATE_LIMIT_POLICY, value(format!("\"default\";q={};w={WINDOW_SECONDS}", self.quota))),
+        ]
+    }
+}
+
+impl Limits {
+    pub fn new(requests_a_minute: NonZeroU32) -> Self {
+        Self {
+            requests: limiter(requests_a_minute),
+            requests_a_minute,
+            accounts: limiter(NonZeroU32::new(SIGN_INS_A_MINUTE).unwrap_or(NonZeroU32::MIN)),
+            addresses: limiter(NonZeroU32::new(SIGN_INS_A_MINUTE_OF_ADDRESS).unwrap_or(NonZeroU32::MIN)),
+        }
+    }
+
+    /// Counts a request, or refuses it.
+    pub fn count(&self, caller: &Caller) -> Result<Left, ApiError> {
+        count(&self.requests, caller, self.requests_a_minute)
+    }
+
+    /// Counts an attempt to sign in, against the account that is named (whether it exists or not) and the address.
+    pub fn count_sign_in(&self, account: &str, address: Option<IpAddr>) -> Result<(), ApiError> {
+        let quota = NonZeroU32::MIN;
+        count(&self.accounts, &account.to_lowercase(), quota)?;
+        address.map_or(Ok(()), |address| count(&self.addresses, &address, quota).map(|_| ()))
+    }
+
+    /// Forgets the callers whose quota is whole again.
+    pub fn sweep(&self) {
+        self.requests.retain_recent();
+        self.accounts.retain_recent();
+        self.addresses.retain_recent();
+    }
+}
+
+fn limiter<K: Hash + Eq + Clone>(a_minute: NonZeroU32) -> Limiter<K> {
+    RateLimiter::keyed(Quota::per_minute(a_minute)).with_middleware()
+}
+
+fn count<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K, quota: NonZeroU32) -> Result<Left, ApiError> {
+    match limiter.check_key(key) {
+        Ok(snapshot) => Ok(Left { remaining: snapshot.remaining_burst_capacity(), quota: quota.get() }),
+        Err(refused) => {
+            let wait = refused.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
+            let mut error = ApiError::new(Code::RateLimited).header(header::RETRY_AFTER, HeaderValue::from(wait));
+            for (name, value) in (Left { remaining: 0, quota: quota.get() }).headers() {
+                error = error.header(name, value);
+            }
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The organization itself: seller on its invoices, its currency, time zone and rules.
+
+use crate::actor::Actor;
+use crate::body::Patch;
+use crate::precondition::IfMatch;
+use crate::problem::ApiError;
+use crate::reply::Reply;
+use crate::shape::Shape;
+use crate::state::State;
+use crate::values::{AddressBody, TaxIdBody};
+use actix_web::{get, patch, web};
+use chrono::{DateTime, Utc};
+use opiekun_domain::currency::Currency;
+use opiekun_domain::ids::OrganizationId;
+use opiekun_domain::language::Language;
+use opiekun_domain::permission::Permission;
+use opiekun_persistence::organizations::{BankAccount, Organization, OrganizationFields};
+use opiekun_persistence::{Json, organizations};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::{Validate, ValidationError};
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(get_organization).service(update_organization);
+}
+
+/// What an owner may write of the organization.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct OrganizationInput {
+    /// As it stands on invoices.
+    #[schema(min_length = 1, max_length = 240, example = "Biuro Rachunkowe Kropka sp. z o.o.")]
+    pub legal_name: String,
+    pub tax_id: TaxIdBody,
+    pub address: AddressBody,
+    /// The accounts that customers pay to.
+    #[schema(max_items = 20)]
+    #[serde(default)]
+    #[validate(nested)]
+    pub bank_accounts: Vec<BankAccountBody>,
+    /// The currency of rates, costs and, unless a template says otherwise, invoices.
+    pub currency: Currency,
+    /// An IANA time zone; its calendar days are the organization's.
+    #[schema(min_length = 1, max_length = 60, example = "Europe/Warsaw")]
+    #[validate(custom(function = known_time_zone))]
+    pub time_zone: String,
+    /// The language of what it is sent.
+    pub locale: Language,
+    /// Started units of so many minutes are billed whole, unless a customer has a rule of its own.
+    #[schema(minimum = 1, maximum = 480, example = 15)]
+    #[serde(default)]
+    pub round_up_minutes: Option<i32>,
+    /// Whether due invoices are issued every day without being asked for.
+    #[schema(default = false)]
+    #[serde(default)]
+    pub auto_invoicing: bool,
+}
+
+/// An account that customers pay to.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[schema(as = BankAccount)]
+#[serde(deny_unknown_fields)]
+pub struct BankAccountBody {
+    /// IBAN without spaces; its check digits are checked (ISO 13616).
+    #[schema(pattern = r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$", example = "PL61109010140000071219812874")]
+    #[validate(custom(function = valid_iban))]
+    pub iban: String,
+    pub currency: Currency,
+    #[schema(max_length = 120, example = "Bank Przykładowy")]
+    #[serde(default)]
+    pub bank_name: Option<String>,
+}
+
+/// The organization of the caller.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Organization)]
+pub struct OrganizationBody {
+    pub id: OrganizationId,
+    #[serde(flatten)]
+    pub organization: OrganizationInput,
+    /// Counts up with every change; `ETag` holds it too.
+    #[schema(minimum = 1)]
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl From<Organization> for OrganizationBody {
+    fn from(row: Organization) -> Self {
+        let Organization { id, fields, version, created_at, updated_at } = row;
+        Self { id, organization: fields.into(), version, created_at, updated_at }
+    }
+}
+
+impl From<OrganizationFields> for OrganizationInput {
+    fn from(fields: OrganizationFields) -> Self {
+        let OrganizationFields {
+            legal_name,
+            tax_scheme,
+            tax_country,
+            tax_number,
+            address,
+            bank_accounts,
+            currency,
+            time_zone,
+            locale,
+            round_up_minutes,
+            auto_invoicing,
+        } = fields;
+        Self {
+            legal_name,
+            tax_id: TaxIdBody::of(tax_scheme, tax_country, tax_number),
+            address: address.0.into(),
+            bank_accounts: bank_accounts.0.into_iter().map(BankAccountBody::from).collect(),
+            currency,
+            time_zone,
+            locale,
+            round_up_minutes,
+            auto_invoicing,
+        }
+    }
+}
+
+impl OrganizationInput {
+    fn fields(self) -> Result<OrganizationFields, ApiError> {
+        let tax_id = self.tax_id.check("/tax_id")?;
+        Ok(OrganizationFields {
+            legal_name: self.legal_name,
+            tax_scheme: tax_id.scheme(),
+            tax_country: tax_id.country().map(str::to_owned),
+            tax_number: tax_id.number().map(str::to_owned),
+            address: Json(self.address.into()),
+            bank_accounts: Json(self.bank_accounts.into_iter().map(BankAccount::from).collect()),
+            currency: self.currency,
+            time_zone: self.time_zone,
+            locale: self.locale,
+            round_up_minutes: self.round_up_minutes,
+            auto_invoicing: self.auto_invoicing,
+        })
+    }
+}
+
+impl From<BankAccount> for BankAccountBody {
+    fn from(account: BankAccount) -> Self {
+        let BankAccount { iban, currency, bank_name } = account;
+        Self { iban, currency, bank_name }
+    }
+}
+
+impl From<BankAccountBody> for BankAccount {
+    fn from(body: BankAccountBody) -> Self {
+        let BankAccountBody { iban, currency, bank_name } = body;
+        Self { iban, currency, bank_name }
+    }
+}
+
+/// Show the organization.
+///
+/// The caller's own: there is no way to another.
+#[utoipa::path(tag = "Organization", security(("sign_in" = ["crm:read"])),
+    responses((status = 200, body = OrganizationBody)))]
+#[get("/organization")]
+async fn get_organization(state: web::Data<State>, actor: Actor, shape: Shape) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmRead)?;
+    state
+        .read(scope, move |tx| {
+            let organization = organizations::find(tx)?;
+            shape.one(tx, organization.version, &OrganizationBody::from(organization))
+        })
+        .await
+}
+
+/// Change the organization.
+///
+/// Invoices that are issued already keep what they were issued with.
+#[utoipa::path(tag = "Organization", security(("sign_in" = ["admin:write"])), params(IfMatch),
+    request_body(content = OrganizationInput, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = OrganizationBody)))]
+#[patch("/organization")]
+async fn update_organization(
+    state: web::Data<State>,
+    actor: Actor,
+    seen: IfMatch,
+    patch: Patch<OrganizationInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::AdminWrite)?;
+    state
+        .transaction(scope, move |tx| {
+            let organization = organizations::lock(tx, seen.0)?;
+            let fields = patch.apply(&organization.fields.clone().into())?.fields()?;
+            let organization = organizations::update(tx, &organization, fields)?;
+            Ok(Reply::at_version(organization.version, &OrganizationBody::from(organization)))
+        })
+        .await
+}
+
+fn known_time_zone(name: &str) -> Result<(), ValidationError> {
+    name.parse::<chrono_tz::Tz>()
+        .map(|_| ())
+        .map_err(|_| ValidationError::new("time_zone").with_message("Is no IANA time zone".into()))
+}
+
+/// The check digits of an IBAN: the number with its head moved to the end leaves 1 when divided by 97 (ISO 13616).
+fn valid_iban(iban: &str) -> Result<(), ValidationError> {
+    let (head, tail) = iban.split_at_checked(4).unwrap_or_default();
+    let remainder = tail.chars().chain(head.chars()).try_fold(0, |remainder, letter| {
+        let digit = letter.to_digit(36)?;
+        Some(if digit < 10 { (remainder * 10 + digit) % 97 } else { (remainder * 100 + digit) % 97 })
+    });
+    match remainder {
+        Some(1) => Ok(()),
+        _ => Err(ValidationError::new("iban").with_message("The check digits do not match".into())),
+    }
+}

@@ -1,0 +1,111 @@
+//! What every handler reaches: the database through one bridge, the clock, the contract, keys and limits.
+
+use crate::contract::Contract;
+use crate::keys::Keys;
+use crate::limits::Limits;
+use crate::once::Once;
+use crate::passwords::Passwords;
+use crate::problem::ApiError;
+use crate::reply::Reply;
+use actix_web::web;
+use chrono::{DateTime, SubsecRound, Utc};
+use opiekun_persistence::{Db, Scope, StoreError, Tx, idempotency};
+use std::sync::Arc;
+
+/// Tells the moment. An argument, so that tests can set it.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+pub struct State {
+    pub db: Db,
+    pub contract: Arc<Contract>,
+    pub keys: Keys,
+    pub passwords: Passwords,
+    pub limits: Limits,
+    pub clock: Clock,
+    /// Wakes the background work of this node, so that a new run starts at once.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl State {
+    /// The moment, in whole microseconds as the database keeps them.
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.clock)().trunc_subsecs(6)
+    }
+
+    /// One transaction that writes: all of `work` happens, or none of it.
+    pub async fn transaction<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (db, now) = (self.db.clone(), self.now());
+        blocking(move || db.transaction(scope, now, work)).await
+    }
+
+    /// One read, as a rule of one statement.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (db, now) = (self.db.clone(), self.now());
+        blocking(move || db.read(scope, now, work)).await
+    }
+
+    /// Several reads of one state of the database.
+    pub async fn snapshot<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (db, now) = (self.db.clone(), self.now());
+        blocking(move || db.snapshot(scope, now, work)).await
+    }
+
+    /// A look-up that belongs to no organization: who is asking is what it finds out.
+    pub async fn lookup<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Db) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let db = self.db.clone();
+        blocking(move || work(&db)).await
+    }
+
+    /// A POST: its effect happens once for an idempotency key, and the answer is kept in the same transaction.
+    ///
+    /// A refusal is kept too, its changes undone; a fault of ours (5xx) is not, so that a repeat tries again.
+    pub async fn submit(
+        &self,
+        scope: Scope,
+        once: Once,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<Reply, ApiError> + Send + 'static,
+    ) -> Result<Reply, ApiError> {
+        let Some(key) = once.key.clone() else {
+            return self.transaction(scope, work).await;
+        };
+        self.transaction(scope, move |tx| {
+            match idempotency::claim(tx, &key)? {
+                idempotency::Claim::InProgress => return Err(Once::in_progress()),
+                idempotency::Claim::Answered(answer) => return once.replay(answer),
+                idempotency::Claim::Fresh => {}
+            }
+            let reply = match tx.attempt(work) {
+                Err(error) if error.code.status() < 500 => once.render(&error),
+                other => other?,
+            };
+            idempotency::keep(tx, &key, once.answer(&reply))?;
+            Ok(reply)
+        })
+        .await
+    }
+}
+
+/// The one place where handlers leave the event loop.
+#[expect(clippy::disallowed_methods, reason = "the bridge to blocking work")]
+pub(crate) async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    E: Into<ApiError> + Send + 'static,
+{
+    web::block(work).await.map_err(ApiError::unavailable)?.map_err(Into::into)
+}

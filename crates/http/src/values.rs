@@ -1,0 +1,101 @@
+//! Values that several bodies share: addresses, tax identities, and their checks.
+
+use crate::problem::{ApiError, Wrong};
+use opiekun_domain::address::Address;
+use opiekun_domain::tax_identity::{TaxIdentity, TaxScheme};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use validator::ValidationError;
+
+/// Where post reaches somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Address)]
+#[serde(deny_unknown_fields)]
+pub struct AddressBody {
+    /// Street and number.
+    #[schema(min_length = 1, max_length = 160, example = "ul. Polna 12")]
+    pub line1: String,
+    /// Flat, floor, building.
+    #[schema(max_length = 160, example = "lok. 3")]
+    #[serde(default)]
+    pub line2: Option<String>,
+    #[schema(max_length = 16, example = "00-950")]
+    #[serde(default)]
+    pub postal_code: Option<String>,
+    #[schema(min_length = 1, max_length = 80, example = "Warszawa")]
+    pub city: String,
+    /// ISO 3166-1 alpha-2.
+    #[schema(pattern = r"^[A-Z]{2}$", example = "PL")]
+    pub country: String,
+}
+
+impl From<Address> for AddressBody {
+    fn from(address: Address) -> Self {
+        let Address { line1, line2, postal_code, city, country } = address;
+        Self { line1, line2, postal_code, city, country }
+    }
+}
+
+impl From<AddressBody> for Address {
+    fn from(body: AddressBody) -> Self {
+        let AddressBody { line1, line2, postal_code, city, country } = body;
+        Self { line1, line2, postal_code, city, country }
+    }
+}
+
+/// By which number a state knows somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TaxId)]
+#[serde(deny_unknown_fields)]
+pub struct TaxIdBody {
+    /// `nip`: the Polish tax number, its check digit is checked; `eu_vat`: a VAT number of the Union; `none`: a consumer.
+    #[schema(example = "nip")]
+    pub scheme: TaxScheme,
+    /// ISO 3166-1 alpha-2; for `eu_vat` the prefix of the number (`EL` for Greece). `PL` for `nip`.
+    #[schema(pattern = r"^[A-Z]{2}$", example = "PL")]
+    #[serde(default)]
+    pub country: Option<String>,
+    /// Without its country prefix; spaces and dashes are taken out.
+    #[schema(min_length = 1, max_length = 60, example = "5261040828")]
+    #[serde(default)]
+    pub number: Option<String>,
+}
+
+impl TaxIdBody {
+    /// Of somebody who has none.
+    pub const NONE: Self = Self { scheme: TaxScheme::None, country: None, number: None };
+
+    /// The identity, or everything that is wrong with it, for a body that has it at `pointer`.
+    pub fn check(&self, pointer: &str) -> Result<TaxIdentity, ApiError> {
+        TaxIdentity::new(self.scheme, self.country.as_deref(), self.number.as_deref()).map_err(|problems| {
+            let wrong = problems.iter().map(|problem| {
+                Wrong::field(format!("{pointer}/{}", problem.field()), "tax_id", capitalised(&problem.to_string()))
+            });
+            ApiError::invalid(wrong.collect())
+        })
+    }
+
+    /// The identity as a row holds it.
+    pub fn of(scheme: TaxScheme, country: Option<String>, number: Option<String>) -> Self {
+        Self { scheme, country, number }
+    }
+}
+
+/// A rule's message as a sentence of a problem document.
+pub fn capitalised(message: &str) -> String {
+    let mut letters = message.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// Tags: one line each, none twice.
+pub fn tags(tags: &[String]) -> Result<(), ValidationError> {
+    let fits = |tag: &String| (1..=60).contains(&tag.chars().count()) && !tag.contains([',', '\n', '\t']);
+    if !tags.iter().all(fits) {
+        return Err(ValidationError::new("tag").with_message("Tags have 1 to 60 characters and no comma".into()));
+    }
+    let repeated = tags.iter().enumerate().any(|(index, tag)| tags.iter().take(index).any(|other| other == tag));
+    if repeated {
+        return Err(ValidationError::new("uniqueItems").with_message("Tags differ from each other".into()));
+    }
+    Ok(())
+}

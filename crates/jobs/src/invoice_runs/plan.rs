@@ -1,0 +1,204 @@
+//! What a run is to do for each subscription of a batch, decided before anything is written.
+
+use chrono::NaiveDate;
+use opiekun_domain::billing::{Buyer, Invoice, Party, Seller, Terms, compose};
+use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
+use opiekun_domain::occurrence::OccurrenceState;
+use opiekun_domain::plan::{PERIODS_MAX, Planned, due, next_planned};
+use opiekun_domain::schedule::Schedule;
+use opiekun_persistence::customers::{self, Customer};
+use opiekun_persistence::invoice_templates::{self, InvoiceTemplate};
+use opiekun_persistence::organizations::{self, Organization};
+use opiekun_persistence::subscriptions::{Position, Subscription};
+use opiekun_persistence::{Result, StoreError, Tx, occurrences};
+use std::collections::BTreeMap;
+
+/// What the invoices of a batch are composed from.
+pub struct Book {
+    seller: Seller,
+    templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
+    buyers: BTreeMap<CustomerId, Buyer>,
+    /// What has become already of periods that the subscriptions have before them.
+    ahead: BTreeMap<(SubscriptionId, u32), OccurrenceState>,
+}
+
+/// Everything that is to be done for a subscription.
+pub struct Plan<'a> {
+    pub subscription: &'a Subscription,
+    /// In the order of periods; behind one that fails there is none.
+    pub items: Vec<Item>,
+    /// Where the subscription stands afterwards: before the period that failed, or behind all that are due.
+    pub position: Position,
+}
+
+/// A period, and what is to become of it.
+pub struct Item {
+    pub planned: Planned,
+    pub outcome: Outcome,
+}
+
+pub enum Outcome {
+    Bill(Box<Bill>),
+    Skip,
+    /// A stable code that says why it can't be billed.
+    Fail(&'static str),
+}
+
+/// An invoice that waits for its number.
+pub struct Bill {
+    pub series_id: NumberSeriesId,
+    pub template_id: InvoiceTemplateId,
+    pub invoice: Invoice,
+}
+
+impl Book {
+    pub fn load(tx: &mut Tx<'_>, subscriptions: &[Subscription]) -> Result<Self> {
+        let ids: Vec<_> = subscriptions.iter().map(|it| it.id).collect();
+        let mut template_ids: Vec<_> = subscriptions.iter().map(|it| it.fields.template_id).collect();
+        let mut customer_ids: Vec<_> = subscriptions.iter().map(|it| it.fields.customer_id).collect();
+        template_ids.sort_unstable();
+        template_ids.dedup();
+        customer_ids.sort_unstable();
+        customer_ids.dedup();
+        let templates = invoice_templates::find_all(tx, &template_ids)?;
+        let customers = customers::find_all(tx, &customer_ids)?;
+        let ahead = occurrences::ahead(tx, &ids)?;
+        Ok(Self {
+            seller: seller(organizations::find(tx)?),
+            templates: templates.into_iter().map(|it| (it.id, it)).collect(),
+            buyers: customers.into_iter().map(|it| (it.id, buyer(it))).collect(),
+            ahead: ahead.into_iter().map(|(id, period, state)| ((id, period), state)).collect(),
+        })
+    }
+
+    /// Plans and composes everything of a subscription that is due through a day, dated `issue_on`.
+    pub fn plan<'a>(
+        &self,
+        subscription: &'a Subscription,
+        through_on: NaiveDate,
+        issue_on: NaiveDate,
+    ) -> Result<Plan<'a>> {
+        let fields = &subscription.fields;
+        let template = self.templates.get(&fields.template_id).ok_or(StoreError::NotFound("invoice_template"))?;
+        let buyer = self.buyers.get(&fields.customer_id).ok_or(StoreError::NotFound("customer"))?;
+        let (planned, mut position) = self.planned(subscription, &fields.schedule.schedule()?, through_on);
+        let mut items = Vec::with_capacity(planned.len());
+        for (planned, is_billed) in planned {
+            let outcome = if is_billed {
+                let overrides = &fields.line_overrides.0;
+                match compose(&self.seller, buyer, terms(template), overrides, planned.period, issue_on) {
+                    Ok(invoice) => Outcome::Bill(Box::new(Bill {
+                        series_id: template.fields.series_id,
+                        template_id: template.id,
+                        invoice,
+                    })),
+                    Err(refusal) => Outcome::Fail(refusal.code()),
+                }
+            } else {
+                Outcome::Skip
+            };
+            let failed = matches!(outcome, Outcome::Fail(_));
+            items.push(Item { planned, outcome });
+            if failed {
+                position = Position::new(planned.period.index, Some(planned));
+                break;
+            }
+        }
+        Ok(Plan { subscription, items, position })
+    }
+
+    /// The due periods in their order, each with whether it is to be billed, and where they lead.
+    ///
+    /// A period that failed before is tried again first, whatever the catch-up rule: it was not missed. One that
+    /// something else became of meanwhile is passed over.
+    fn planned(
+        &self,
+        subscription: &Subscription,
+        schedule: &Schedule,
+        through_on: NaiveDate,
+    ) -> (Vec<(Planned, bool)>, Position) {
+        let mut progress = subscription.progress();
+        let mut periods = Vec::new();
+        if self.ahead.get(&(subscription.id, progress.next_index)) == Some(&OccurrenceState::Failed)
+            && let Some(again) = next_planned(schedule, progress)
+        {
+            periods.push((again, true));
+            progress.next_index = again.period.index.saturating_add(1);
+        }
+        let cap = PERIODS_MAX - periods.len();
+        let due = due(schedule, progress, through_on, subscription.fields.catch_up, cap);
+        periods.extend(due.bill.into_iter().map(|planned| (planned, true)));
+        periods.extend(due.skip.into_iter().map(|planned| (planned, false)));
+        periods.sort_by_key(|(planned, _)| planned.period.index);
+        periods.retain(|(planned, _)| {
+            let state = self.ahead.get(&(subscription.id, planned.period.index));
+            !matches!(state, Some(OccurrenceState::Invoiced | OccurrenceState::Skipped))
+        });
+        (periods, Position::new(due.next_index, due.next))
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// What remains to be done where a subscription failed for a reason that only the database knew: its next
+    /// period failed, and nothing else happens.
+    pub fn refused(subscription: &'a Subscription, problem: &'static str) -> Result<Self> {
+        let schedule = subscription.fields.schedule.schedule()?;
+        let next = next_planned(&schedule, subscription.progress());
+        let items = next.map(|planned| Item { planned, outcome: Outcome::Fail(problem) });
+        let position = Position::new(subscription.progress().next_index, next);
+        Ok(Self { subscription, items: items.into_iter().collect(), position })
+    }
+
+    pub fn invoices(&self) -> usize {
+        self.items.iter().filter(|item| matches!(item.outcome, Outcome::Bill(_))).count()
+    }
+
+    pub fn has_failed(&self) -> bool {
+        matches!(self.items.last(), Some(Item { outcome: Outcome::Fail(_), .. }))
+    }
+}
+
+fn seller(organization: Organization) -> Seller {
+    let fields = organization.fields;
+    Seller {
+        party: Party {
+            name: fields.legal_name,
+            tax_scheme: fields.tax_scheme,
+            tax_country: fields.tax_country,
+            tax_number: fields.tax_number,
+            address: Some(fields.address.0),
+        },
+        accounts: fields.bank_accounts.0.into_iter().map(|account| (account.currency, account.iban)).collect(),
+    }
+}
+
+fn buyer(customer: Customer) -> Buyer {
+    let fields = customer.fields;
+    Buyer {
+        party: Party {
+            name: fields.name,
+            tax_scheme: fields.tax_scheme,
+            tax_country: fields.tax_country,
+            tax_number: fields.tax_number,
+            address: fields.billing_address.map(|address| address.0),
+        },
+        currency: fields.currency,
+        payment_days: fields.payment_days,
+        is_archived: customer.archived_at.is_some(),
+    }
+}
+
+fn terms(template: &InvoiceTemplate) -> Terms<'_> {
+    let fields = &template.fields;
+    Terms {
+        currency: fields.currency,
+        price_mode: fields.price_mode,
+        lines: &fields.lines.0,
+        payment_days: fields.payment_days,
+        payment_method: fields.payment_method,
+        bank_account: fields.bank_account.as_deref(),
+        notes: fields.notes.as_deref(),
+        language: fields.language,
+        is_archived: template.archived_at.is_some(),
+    }
+}

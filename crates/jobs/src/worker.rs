@@ -1,0 +1,122 @@
+//! The threads of a node that do its background work.
+
+use crate::invoice_runs;
+use chrono::{DateTime, Utc};
+use opiekun_persistence::{Db, Result, credentials, events, idempotency};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Tells what time it is, in whole microseconds.
+pub type Clock = fn() -> DateTime<Utc>;
+
+/// How many invoice runs one node works on at a time: a long one does not hold up a short one.
+const RUNS_AT_ONCE: usize = 2;
+/// How soon a run that was asked for is taken up.
+const RUNS_EVERY: Duration = Duration::from_millis(250);
+/// How soon an event reaches its readers.
+const EVENTS_EVERY: Duration = Duration::from_millis(200);
+/// How many events are published at a time.
+const EVENTS_AT_ONCE: i64 = 1_000;
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// After a fault the same work is tried again, but not at once.
+const AFTER_A_FAULT: Duration = Duration::from_secs(1);
+
+/// The background work of one node, from [`start`](Self::start) to [`stop`](Self::stop).
+pub struct Worker {
+    stop: Arc<Stop>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the threads. They take at most five connections of the pool at a time.
+    pub fn start(db: &Db, clock: Clock) -> Self {
+        let mut worker = Self { stop: Arc::default(), threads: Vec::new() };
+        for _ in 0..RUNS_AT_ONCE {
+            worker.repeat("invoice runs", RUNS_EVERY, db, move |db, stop| invoice_runs::work(db, clock, stop));
+        }
+        worker.repeat("events", EVENTS_EVERY, db, |db, _| publish_events(db));
+        worker.repeat("sweep", SWEEP_EVERY, db, move |db, _| sweep(db, clock()));
+        worker
+    }
+
+    /// Lets every thread end what it is at (of an invoice run, the batch) and waits for them. What is left goes on
+    /// at the next start, or on another node.
+    pub fn stop(self) {
+        self.stop.set();
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+
+    /// Does `work` over and over, with a pause whenever it says, by `false`, that nothing was left to do.
+    fn repeat(
+        &mut self,
+        name: &'static str,
+        every: Duration,
+        db: &Db,
+        work: impl Fn(&Db, &Stop) -> Result<bool> + Send + 'static,
+    ) {
+        let (db, stop) = (db.clone(), Arc::clone(&self.stop));
+        let turn = move || {
+            while !stop.is_set() {
+                // A fault of the work, even a panic, ends the turn and not the thread.
+                let pause = match catch_unwind(AssertUnwindSafe(|| work(&db, &stop))) {
+                    Ok(Ok(true)) => continue,
+                    Ok(Ok(false)) => every,
+                    Ok(Err(error)) => {
+                        tracing::warn!(work = name, %error, "background work will be tried again");
+                        AFTER_A_FAULT
+                    }
+                    Err(_) => {
+                        tracing::error!(work = name, "background work panicked and will be tried again");
+                        AFTER_A_FAULT
+                    }
+                };
+                stop.wait(pause);
+            }
+        };
+        match std::thread::Builder::new().name(name.to_owned()).spawn(turn) {
+            Ok(thread) => self.threads.push(thread),
+            Err(error) => tracing::error!(work = name, %error, "no thread for background work"),
+        }
+    }
+}
+
+/// Says to the threads that they shall end.
+#[derive(Debug, Default)]
+pub struct Stop {
+    set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stop {
+    pub fn is_set(&self) -> bool {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self) {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits, but not past the moment when it is set.
+    fn wait(&self, pause: Duration) {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.changed.wait_timeout_while(set, pause, |set| !*set);
+    }
+}
+
+/// Publishes a batch of events; `true` when more may wait.
+fn publish_events(db: &Db) -> Result<bool> {
+    let published = events::publish(db, EVENTS_AT_ONCE)?;
+    Ok(i64::try_from(published).is_ok_and(|published| published == EVENTS_AT_ONCE))
+}
+
+/// Forgets idempotency keys and refresh tokens that have run out.
+fn sweep(db: &Db, now: DateTime<Utc>) -> Result<bool> {
+    idempotency::sweep(db, now)?;
+    credentials::sweep(db, now)?;
+    Ok(false)
+}

@@ -1,0 +1,118 @@
+//! What is kept of every change: a record in the audit log and an event, in the change's own transaction.
+
+use crate::db::Tx;
+use crate::error::Result;
+use crate::schema::{audit_entries, events};
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use opiekun_domain::ids::{AuditEntryId, EventId, OrganizationId};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// One change of one resource.
+///
+/// `resource` and `action` are the two halves of the event's type: `customer` + `created`.
+#[derive(Debug)]
+pub struct Change {
+    pub resource: &'static str,
+    pub action: &'static str,
+    pub id: Uuid,
+    pub version: i32,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+impl Change {
+    /// A change whose rows are told as they are, less what they never serialize (hashes of secrets).
+    pub fn new<T: Serialize>(
+        resource: &'static str,
+        action: &'static str,
+        (id, version): (impl Into<Uuid>, i32),
+        before: Option<&T>,
+        after: Option<&T>,
+    ) -> Self {
+        let told = |row: Option<&T>| row.and_then(|row| serde_json::to_value(row).ok());
+        Self { resource, action, id: id.into(), version, before: told(before), after: told(after) }
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = audit_entries)]
+struct NewAuditEntry {
+    organization_id: OrganizationId,
+    id: AuditEntryId,
+    at: DateTime<Utc>,
+    actor_kind: &'static str,
+    actor_id: Option<Uuid>,
+    action: &'static str,
+    resource_type: &'static str,
+    resource_id: Uuid,
+    before: Option<Value>,
+    after: Option<Value>,
+    request_id: Option<Uuid>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = events)]
+struct NewEvent {
+    organization_id: OrganizationId,
+    id: EventId,
+    type_: String,
+    at: DateTime<Utc>,
+    resource_type: &'static str,
+    resource_id: Uuid,
+    resource_version: i32,
+}
+
+fn split(tx: &Tx<'_>, change: Change) -> (NewAuditEntry, NewEvent) {
+    let event = NewEvent {
+        organization_id: tx.scope.organization_id,
+        id: EventId::at(tx.now),
+        type_: format!("{}.{}", change.resource, change.action),
+        at: tx.now,
+        resource_type: change.resource,
+        resource_id: change.id,
+        resource_version: change.version,
+    };
+    let entry = NewAuditEntry {
+        organization_id: tx.scope.organization_id,
+        id: AuditEntryId::at(tx.now),
+        at: tx.now,
+        actor_kind: tx.scope.actor.kind(),
+        actor_id: tx.scope.actor.id(),
+        action: change.action,
+        resource_type: change.resource,
+        resource_id: change.id,
+        before: change.before,
+        after: change.after,
+        request_id: tx.scope.request_id,
+    };
+    (entry, event)
+}
+
+/// Writes down one change.
+pub fn record(tx: &mut Tx<'_>, change: Change) -> Result<()> {
+    let (entry, event) = split(tx, change);
+    diesel::insert_into(audit_entries::table).values(entry).execute(tx.conn)?;
+    diesel::insert_into(events::table).values(event).execute(tx.conn)?;
+    Ok(())
+}
+
+/// Writes down many changes at once: what a batch of background work does.
+pub fn record_all(tx: &mut Tx<'_>, changes: Vec<Change>) -> Result<()> {
+    /// PostgreSQL takes 65 535 parameters a statement; a record has 11.
+    const ROWS_A_STATEMENT: usize = 5_000;
+    let (mut entries, mut events): (Vec<_>, Vec<_>) = changes.into_iter().map(|change| split(tx, change)).unzip();
+    while !entries.is_empty() {
+        let rest = entries.split_off(entries.len().min(ROWS_A_STATEMENT));
+        diesel::insert_into(audit_entries::table).values(entries).execute(tx.conn)?;
+        entries = rest;
+    }
+    while !events.is_empty() {
+        let rest = events.split_off(events.len().min(ROWS_A_STATEMENT));
+        diesel::insert_into(events::table).values(events).execute(tx.conn)?;
+        events = rest;
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! What the database refuses, in words that the layers above can act on.
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Why a query did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such row in this organization; another organization's row is no different.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The row has changed since the caller saw it.
+    #[error("changed meanwhile; now at version {current}")]
+    Stale { current: i32 },
+    /// A constraint, by its name in the migration, refused the change.
+    #[error("{violation:?} of {constraint}")]
+    Refused { violation: Violation, constraint: String },
+    /// A cursor that this list did not make.
+    #[error("the cursor does not fit this list")]
+    Cursor,
+    /// No connection, or the server is going down: the same call may succeed later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    #[error(transparent)]
+    Database(Error),
+}
+
+impl StoreError {
+    /// [`Stale`](Self::Stale) when a caller saw another version than the `current` one; no `seen` means any will do.
+    pub(crate) fn unless_current(current: i32, seen: Option<i32>) -> Result<()> {
+        match seen {
+            Some(seen) if seen != current => Err(Self::Stale { current }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Which kind of constraint was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    Unique,
+    Reference,
+    Check,
+    /// A rule of the database that forbids the change itself, such as that of issued invoices.
+    Restrict,
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        let Error::DatabaseError(kind, info) = &error else {
+            return Self::Database(error);
+        };
+        let violation = match kind {
+            DatabaseErrorKind::UniqueViolation => Violation::Unique,
+            DatabaseErrorKind::ForeignKeyViolation => Violation::Reference,
+            DatabaseErrorKind::CheckViolation => Violation::Check,
+            DatabaseErrorKind::RestrictViolation => Violation::Restrict,
+            DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::SerializationFailure => return Self::Unavailable(info.message().to_owned()),
+            // diesel has no kind for these: a lock or statement that took too long, a deadlock, a shutdown.
+            _ if is_passing(info.message()) => return Self::Unavailable(info.message().to_owned()),
+            _ => return Self::Database(error),
+        };
+        Self::Refused { violation, constraint: info.constraint_name().unwrap_or_default().to_owned() }
+    }
+}
+
+/// Whether PostgreSQL's message, in English as servers for services are set up, tells of a fault that passes.
+fn is_passing(message: &str) -> bool {
+    ["deadlock detected", "canceling statement due to", "terminating connection", "the database system is"]
+        .iter()
+        .any(|fault| message.starts_with(fault))
+}
+
+/// `Ok(None)` becomes [`StoreError::NotFound`] of `what`.
+pub(crate) trait OrNotFound<T> {
+    fn or_not_found(self, what: &'static str) -> Result<T>;
+}
+
+impl<T> OrNotFound<T> for diesel::QueryResult<Option<T>> {
+    fn or_not_found(self, what: &'static str) -> Result<T> {
+        self?.ok_or(StoreError::NotFound(what))
+    }
+}

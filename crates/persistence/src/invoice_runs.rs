@@ -1,0 +1,412 @@
+//! Invoice runs: executions of "issue everything due through this date", their progress and what came of each period.
+//!
+//! Whoever works on a run holds its [`RunLease`]: a lock of the database session that the work itself goes
+//! through. When a worker dies, its session dies, and the run is free for another at once.
+
+use crate::changes::{self, Change};
+use crate::db::{ActorRef, Db, Scope, Tx, transaction};
+use crate::error::{OrNotFound, Result, StoreError};
+use crate::json::Json;
+use crate::page::{Cursor, Page, PageRequest, keyset};
+use crate::schema::{invoice_run_results, invoice_runs};
+use crate::subscriptions::DueFilter;
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::dsl::{exists, sql};
+use diesel::expression::SqlLiteral;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, PooledConnection};
+use diesel::sql_types::{Bool, Integer, Text};
+use opiekun_domain::billing::CurrencyTotal;
+use opiekun_domain::currency::Currency;
+use opiekun_domain::decimal::Amount;
+use opiekun_domain::ids::{
+    ApiKeyId, CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, OperatorId, OrganizationId, SubscriptionId,
+};
+use opiekun_domain::invoice_run::{RunMode, RunStatus};
+use opiekun_domain::occurrence::OccurrenceState;
+use serde::Serialize;
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Queryable, Selectable, Serialize)]
+#[diesel(table_name = invoice_runs, check_for_backend(diesel::pg::Pg))]
+pub struct InvoiceRun {
+    pub id: InvoiceRunId,
+    #[diesel(embed)]
+    #[serde(flatten)]
+    pub fields: InvoiceRunFields,
+    #[diesel(embed)]
+    #[serde(flatten)]
+    pub progress: RunProgress,
+    pub requested_by_kind: String,
+    pub requested_by_id: Option<Uuid>,
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What is asked of a run.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, Serialize)]
+#[diesel(table_name = invoice_runs, check_for_backend(diesel::pg::Pg))]
+pub struct InvoiceRunFields {
+    pub mode: RunMode,
+    pub through_on: NaiveDate,
+    /// The date on the invoices, fixed when the run is asked for, so that midnight changes nothing.
+    pub issue_on: NaiveDate,
+    pub subscription_ids: Option<Vec<SubscriptionId>>,
+    pub template_ids: Option<Vec<InvoiceTemplateId>>,
+    pub customer_ids: Option<Vec<CustomerId>>,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Queryable, Selectable, AsChangeset, Serialize)]
+#[diesel(table_name = invoice_runs, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
+pub struct RunProgress {
+    pub status: RunStatus,
+    /// Subscriptions taken up, of `total`.
+    pub done: i32,
+    pub total: i32,
+    /// Periods that a preview would bill.
+    pub planned: i32,
+    pub invoiced: i32,
+    pub skipped: i32,
+    pub failed: i32,
+    /// Of what was invoiced, or would be.
+    pub totals: Json<Vec<CurrencyTotal>>,
+    /// The last subscription taken up.
+    pub resume_after: Option<SubscriptionId>,
+    /// Why the run as a whole failed.
+    pub problem: Option<String>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl InvoiceRun {
+    /// The subscriptions that the run is about and has not taken up yet.
+    pub fn due_filter(&self) -> DueFilter {
+        DueFilter {
+            through_on: self.fields.through_on,
+            subscription_ids: self.fields.subscription_ids.clone(),
+            template_ids: self.fields.template_ids.clone(),
+            customer_ids: self.fields.customer_ids.clone(),
+            not_in_run: self.id,
+        }
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = invoice_runs)]
+struct NewInvoiceRun {
+    organization_id: OrganizationId,
+    id: InvoiceRunId,
+    #[diesel(embed)]
+    fields: InvoiceRunFields,
+    status: RunStatus,
+    requested_by_kind: &'static str,
+    requested_by_id: Option<Uuid>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// What came of one period in a run.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = invoice_run_results, check_for_backend(diesel::pg::Pg))]
+pub struct RunResult {
+    pub id: Uuid,
+    pub run_id: InvoiceRunId,
+    pub subscription_id: SubscriptionId,
+    pub customer_id: CustomerId,
+    pub period_start_on: NaiveDate,
+    /// Exclusive.
+    pub period_end_on: NaiveDate,
+    pub scheduled_on: NaiveDate,
+    pub outcome: OccurrenceState,
+    pub problem: Option<String>,
+    pub invoice_id: Option<InvoiceId>,
+    /// With the sums, of what was invoiced or would be.
+    pub currency: Option<Currency>,
+    pub net: Option<Amount>,
+    pub vat: Option<Amount>,
+    pub gross: Option<Amount>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = invoice_run_results)]
+struct NewRunResult {
+    organization_id: OrganizationId,
+    #[diesel(embed)]
+    result: RunResult,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InvoiceRunFilter {
+    pub status: Option<RunStatus>,
+    pub mode: Option<RunMode>,
+    pub through_from: Option<NaiveDate>,
+    pub through_through: Option<NaiveDate>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RunResultFilter {
+    pub outcome: Option<OccurrenceState>,
+    pub subscription_id: Option<SubscriptionId>,
+}
+
+/// Queues a run on behalf of the scope's actor.
+pub fn create(tx: &mut Tx<'_>, fields: InvoiceRunFields) -> Result<InvoiceRun> {
+    let row = NewInvoiceRun {
+        organization_id: tx.organization_id(),
+        id: InvoiceRunId::at(tx.now),
+        fields,
+        status: RunStatus::Queued,
+        requested_by_kind: tx.scope.actor.kind(),
+        requested_by_id: tx.scope.actor.id(),
+        created_at: tx.now,
+        updated_at: tx.now,
+    };
+    let run: InvoiceRun = diesel::insert_into(invoice_runs::table)
+        .values(row)
+        .returning(InvoiceRun::as_returning())
+        .get_result(tx.conn)?;
+    record(tx, "created", None, &run)?;
+    Ok(run)
+}
+
+pub fn find(tx: &mut Tx<'_>, id: InvoiceRunId) -> Result<InvoiceRun> {
+    invoice_runs::table
+        .find((tx.organization_id(), id))
+        .select(InvoiceRun::as_select())
+        .first(tx.conn)
+        .optional()
+        .or_not_found("invoice_run")
+}
+
+/// Locks the row.
+pub fn lock(tx: &mut Tx<'_>, id: InvoiceRunId) -> Result<InvoiceRun> {
+    invoice_runs::table
+        .find((tx.organization_id(), id))
+        .select(InvoiceRun::as_select())
+        .for_no_key_update()
+        .first(tx.conn)
+        .optional()
+        .or_not_found("invoice_run")
+}
+
+/// Asks a locked, unfinished run to stop: one that nobody has begun is cancelled at once, any other after the batch
+/// it is at.
+pub fn cancel(tx: &mut Tx<'_>, run: &InvoiceRun) -> Result<InvoiceRun> {
+    let queued = run.progress.status == RunStatus::Queued;
+    let status = if queued { RunStatus::Cancelled } else { run.progress.status };
+    let finished_at = if queued { Some(tx.now) } else { run.progress.finished_at };
+    let after = diesel::update(invoice_runs::table.find((tx.organization_id(), run.id)))
+        .set((
+            invoice_runs::cancel_requested_at.eq(run.cancel_requested_at.unwrap_or(tx.now)),
+            invoice_runs::status.eq(status),
+            invoice_runs::finished_at.eq(finished_at),
+            invoice_runs::version.eq(invoice_runs::version + 1),
+            invoice_runs::updated_at.eq(tx.now),
+        ))
+        .returning(InvoiceRun::as_returning())
+        .get_result(tx.conn)?;
+    let action = if queued { RunStatus::Cancelled.as_str() } else { "cancellation_requested" };
+    record(tx, action, Some(run), &after)?;
+    Ok(after)
+}
+
+/// Writes how far a locked run has come. A change of its status is told in the audit log and the events.
+pub fn set_progress(tx: &mut Tx<'_>, run: &InvoiceRun, progress: RunProgress) -> Result<InvoiceRun> {
+    let after: InvoiceRun = diesel::update(invoice_runs::table.find((tx.organization_id(), run.id)))
+        .set((progress, invoice_runs::version.eq(invoice_runs::version + 1), invoice_runs::updated_at.eq(tx.now)))
+        .returning(InvoiceRun::as_returning())
+        .get_result(tx.conn)?;
+    if after.progress.status != run.progress.status {
+        record(tx, after.progress.status.as_str(), Some(run), &after)?;
+    }
+    Ok(after)
+}
+
+/// Writes down what came of periods.
+pub fn add_results(tx: &mut Tx<'_>, results: Vec<RunResult>) -> Result<()> {
+    /// PostgreSQL takes 65 535 parameters a statement; a row has 15.
+    const ROWS_A_STATEMENT: usize = 4_000;
+    let organization_id = tx.organization_id();
+    let mut rows: Vec<_> = results.into_iter().map(|result| NewRunResult { organization_id, result }).collect();
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS_A_STATEMENT));
+        diesel::insert_into(invoice_run_results::table).values(rows).execute(tx.conn)?;
+        rows = rest;
+    }
+    Ok(())
+}
+
+pub fn list(tx: &mut Tx<'_>, filter: &InvoiceRunFilter, page: &PageRequest<()>) -> Result<Page<InvoiceRun>> {
+    let organization_id = tx.organization_id();
+    let filtered = || {
+        let mut query = invoice_runs::table.filter(invoice_runs::organization_id.eq(organization_id)).into_boxed();
+        if let Some(status) = filter.status {
+            query = query.filter(invoice_runs::status.eq(status));
+        }
+        if let Some(mode) = filter.mode {
+            query = query.filter(invoice_runs::mode.eq(mode));
+        }
+        if let Some(from) = filter.through_from {
+            query = query.filter(invoice_runs::through_on.ge(from));
+        }
+        if let Some(through) = filter.through_through {
+            query = query.filter(invoice_runs::through_on.le(through));
+        }
+        query
+    };
+    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    let rows = keyset!(filtered(), page, invoice_runs::id).select(InvoiceRun::as_select()).load(tx.conn)?;
+    Ok(Page::cut(rows, page, total, |run| Cursor::new((), run.id)))
+}
+
+/// What came of each period of a run, in the order of working.
+pub fn list_results(
+    tx: &mut Tx<'_>,
+    run_id: InvoiceRunId,
+    filter: &RunResultFilter,
+    page: &PageRequest<()>,
+) -> Result<Page<RunResult>> {
+    let organization_id = tx.organization_id();
+    let filtered = || {
+        let mut query = invoice_run_results::table
+            .filter(invoice_run_results::organization_id.eq(organization_id))
+            .filter(invoice_run_results::run_id.eq(run_id))
+            .into_boxed();
+        if let Some(outcome) = filter.outcome {
+            query = query.filter(invoice_run_results::outcome.eq(outcome));
+        }
+        if let Some(subscription_id) = filter.subscription_id {
+            query = query.filter(invoice_run_results::subscription_id.eq(subscription_id));
+        }
+        query
+    };
+    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    let rows = keyset!(filtered(), page, invoice_run_results::id).select(RunResult::as_select()).load(tx.conn)?;
+    Ok(Page::cut(rows, page, total, |result| Cursor::new((), result.id)))
+}
+
+type Session = PooledConnection<ConnectionManager<PgConnection>>;
+
+/// The sole right to work on a run, for as long as the value, or its session, lives.
+pub struct RunLease {
+    conn: Session,
+    scope: Scope,
+    run_id: InvoiceRunId,
+}
+
+impl RunLease {
+    /// Takes up the oldest unfinished run of any organization that nobody works on.
+    pub fn any(db: &Db) -> Result<Option<Self>> {
+        /// More runs than any number of nodes works on at a time.
+        const CANDIDATES: i64 = 100;
+        let mut conn = db.connection()?;
+        let waiting: Vec<Candidate> = unfinished()
+            .order((invoice_runs::created_at, invoice_runs::id))
+            .limit(CANDIDATES)
+            .select(Candidate::as_select())
+            .load(&mut *conn)?;
+        for candidate in waiting {
+            if try_lock(&mut conn, candidate.id)? {
+                return Self::unless_finished(conn, &candidate);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes up one run; `None` when it is finished or somebody works on it.
+    pub fn of(db: &Db, organization_id: OrganizationId, run_id: InvoiceRunId) -> Result<Option<Self>> {
+        let mut conn = db.connection()?;
+        let candidate: Option<Candidate> = unfinished()
+            .filter(invoice_runs::organization_id.eq(organization_id))
+            .filter(invoice_runs::id.eq(run_id))
+            .select(Candidate::as_select())
+            .first(&mut *conn)
+            .optional()?;
+        match candidate {
+            Some(candidate) if try_lock(&mut conn, run_id)? => Self::unless_finished(conn, &candidate),
+            _ => Ok(None),
+        }
+    }
+
+    pub const fn run_id(&self) -> InvoiceRunId {
+        self.run_id
+    }
+
+    pub const fn organization_id(&self) -> OrganizationId {
+        self.scope.organization_id
+    }
+
+    /// One transaction on the session that holds the lease, on behalf of whoever asked for the run.
+    pub fn transaction<T, E: From<StoreError>>(
+        &mut self,
+        now: DateTime<Utc>,
+        work: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        transaction(&mut self.conn, self.scope, now, work)
+    }
+
+    /// The run may have ended between being read and being locked.
+    fn unless_finished(conn: Session, candidate: &Candidate) -> Result<Option<Self>> {
+        let scope = Scope::new(candidate.organization_id, candidate.requested_by(), None);
+        let mut lease = Self { conn, scope, run_id: candidate.id };
+        let is_open = unfinished()
+            .filter(invoice_runs::organization_id.eq(candidate.organization_id))
+            .filter(invoice_runs::id.eq(candidate.id));
+        let is_open: bool = diesel::select(exists(is_open)).get_result(&mut *lease.conn)?;
+        Ok(is_open.then_some(lease))
+    }
+}
+
+impl Drop for RunLease {
+    fn drop(&mut self) {
+        // The session goes back to the pool and lives on. Should it be broken, its lock is gone with it.
+        let _ = unlock(&mut self.conn, self.run_id);
+    }
+}
+
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = invoice_runs, check_for_backend(diesel::pg::Pg))]
+struct Candidate {
+    organization_id: OrganizationId,
+    id: InvoiceRunId,
+    requested_by_kind: String,
+    requested_by_id: Option<Uuid>,
+}
+
+impl Candidate {
+    fn requested_by(&self) -> ActorRef {
+        match (self.requested_by_kind.as_str(), self.requested_by_id) {
+            ("operator", Some(id)) => ActorRef::Operator(OperatorId(id)),
+            ("api_key", Some(id)) => ActorRef::ApiKey(ApiKeyId(id)),
+            _ => ActorRef::System,
+        }
+    }
+}
+
+/// Spelt as the partial index `invoice_runs_unfinished_idx` is.
+fn unfinished() -> diesel::dsl::Filter<invoice_runs::table, SqlLiteral<Bool>> {
+    invoice_runs::table.filter(sql::<Bool>("invoice_runs.status in ('queued', 'running')"))
+}
+
+/// Takes the session's lock of a run, if nobody has it.
+fn try_lock(conn: &mut PgConnection, run_id: InvoiceRunId) -> Result<bool> {
+    let query = sql::<Bool>("pg_try_advisory_lock(hashtextextended(").bind::<Text, _>(lock_name(run_id)).sql(", 0))");
+    Ok(diesel::select(query).get_result(conn)?)
+}
+
+fn unlock(conn: &mut PgConnection, run_id: InvoiceRunId) -> Result<bool> {
+    let query = sql::<Bool>("pg_advisory_unlock(hashtextextended(").bind::<Text, _>(lock_name(run_id)).sql(", 0))");
+    Ok(diesel::select(query).get_result(conn)?)
+}
+
+fn lock_name(run_id: InvoiceRunId) -> String {
+    format!("invoice_run:{run_id}")
+}
+
+fn record(tx: &mut Tx<'_>, action: &'static str, before: Option<&InvoiceRun>, after: &InvoiceRun) -> Result<()> {
+    changes::record(tx, Change::new("invoice_run", action, (after.id, after.version), before, Some(after)))
+}

@@ -1,0 +1,37 @@
+//! SQL and nothing but SQL: rows, queries and transactions. The only crate that names diesel.
+//!
+//! Every query takes a [`Tx`], and a [`Tx`] exists only within a [`Scope`]: whoever asks has said which
+//! organization and on whose behalf. The few look-ups that come before anybody is known (a sign-in, a key)
+//! are in [`credentials`]; what a node does for all organizations is in the modules of the work itself.
+
+mod db;
+mod error;
+mod json;
+mod page;
+mod schema;
+
+pub mod api_keys;
+pub mod audit_log;
+pub mod changes;
+pub mod credentials;
+pub mod customers;
+pub mod events;
+pub mod hourly_rates;
+pub mod idempotency;
+pub mod interactions;
+pub mod invoice_runs;
+pub mod invoice_templates;
+pub mod invoices;
+pub mod number_series;
+pub mod occurrences;
+pub mod operators;
+pub mod organizations;
+pub mod people;
+pub mod subscriptions;
+pub mod time_cost;
+pub mod timeline;
+
+pub use db::{ActorRef, Connection, Db, Scope, Tx, migrate};
+pub use error::{Result, StoreError, Violation};
+pub use json::Json;
+pub use page::{Cursor, Page, PageRequest};

@@ -1,0 +1,204 @@
+//! Occurrences: one period of one subscription each. They stand between the subscription and its invoice: the
+//! idempotency record of billing, the trail of its errors, and the answer to "who got no invoice this month?".
+
+use crate::db::Tx;
+use crate::error::{OrNotFound, Result};
+use crate::page::{Cursor, Page, PageRequest, keyset};
+use crate::schema::{occurrences, subscriptions};
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Integer;
+use diesel::upsert::excluded;
+use opiekun_domain::ids::{InvoiceId, OccurrenceId, OrganizationId, SubscriptionId};
+use opiekun_domain::occurrence::OccurrenceState;
+use opiekun_domain::schedule::Period;
+use serde::Serialize;
+
+#[derive(Debug, Clone, Queryable, Selectable, Serialize)]
+#[diesel(table_name = occurrences, check_for_backend(diesel::pg::Pg))]
+pub struct Occurrence {
+    pub id: OccurrenceId,
+    pub subscription_id: SubscriptionId,
+    pub period_index: i32,
+    pub period_start_on: NaiveDate,
+    /// Exclusive.
+    pub period_end_on: NaiveDate,
+    pub scheduled_on: NaiveDate,
+    pub state: OccurrenceState,
+    pub problem: Option<String>,
+    pub invoice_id: Option<InvoiceId>,
+    pub attempts: i16,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What became of a period in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    pub id: OccurrenceId,
+    pub subscription_id: SubscriptionId,
+    pub period: Period,
+    pub scheduled_on: NaiveDate,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Invoiced(InvoiceId),
+    Skipped,
+    /// A stable code that says why.
+    Failed(&'static str),
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = occurrences)]
+struct NewOccurrence {
+    organization_id: OrganizationId,
+    id: OccurrenceId,
+    subscription_id: SubscriptionId,
+    period_index: i32,
+    period_start_on: NaiveDate,
+    period_end_on: NaiveDate,
+    scheduled_on: NaiveDate,
+    state: OccurrenceState,
+    problem: Option<&'static str>,
+    invoice_id: Option<InvoiceId>,
+    attempts: i16,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OccurrenceSort {
+    /// The order of the ids, which count up with time.
+    #[default]
+    CreatedAt,
+    ScheduledOn,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct OccurrenceFilter {
+    pub subscription_id: Option<SubscriptionId>,
+    pub state: Option<OccurrenceState>,
+    pub scheduled_from: Option<NaiveDate>,
+    pub scheduled_through: Option<NaiveDate>,
+}
+
+pub fn find(tx: &mut Tx<'_>, id: OccurrenceId) -> Result<Occurrence> {
+    occurrences::table
+        .find((tx.organization_id(), id))
+        .select(Occurrence::as_select())
+        .first(tx.conn)
+        .optional()
+        .or_not_found("occurrence")
+}
+
+pub fn list(tx: &mut Tx<'_>, filter: &OccurrenceFilter, page: &PageRequest<OccurrenceSort>) -> Result<Page<Occurrence>> {
+    let organization_id = tx.organization_id();
+    let filtered = || {
+        let mut query = occurrences::table.filter(occurrences::organization_id.eq(organization_id)).into_boxed();
+        if let Some(subscription_id) = filter.subscription_id {
+            query = query.filter(occurrences::subscription_id.eq(subscription_id));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(occurrences::state.eq(state));
+        }
+        if let Some(from) = filter.scheduled_from {
+            query = query.filter(occurrences::scheduled_on.ge(from));
+        }
+        if let Some(through) = filter.scheduled_through {
+            query = query.filter(occurrences::scheduled_on.le(through));
+        }
+        query
+    };
+    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    let query = match page.sort {
+        OccurrenceSort::CreatedAt => keyset!(filtered(), page, occurrences::id),
+        OccurrenceSort::ScheduledOn => {
+            keyset!(filtered(), page, occurrences::scheduled_on => NaiveDate, occurrences::id)
+        }
+    };
+    let rows = query.select(Occurrence::as_select()).load(tx.conn)?;
+    Ok(Page::cut(rows, page, total, |occurrence| match page.sort {
+        OccurrenceSort::CreatedAt => Cursor::new((), occurrence.id),
+        OccurrenceSort::ScheduledOn => Cursor::new(occurrence.scheduled_on, occurrence.id),
+    }))
+}
+
+/// What already stands of the periods that these subscriptions have before them: failed ones, which are tried
+/// again, and settled ones, which are passed over.
+pub fn ahead(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<(SubscriptionId, u32, OccurrenceState)>> {
+    let rows: Vec<(SubscriptionId, i32, OccurrenceState)> = occurrences::table
+        .inner_join(
+            subscriptions::table.on(subscriptions::organization_id
+                .eq(occurrences::organization_id)
+                .and(subscriptions::id.eq(occurrences::subscription_id))),
+        )
+        .filter(occurrences::organization_id.eq(tx.organization_id()))
+        .filter(occurrences::subscription_id.eq_any(ids))
+        .filter(occurrences::period_index.ge(subscriptions::next_period))
+        .order((occurrences::subscription_id, occurrences::period_index))
+        .select((occurrences::subscription_id, occurrences::period_index, occurrences::state))
+        .load(tx.conn)?;
+    Ok(rows.into_iter().map(|(id, period, state)| (id, index(period), state)).collect())
+}
+
+/// Claims periods of locked subscriptions, and tells which were free to claim: a period that is invoiced or skipped
+/// stays as it is, one that failed before is overwritten and keeps its id.
+pub fn settle(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<Vec<(SubscriptionId, u32)>> {
+    /// PostgreSQL takes 65 535 parameters a statement; a row has 13.
+    const ROWS_A_STATEMENT: usize = 5_000;
+    let mut claimed = Vec::with_capacity(periods.len());
+    for periods in periods.chunks(ROWS_A_STATEMENT) {
+        let rows: Vec<NewOccurrence> = periods.iter().map(|period| new_occurrence(tx, period)).collect();
+        let upsert = diesel::insert_into(occurrences::table)
+            .values(rows)
+            .on_conflict((occurrences::organization_id, occurrences::subscription_id, occurrences::period_index))
+            .do_update()
+            .set((
+                occurrences::state.eq(excluded(occurrences::state)),
+                occurrences::problem.eq(excluded(occurrences::problem)),
+                occurrences::invoice_id.eq(excluded(occurrences::invoice_id)),
+                occurrences::attempts.eq(occurrences::attempts + excluded(occurrences::attempts)),
+                occurrences::version.eq(occurrences::version + 1),
+                occurrences::updated_at.eq(excluded(occurrences::updated_at)),
+            ));
+        let is_open = occurrences::state.eq_any([OccurrenceState::Failed, OccurrenceState::Planned]);
+        let free: Vec<(SubscriptionId, i32)> = diesel::query_dsl::methods::FilterDsl::filter(upsert, is_open)
+            .returning((occurrences::subscription_id, occurrences::period_index))
+            .get_results(tx.conn)?;
+        claimed.extend(free.into_iter().map(|(id, period)| (id, index(period))));
+    }
+    Ok(claimed)
+}
+
+fn new_occurrence(tx: &Tx<'_>, period: &Settled) -> NewOccurrence {
+    let (state, problem, invoice_id, attempts) = match period.outcome {
+        Outcome::Invoiced(id) => (OccurrenceState::Invoiced, None, Some(id), 1),
+        Outcome::Skipped => (OccurrenceState::Skipped, None, None, 0),
+        Outcome::Failed(problem) => (OccurrenceState::Failed, Some(problem), None, 1),
+    };
+    NewOccurrence {
+        organization_id: tx.scope.organization_id,
+        id: period.id,
+        subscription_id: period.subscription_id,
+        // No calendar holds more periods than fit.
+        period_index: i32::try_from(period.period.index).unwrap_or(i32::MAX),
+        period_start_on: period.period.start_on,
+        period_end_on: period.period.end_on,
+        scheduled_on: period.scheduled_on,
+        state,
+        problem,
+        invoice_id,
+        attempts,
+        created_at: tx.now,
+        updated_at: tx.now,
+    }
+}
+
+/// A period's index; the table's checks leave none below 0.
+fn index(column: i32) -> u32 {
+    u32::try_from(column).unwrap_or_default()
+}

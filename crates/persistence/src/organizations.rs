@@ -1,0 +1,133 @@
+//! Organizations: the firms that keep their data here, and the sellers on their invoices.
+
+use crate::changes::{self, Change};
+use crate::db::{Db, Tx};
+use crate::error::{OrNotFound, Result, StoreError};
+use crate::json::Json;
+use crate::schema::organizations;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use diesel::prelude::*;
+use opiekun_domain::address::Address;
+use opiekun_domain::currency::Currency;
+use opiekun_domain::ids::OrganizationId;
+use opiekun_domain::language::Language;
+use opiekun_domain::tax_identity::TaxScheme;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Queryable, Selectable, Serialize)]
+#[diesel(table_name = organizations, check_for_backend(diesel::pg::Pg))]
+pub struct Organization {
+    pub id: OrganizationId,
+    #[diesel(embed)]
+    #[serde(flatten)]
+    pub fields: OrganizationFields,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What its owner may write.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize)]
+#[diesel(table_name = organizations, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
+pub struct OrganizationFields {
+    pub legal_name: String,
+    pub tax_scheme: TaxScheme,
+    pub tax_country: Option<String>,
+    pub tax_number: Option<String>,
+    pub address: Json<Address>,
+    pub bank_accounts: Json<Vec<BankAccount>>,
+    pub currency: Currency,
+    /// IANA name; its calendar days are the organization's.
+    pub time_zone: String,
+    pub locale: Language,
+    /// Started units of so many minutes are billed whole, unless a customer has a rule of its own.
+    pub round_up_minutes: Option<i32>,
+    /// Whether due invoices are issued every day without being asked for.
+    pub auto_invoicing: bool,
+}
+
+impl OrganizationFields {
+    /// The zone whose calendar days are the organization's.
+    pub fn zone(&self) -> Result<Tz> {
+        time_zone(&self.time_zone)
+    }
+}
+
+/// An account that customers pay to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BankAccount {
+    /// IBAN, without spaces.
+    pub iban: String,
+    pub currency: Currency,
+    pub bank_name: Option<String>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = organizations)]
+struct NewOrganization {
+    id: OrganizationId,
+    #[diesel(embed)]
+    fields: OrganizationFields,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// Makes the organization that the transaction's scope names.
+pub fn create(tx: &mut Tx<'_>, fields: OrganizationFields) -> Result<Organization> {
+    let row = NewOrganization { id: tx.organization_id(), fields, created_at: tx.now, updated_at: tx.now };
+    let organization: Organization = diesel::insert_into(organizations::table)
+        .values(row)
+        .returning(Organization::as_returning())
+        .get_result(tx.conn)?;
+    record(tx, "created", None, &organization)?;
+    Ok(organization)
+}
+
+/// The scope's own organization.
+pub fn find(tx: &mut Tx<'_>) -> Result<Organization> {
+    organizations::table
+        .find(tx.organization_id())
+        .select(Organization::as_select())
+        .first(tx.conn)
+        .optional()
+        .or_not_found("organization")
+}
+
+/// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.
+pub fn lock(tx: &mut Tx<'_>, seen: Option<i32>) -> Result<Organization> {
+    let organization = organizations::table
+        .find(tx.organization_id())
+        .select(Organization::as_select())
+        .for_update()
+        .first(tx.conn)
+        .optional()
+        .or_not_found("organization")?;
+    StoreError::unless_current(organization.version, seen)?;
+    Ok(organization)
+}
+
+/// Writes to a row that [`lock`] has returned, and counts its version up.
+pub fn update(tx: &mut Tx<'_>, organization: &Organization, fields: OrganizationFields) -> Result<Organization> {
+    let after = diesel::update(organizations::table.find(tx.organization_id()))
+        .set((fields, organizations::version.eq(organizations::version + 1), organizations::updated_at.eq(tx.now)))
+        .returning(Organization::as_returning())
+        .get_result(tx.conn)?;
+    record(tx, "updated", Some(organization), &after)?;
+    Ok(after)
+}
+
+/// Whether this database holds any organization at all.
+pub fn any(db: &Db) -> Result<bool> {
+    let mut conn = db.connection()?;
+    Ok(diesel::select(diesel::dsl::exists(organizations::table.select(organizations::id))).get_result(&mut *conn)?)
+}
+
+/// Reads a name that was checked when it was written.
+pub(crate) fn time_zone(name: &str) -> Result<Tz> {
+    name.parse().map_err(|error| StoreError::Database(diesel::result::Error::DeserializationError(Box::new(error))))
+}
+
+fn record(tx: &mut Tx<'_>, action: &'static str, before: Option<&Organization>, after: &Organization) -> Result<()> {
+    changes::record(tx, Change::new("organization", action, (after.id, after.version), before, Some(after)))
+}

@@ -1,0 +1,449 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    api_keys (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        scopes -> Array<Text>,
+        secret_hash -> Bytea,
+        expires_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit_entries (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        at -> Timestamptz,
+        actor_kind -> Text,
+        actor_id -> Nullable<Uuid>,
+        action -> Text,
+        resource_type -> Text,
+        resource_id -> Uuid,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+        request_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    customers (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        name -> Text,
+        short_name -> Nullable<Text>,
+        sort_name -> Text,
+        tax_scheme -> Text,
+        tax_country -> Nullable<Text>,
+        tax_number -> Nullable<Text>,
+        billing_address -> Nullable<Jsonb>,
+        correspondence_address -> Nullable<Jsonb>,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        caretaker_id -> Nullable<Uuid>,
+        tags -> Array<Text>,
+        payment_days -> Nullable<Int2>,
+        round_up_minutes -> Nullable<Int4>,
+        currency -> Text,
+        language -> Text,
+        external_id -> Nullable<Text>,
+        notes -> Nullable<Text>,
+        archived_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    events (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        ordinal -> Int8,
+        sequence -> Nullable<Int8>,
+        #[sql_name = "type"]
+        type_ -> Text,
+        at -> Timestamptz,
+        resource_type -> Text,
+        resource_id -> Uuid,
+        resource_version -> Int4,
+    }
+}
+
+diesel::table! {
+    hourly_rates (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        operator_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        holder_id -> Uuid,
+        amount -> Numeric,
+        currency -> Text,
+        valid_from_on -> Date,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (organization_id, caller_id, route, key) {
+        organization_id -> Uuid,
+        caller_id -> Uuid,
+        route -> Text,
+        key -> Text,
+        fingerprint -> Bytea,
+        status -> Int2,
+        headers -> Jsonb,
+        body -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    interactions (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        person_id -> Nullable<Uuid>,
+        operator_id -> Uuid,
+        registered_by_id -> Nullable<Uuid>,
+        caretaker_id -> Nullable<Uuid>,
+        channel -> Text,
+        direction -> Text,
+        status -> Text,
+        started_at -> Timestamptz,
+        duration_minutes -> Int4,
+        subject -> Text,
+        description -> Nullable<Text>,
+        outcome -> Nullable<Text>,
+        billable -> Bool,
+        hourly_rate -> Nullable<Numeric>,
+        billed_minutes -> Int4,
+        resolved_rate -> Nullable<Numeric>,
+        rate_source -> Nullable<Text>,
+        cost -> Nullable<Numeric>,
+        tags -> Array<Text>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invoice_lines (organization_id, invoice_id, position) {
+        organization_id -> Uuid,
+        invoice_id -> Uuid,
+        position -> Int2,
+        key -> Nullable<Text>,
+        text -> Text,
+        quantity -> Numeric,
+        unit -> Text,
+        unit_price -> Numeric,
+        discount_percent -> Nullable<Numeric>,
+        vat_code -> Text,
+        exemption_basis -> Nullable<Text>,
+        pkwiu -> Nullable<Text>,
+        gtu -> Nullable<Text>,
+        net -> Numeric,
+    }
+}
+
+diesel::table! {
+    invoice_run_results (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        run_id -> Uuid,
+        subscription_id -> Uuid,
+        customer_id -> Uuid,
+        period_start_on -> Date,
+        period_end_on -> Date,
+        scheduled_on -> Date,
+        outcome -> Text,
+        problem -> Nullable<Text>,
+        invoice_id -> Nullable<Uuid>,
+        currency -> Nullable<Text>,
+        net -> Nullable<Numeric>,
+        vat -> Nullable<Numeric>,
+        gross -> Nullable<Numeric>,
+    }
+}
+
+diesel::table! {
+    invoice_runs (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        mode -> Text,
+        through_on -> Date,
+        issue_on -> Date,
+        subscription_ids -> Nullable<Array<Uuid>>,
+        template_ids -> Nullable<Array<Uuid>>,
+        customer_ids -> Nullable<Array<Uuid>>,
+        status -> Text,
+        requested_by_kind -> Text,
+        requested_by_id -> Nullable<Uuid>,
+        cancel_requested_at -> Nullable<Timestamptz>,
+        done -> Int4,
+        total -> Int4,
+        planned -> Int4,
+        invoiced -> Int4,
+        skipped -> Int4,
+        failed -> Int4,
+        totals -> Jsonb,
+        resume_after -> Nullable<Uuid>,
+        problem -> Nullable<Text>,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invoice_templates (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        series_id -> Uuid,
+        currency -> Text,
+        price_mode -> Text,
+        lines -> Jsonb,
+        payment_days -> Int2,
+        payment_method -> Text,
+        bank_account -> Nullable<Text>,
+        notes -> Nullable<Text>,
+        language -> Text,
+        archived_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invoices (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        status -> Text,
+        series_id -> Nullable<Uuid>,
+        number -> Nullable<Text>,
+        customer_id -> Uuid,
+        template_id -> Nullable<Uuid>,
+        subscription_id -> Nullable<Uuid>,
+        run_id -> Nullable<Uuid>,
+        seller -> Jsonb,
+        buyer -> Jsonb,
+        issued_on -> Nullable<Date>,
+        sold_on -> Nullable<Date>,
+        period_start_on -> Nullable<Date>,
+        period_end_on -> Nullable<Date>,
+        due_on -> Nullable<Date>,
+        currency -> Text,
+        price_mode -> Text,
+        payment_method -> Text,
+        bank_account -> Nullable<Text>,
+        notes -> Nullable<Text>,
+        language -> Text,
+        vat_totals -> Jsonb,
+        net -> Numeric,
+        vat -> Numeric,
+        gross -> Numeric,
+        issued_in -> Nullable<Int8>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    number_counters (organization_id, series_id, key) {
+        organization_id -> Uuid,
+        series_id -> Uuid,
+        key -> Text,
+        next_number -> Int8,
+        issued -> Int8,
+    }
+}
+
+diesel::table! {
+    number_series (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        pattern -> Text,
+        reset -> Text,
+        last_issued_on -> Nullable<Date>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    occurrences (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        subscription_id -> Uuid,
+        period_index -> Int4,
+        period_start_on -> Date,
+        period_end_on -> Date,
+        scheduled_on -> Date,
+        state -> Text,
+        problem -> Nullable<Text>,
+        invoice_id -> Nullable<Uuid>,
+        attempts -> Int2,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    operators (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        email -> Text,
+        full_name -> Text,
+        role -> Text,
+        billing -> Text,
+        supervisor_id -> Nullable<Uuid>,
+        active -> Bool,
+        locale -> Text,
+        password_hash -> Nullable<Text>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    organizations (id) {
+        id -> Uuid,
+        legal_name -> Text,
+        tax_scheme -> Text,
+        tax_country -> Nullable<Text>,
+        tax_number -> Nullable<Text>,
+        address -> Jsonb,
+        bank_accounts -> Jsonb,
+        currency -> Text,
+        time_zone -> Text,
+        locale -> Text,
+        round_up_minutes -> Nullable<Int4>,
+        auto_invoicing -> Bool,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    people (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        full_name -> Text,
+        sort_name -> Text,
+        position -> Nullable<Text>,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        consents -> Jsonb,
+        erased_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        sign_in_id -> Uuid,
+        token_hash -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        spent_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    sign_ins (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        operator_id -> Uuid,
+        created_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    subscriptions (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        template_id -> Uuid,
+        customer_id -> Uuid,
+        every_unit -> Text,
+        every_count -> Int4,
+        anchor_on -> Date,
+        on_day -> Nullable<Int2>,
+        on_last_day -> Bool,
+        billing -> Text,
+        issue_offset_days -> Int4,
+        issue_day_shift -> Text,
+        starts_on -> Date,
+        ends_on -> Nullable<Date>,
+        line_overrides -> Jsonb,
+        catch_up -> Text,
+        state -> Text,
+        next_period -> Int4,
+        next_issue_on -> Nullable<Date>,
+        consecutive_failures -> Int2,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(api_keys -> organizations (organization_id));
+diesel::joinable!(audit_entries -> organizations (organization_id));
+diesel::joinable!(customers -> organizations (organization_id));
+diesel::joinable!(events -> organizations (organization_id));
+diesel::joinable!(hourly_rates -> organizations (organization_id));
+diesel::joinable!(idempotency_keys -> organizations (organization_id));
+diesel::joinable!(invoice_runs -> organizations (organization_id));
+diesel::joinable!(invoice_templates -> organizations (organization_id));
+diesel::joinable!(number_series -> organizations (organization_id));
+diesel::joinable!(operators -> organizations (organization_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    api_keys,
+    audit_entries,
+    customers,
+    events,
+    hourly_rates,
+    idempotency_keys,
+    interactions,
+    invoice_lines,
+    invoice_run_results,
+    invoice_runs,
+    invoice_templates,
+    invoices,
+    number_counters,
+    number_series,
+    occurrences,
+    operators,
+    organizations,
+    people,
+    refresh_tokens,
+    sign_ins,
+    subscriptions,
+);

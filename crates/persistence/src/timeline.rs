@@ -1,0 +1,27 @@
+//! A customer's timeline: everything that happened with it, newest first.
+
+use crate::db::Tx;
+use crate::error::Result;
+use crate::interactions::{self, Interaction, InteractionFilter, InteractionSort};
+use crate::page::{Page, PageRequest};
+use opiekun_domain::ids::CustomerId;
+
+/// Something that happened with a customer, or is planned to.
+#[derive(Debug, Clone)]
+pub enum TimelineEntry {
+    Interaction(Interaction),
+}
+
+/// A page of the timeline, by the moment of each entry; what is planned comes before what has been.
+pub fn of_customer(tx: &mut Tx<'_>, id: CustomerId, page: &PageRequest<()>) -> Result<Page<TimelineEntry>> {
+    let filter = InteractionFilter { customer_id: Some(id), ..InteractionFilter::default() };
+    let page = PageRequest {
+        sort: InteractionSort::StartedAt,
+        descending: true,
+        limit: page.limit,
+        after: page.after.clone(),
+        count: page.count,
+    };
+    let Page { items, next, total } = interactions::list(tx, &filter, &page)?;
+    Ok(Page { items: items.into_iter().map(TimelineEntry::Interaction).collect(), next, total })
+}

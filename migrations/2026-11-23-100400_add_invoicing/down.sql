@@ -1,0 +1,13 @@
+drop table invoice_run_results;
+drop table occurrences;
+drop table invoice_lines;
+drop table invoices;
+drop function invoice_lines_come_with_the_issue;
+drop function invoice_lines_issued_are_final;
+drop function invoices_note_issue;
+drop function invoices_issued_are_final;
+drop table invoice_runs;
+drop table subscriptions;
+drop table invoice_templates;
+drop table number_counters;
+drop table number_series;
