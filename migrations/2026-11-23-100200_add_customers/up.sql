@@ -45,6 +45,7 @@ create table people (
     organization_id uuid not null,
     id uuid not null,
     customer_id uuid not null,
+    registered_by_id uuid,
     full_name text not null check (length(full_name) between 1 and 160),
     sort_name text collate "C" not null generated always as (fold_text(full_name)) stored,
     position text,
@@ -58,6 +59,8 @@ create table people (
     primary key (organization_id, id),
     constraint people_customer_id_fkey foreign key (organization_id, customer_id)
         references customers (organization_id, id),
+    constraint people_registered_by_id_fkey foreign key (organization_id, registered_by_id)
+        references operators (organization_id, id),
     constraint people_customer_id_id_key unique (organization_id, customer_id, id)
 );
 comment on column people.erased_at is 'When its personal data was erased at its wish; the row stays for what refers to it.';

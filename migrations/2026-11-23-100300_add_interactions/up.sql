@@ -20,6 +20,7 @@ create table interactions (
     resolved_rate numeric(10, 2) check (resolved_rate >= 0),
     rate_source text check (rate_source in ('entry', 'customer', 'operator', 'organization')),
     cost numeric(14, 2),
+    currency text not null check (currency ~ '^[A-Z]{3}$'),
     tags text[] not null default '{}',
     version integer not null default 1,
     created_at timestamptz not null,

@@ -421,7 +421,8 @@ mod tests {
         assert_eq!(with(&seller(), &foreign, terms(&lines)), "currency_mismatch");
         let negative = [line("a", "-1.00", VatCode::Percent23)];
         assert_eq!(with(&seller(), &buyer(), terms(&negative)), "total_negative");
-        let huge = [TemplateLine { quantity: "9999999999".parse().unwrap(), ..line("a", "999999999999", VatCode::Exempt) }];
+        let huge =
+            [TemplateLine { quantity: "9999999999".parse().unwrap(), ..line("a", "999999999999", VatCode::Exempt) }];
         assert_eq!(with(&seller(), &buyer(), terms(&huge)), "amount_overflow");
         let unknown = [TemplateLine { text: "{{period.moon}}".to_owned(), ..lines[0].clone() }];
         assert_eq!(with(&seller(), &buyer(), terms(&unknown)), "text_invalid");
@@ -453,7 +454,8 @@ mod tests {
         add_to_totals(&mut sums, Currency::PLN, &of("100.00")).unwrap();
         add_to_totals(&mut sums, euro, &of("10.00")).unwrap();
         add_to_totals(&mut sums, Currency::PLN, &of("1.00")).unwrap();
-        let shown: Vec<_> = sums.iter().map(|it| format!("{} {} {} {}", it.currency, it.net, it.vat, it.gross)).collect();
+        let shown: Vec<_> =
+            sums.iter().map(|it| format!("{} {} {} {}", it.currency, it.net, it.vat, it.gross)).collect();
         assert_eq!(shown, ["EUR 10.00 2.30 12.30", "PLN 101.00 23.23 124.23"]);
     }
 }

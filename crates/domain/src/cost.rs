@@ -12,6 +12,11 @@ vocabulary! {
     RateSource { Entry = "entry", Customer = "customer", Operator = "operator", Organization = "organization" }
 }
 
+vocabulary! {
+    /// Whose price of an hour it is.
+    RateHolderKind { Customer = "customer", Operator = "operator", Organization = "organization" }
+}
+
 /// Whole minutes of work, at most ten years of them, so that their cost always fits an [`Amount`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Minutes(u32);

@@ -50,8 +50,6 @@ vocabulary! {
     LineKind {
         /// It is given.
         Fixed = "fixed",
-        /// It is the customer's billable time of the period that is not yet invoiced.
-        Time = "time",
     }
 }
 

@@ -9,7 +9,7 @@ use crate::problem::{ApiError, Code};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use crate::values::{AddressBody, TaxIdBody};
+use crate::values::{AddressBody, TaxIdBody, tags_schema};
 use actix_web::http::header;
 use actix_web::{HttpRequest, delete, get, patch, post, put, web};
 use chrono::{DateTime, Utc};
@@ -71,9 +71,8 @@ pub struct CustomerInput {
     /// The operator responsible; who creates a customer without one becomes it.
     #[serde(default)]
     pub caretaker_id: Option<OperatorId>,
-    #[schema(max_items = 50, example = json!(["vat-monthly"]))]
+    #[schema(schema_with = tags_schema)]
     #[serde(default)]
-    #[validate(custom(function = crate::values::tags))]
     pub tags: Vec<String>,
     /// Days to pay, instead of the template's.
     #[schema(minimum = 0, maximum = 365, example = 14)]
@@ -257,7 +256,7 @@ impl From<CustomerQuery> for CustomerFilter {
 fn with_rates(tx: &mut Tx<'_>, rows: Vec<Customer>) -> Result<Vec<CustomerBody>, ApiError> {
     let ids: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
     let organization = organizations::find(tx)?;
-    let today = day_of(tx.now, organization.fields.zone()?);
+    let today = day_of(tx.now, organization.time_zone());
     let rates = hourly_rates::in_force_of_customers(tx, &ids, today)?;
     Ok(rows
         .into_iter()
@@ -326,7 +325,7 @@ fn create(tx: &mut Tx<'_>, actor: &Actor, mut fields: CustomerFields) -> Result<
 }
 
 /// Whoever makes somebody the caretaker must stand above them (or be them).
-fn check_assignment(
+pub(crate) fn check_assignment(
     authority: &Authority,
     before: Option<OperatorId>,
     after: Option<OperatorId>,

@@ -3,8 +3,8 @@
 //! What can be expanded follows from the names of a record's properties, so that a new resource gets it by itself.
 
 use crate::problem::ApiError;
-use crate::{customers, operators};
-use opiekun_domain::ids::{CustomerId, OperatorId};
+use crate::{customers, operators, people};
+use opiekun_domain::ids::{CustomerId, OperatorId, PersonId};
 use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::Tx;
 use serde_json::Value;
@@ -36,6 +36,12 @@ const TARGETS: &[Target] = &[
         permission: Permission::CrmRead,
         load: |tx, ids| operators::bodies(tx, &typed(ids, OperatorId)),
         refers: &["supervisor_id"],
+    },
+    Target {
+        properties: &["person_id"],
+        permission: Permission::CrmRead,
+        load: |tx, ids| people::bodies(tx, &typed(ids, PersonId)),
+        refers: &["customer_id", "registered_by_id"],
     },
 ];
 

@@ -9,6 +9,7 @@ use governor::{Quota, RateLimiter};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -36,6 +37,7 @@ pub struct Limits {
     requests_a_minute: NonZeroU32,
     accounts: Limiter<String>,
     addresses: Limiter<IpAddr>,
+    counted: AtomicU32,
 }
 
 /// What is left of a quota.
@@ -66,11 +68,13 @@ impl Limits {
             requests_a_minute,
             accounts: limiter(NonZeroU32::new(SIGN_INS_A_MINUTE).unwrap_or(NonZeroU32::MIN)),
             addresses: limiter(NonZeroU32::new(SIGN_INS_A_MINUTE_OF_ADDRESS).unwrap_or(NonZeroU32::MIN)),
+            counted: AtomicU32::new(0),
         }
     }
 
     /// Counts a request, or refuses it.
     pub fn count(&self, caller: &Caller) -> Result<Left, ApiError> {
+        self.sweep_now_and_then();
         count(&self.requests, caller, self.requests_a_minute)
     }
 
@@ -81,11 +85,15 @@ impl Limits {
         address.map_or(Ok(()), |address| count(&self.addresses, &address, quota).map(|_| ()))
     }
 
-    /// Forgets the callers whose quota is whole again.
-    pub fn sweep(&self) {
-        self.requests.retain_recent();
-        self.accounts.retain_recent();
-        self.addresses.retain_recent();
+    /// Now and then forgets the callers whose quota is whole again, so that memory does not grow with strangers.
+    fn sweep_now_and_then(&self) {
+        /// Between two sweeps: rare enough to cost nothing, often enough to bound the memory.
+        const REQUESTS: u32 = 4096;
+        if self.counted.fetch_add(1, Ordering::Relaxed) % REQUESTS == REQUESTS - 1 {
+            self.requests.retain_recent();
+            self.accounts.retain_recent();
+            self.addresses.retain_recent();
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use crate::problem::{ApiError, Wrong};
 use opiekun_domain::address::Address;
 use opiekun_domain::tax_identity::{TaxIdentity, TaxScheme};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
-use validator::ValidationError;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaType, Type};
 
 /// Where post reaches somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -87,15 +88,18 @@ pub fn capitalised(message: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// Tags: one line each, none twice.
-pub fn tags(tags: &[String]) -> Result<(), ValidationError> {
-    let fits = |tag: &String| (1..=60).contains(&tag.chars().count()) && !tag.contains([',', '\n', '\t']);
-    if !tags.iter().all(fits) {
-        return Err(ValidationError::new("tag").with_message("Tags have 1 to 60 characters and no comma".into()));
-    }
-    let repeated = tags.iter().enumerate().any(|(index, tag)| tags.iter().take(index).any(|other| other == tag));
-    if repeated {
-        return Err(ValidationError::new("uniqueItems").with_message("Tags differ from each other".into()));
-    }
-    Ok(())
+/// The schema of a list of tags: short, without commas (which separate them in filters), none twice.
+pub fn tags_schema() -> Array {
+    let tag = ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .min_length(Some(1))
+        .max_length(Some(60))
+        .pattern(Some(r"^[^,\n\r\t]+$"));
+    ArrayBuilder::new()
+        .items(tag)
+        .max_items(Some(50))
+        .unique_items(true)
+        .description(Some("Free words to find it by."))
+        .examples([json!(["vat-monthly"])])
+        .build()
 }

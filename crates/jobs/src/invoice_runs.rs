@@ -110,8 +110,7 @@ fn start(tx: &mut Tx<'_>, run_id: InvoiceRunId) -> Result<InvoiceRun> {
         return Ok(run);
     }
     let total = i32::try_from(subscriptions::count_due(tx, &run.due_filter())?).unwrap_or(i32::MAX);
-    let progress =
-        RunProgress { status: RunStatus::Running, total, started_at: Some(tx.now), ..run.progress.clone() };
+    let progress = RunProgress { status: RunStatus::Running, total, started_at: Some(tx.now), ..run.progress.clone() };
     invoice_runs::set_progress(tx, &run, progress)
 }
 

@@ -4,7 +4,7 @@ use crate::invoice_runs;
 use chrono::{DateTime, Utc};
 use opiekun_persistence::{Db, Result, credentials, events, idempotency};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -41,6 +41,13 @@ impl Worker {
         worker
     }
 
+    /// What tells the threads of this node that there is new work, so that they look at once. Other nodes look by
+    /// themselves soon enough.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let stop = Arc::clone(&self.stop);
+        move || stop.wake()
+    }
+
     /// Lets every thread end what it is at (of an invoice run, the batch) and waits for them. What is left goes on
     /// at the next start, or on another node.
     pub fn stop(self) {
@@ -61,6 +68,7 @@ impl Worker {
         let (db, stop) = (db.clone(), Arc::clone(&self.stop));
         let turn = move || {
             while !stop.is_set() {
+                let wakes = stop.wakes();
                 // A fault of the work, even a panic, ends the turn and not the thread.
                 let pause = match catch_unwind(AssertUnwindSafe(|| work(&db, &stop))) {
                     Ok(Ok(true)) => continue,
@@ -74,7 +82,7 @@ impl Worker {
                         AFTER_A_FAULT
                     }
                 };
-                stop.wait(pause);
+                stop.wait(pause, wakes);
             }
         };
         match std::thread::Builder::new().name(name.to_owned()).spawn(turn) {
@@ -84,27 +92,47 @@ impl Worker {
     }
 }
 
-/// Says to the threads that they shall end.
+/// Says to the threads that they shall end, or look for work.
 #[derive(Debug, Default)]
 pub struct Stop {
-    set: Mutex<bool>,
+    told: Mutex<Told>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    stop: bool,
+    /// How often they were woken.
+    wakes: u64,
 }
 
 impl Stop {
     pub fn is_set(&self) -> bool {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told().stop
     }
 
     fn set(&self) {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.told().stop = true;
         self.changed.notify_all();
     }
 
-    /// Waits, but not past the moment when it is set.
-    fn wait(&self, pause: Duration) {
-        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = self.changed.wait_timeout_while(set, pause, |set| !*set);
+    fn wake(&self) {
+        self.told().wakes += 1;
+        self.changed.notify_all();
+    }
+
+    fn wakes(&self) -> u64 {
+        self.told().wakes
+    }
+
+    /// Waits, but not past the moment when it is set, or when a thread is woken that was so `wakes` times before.
+    fn wait(&self, pause: Duration, wakes: u64) {
+        let is_idle = |told: &mut Told| !told.stop && told.wakes == wakes;
+        let _ = self.changed.wait_timeout_while(self.told(), pause, is_idle);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

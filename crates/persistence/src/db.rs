@@ -35,6 +35,14 @@ impl ActorRef {
         }
     }
 
+    /// The operator who acts; keys and Opiekun itself are none.
+    pub const fn operator_id(self) -> Option<OperatorId> {
+        match self {
+            Self::Operator(id) => Some(id),
+            Self::ApiKey(_) | Self::System => None,
+        }
+    }
+
     pub fn id(self) -> Option<Uuid> {
         match self {
             Self::Operator(id) => Some(id.0),

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
-use opiekun_domain::cost::DatedRate;
+use opiekun_domain::cost::{DatedRate, RateHolderKind};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal;
 use opiekun_domain::ids::{CustomerId, HourlyRateId, OperatorId, OrganizationId};
@@ -86,7 +86,10 @@ pub enum HourlyRateSort {
 /// All that is given must hold.
 #[derive(Debug, Clone, Default)]
 pub struct HourlyRateFilter {
-    pub holder: Option<RateHolder>,
+    /// Of one kind of holder.
+    pub kind: Option<RateHolderKind>,
+    pub customer_id: Option<CustomerId>,
+    pub operator_id: Option<OperatorId>,
     pub valid_from: Option<NaiveDate>,
     pub valid_before: Option<NaiveDate>,
 }
@@ -223,8 +226,20 @@ pub fn list(
     let organization_id = tx.organization_id();
     let filtered = || {
         let mut query = hourly_rates::table.filter(hourly_rates::organization_id.eq(organization_id)).into_boxed();
-        if let Some(holder) = filter.holder {
-            query = query.filter(hourly_rates::holder_id.eq(holder.id(organization_id)));
+        match filter.kind {
+            None => {}
+            Some(RateHolderKind::Customer) => query = query.filter(hourly_rates::customer_id.is_not_null()),
+            Some(RateHolderKind::Operator) => query = query.filter(hourly_rates::operator_id.is_not_null()),
+            Some(RateHolderKind::Organization) => {
+                query = query.filter(hourly_rates::holder_id.eq(organization_id.0));
+            }
+        }
+        // The holder is what the index knows.
+        if let Some(id) = filter.customer_id {
+            query = query.filter(hourly_rates::holder_id.eq(id.0)).filter(hourly_rates::customer_id.eq(id));
+        }
+        if let Some(id) = filter.operator_id {
+            query = query.filter(hourly_rates::holder_id.eq(id.0)).filter(hourly_rates::operator_id.eq(id));
         }
         if let Some(from) = filter.valid_from {
             query = query.filter(hourly_rates::valid_from_on.ge(from));

@@ -1,7 +1,7 @@
 //! Interactions: single contacts with customers, each with the time it took and what that time costs.
 
 use crate::changes::{self, Change};
-use crate::db::{ActorRef, Tx};
+use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError, Violation};
 use crate::hourly_rates;
 use crate::organizations::time_zone;
@@ -13,6 +13,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::cost::{Minutes, RateSource, billed_minutes, cost, resolve_rate};
+use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
 use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, OrganizationId, PersonId};
 use opiekun_domain::interaction::{Channel, Direction, InteractionStatus};
@@ -68,8 +69,10 @@ pub struct Pricing {
     pub billed_minutes: i32,
     pub resolved_rate: Option<HourlyRate>,
     pub rate_source: Option<RateSource>,
-    /// Billed minutes × rate ÷ 60; nothing while there is no rate. In the organization's currency.
+    /// Billed minutes × rate ÷ 60; nothing while there is no rate.
     pub cost: Option<Amount>,
+    /// The organization's when the entry was priced.
+    pub currency: Currency,
 }
 
 #[derive(Insertable)]
@@ -111,14 +114,10 @@ pub struct InteractionFilter {
 
 /// Registers an interaction: whoever the scope names has written it down.
 pub fn create(tx: &mut Tx<'_>, fields: InteractionFields) -> Result<Interaction> {
-    let registered_by_id = match tx.scope.actor {
-        ActorRef::Operator(id) => Some(id),
-        ActorRef::ApiKey(_) | ActorRef::System => None,
-    };
     let row = NewInteraction {
         organization_id: tx.organization_id(),
         id: InteractionId::at(tx.now),
-        registered_by_id,
+        registered_by_id: tx.scope.actor.operator_id(),
         pricing: price(tx, &fields)?,
         fields,
         created_at: tx.now,
@@ -259,18 +258,23 @@ fn keeps_its_price(interaction: &Interaction, fields: &InteractionFields) -> boo
 
 /// Prices an entry by the customer's rule of rounding and the rate in force on its day.
 fn price(tx: &mut Tx<'_>, fields: &InteractionFields) -> Result<Pricing> {
-    let (zone, of_customer, of_organization): (String, Option<i32>, Option<i32>) = customers::table
+    let (zone, currency, of_customer, of_organization): (String, Currency, Option<i32>, Option<i32>) = customers::table
         .inner_join(organizations::table)
         .filter(customers::organization_id.eq(tx.organization_id()))
         .filter(customers::id.eq(fields.customer_id))
-        .select((organizations::time_zone, customers::round_up_minutes, organizations::round_up_minutes))
+        .select((
+            organizations::time_zone,
+            organizations::currency,
+            customers::round_up_minutes,
+            organizations::round_up_minutes,
+        ))
         .first(tx.conn)
         .optional()?
         .ok_or_else(|| StoreError::Refused {
             violation: Violation::Reference,
             constraint: "interactions_customer_id_fkey".to_owned(),
         })?;
-    let day = day_of(fields.started_at, time_zone(&zone)?);
+    let day = day_of(fields.started_at, time_zone(&zone));
     let rates = hourly_rates::in_force(tx, fields.customer_id, fields.operator_id, day)?;
     let rate = resolve_rate(fields.hourly_rate, &rates.customer, &rates.operator, &rates.organization, day);
     let round_up_to = of_customer.or(of_organization).and_then(|minutes| u32::try_from(minutes).ok());
@@ -282,6 +286,7 @@ fn price(tx: &mut Tx<'_>, fields: &InteractionFields) -> Result<Pricing> {
         resolved_rate: rate.map(|resolved| resolved.rate),
         rate_source: rate.map(|resolved| resolved.source),
         cost: rate.map(|resolved| cost(billed, resolved.rate)),
+        currency,
     })
 }
 

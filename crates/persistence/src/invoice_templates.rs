@@ -121,11 +121,7 @@ pub fn lock(tx: &mut Tx<'_>, id: InvoiceTemplateId, seen: Option<i32>) -> Result
 }
 
 /// Writes to a row that [`lock`] has returned, and counts its version up.
-pub fn update(
-    tx: &mut Tx<'_>,
-    template: &InvoiceTemplate,
-    fields: InvoiceTemplateFields,
-) -> Result<InvoiceTemplate> {
+pub fn update(tx: &mut Tx<'_>, template: &InvoiceTemplate, fields: InvoiceTemplateFields) -> Result<InvoiceTemplate> {
     let after = diesel::update(invoice_templates::table.find((tx.organization_id(), template.id)))
         .set((
             fields,

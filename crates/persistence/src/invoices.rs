@@ -295,18 +295,7 @@ impl From<NewInvoice> for InvoiceFields {
 
 impl InvoiceLine {
     fn at(position: i16, line: ComposedLine) -> Self {
-        let ComposedLine {
-            key,
-            text,
-            quantity,
-            unit,
-            unit_price,
-            discount_percent,
-            vat,
-            pkwiu,
-            gtu,
-            net,
-        } = line;
+        let ComposedLine { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, net } = line;
         Self {
             position,
             key: Some(key),

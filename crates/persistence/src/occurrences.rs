@@ -95,7 +95,11 @@ pub fn find(tx: &mut Tx<'_>, id: OccurrenceId) -> Result<Occurrence> {
         .or_not_found("occurrence")
 }
 
-pub fn list(tx: &mut Tx<'_>, filter: &OccurrenceFilter, page: &PageRequest<OccurrenceSort>) -> Result<Page<Occurrence>> {
+pub fn list(
+    tx: &mut Tx<'_>,
+    filter: &OccurrenceFilter,
+    page: &PageRequest<OccurrenceSort>,
+) -> Result<Page<Occurrence>> {
     let organization_id = tx.organization_id();
     let filtered = || {
         let mut query = occurrences::table.filter(occurrences::organization_id.eq(organization_id)).into_boxed();

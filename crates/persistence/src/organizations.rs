@@ -47,10 +47,10 @@ pub struct OrganizationFields {
     pub auto_invoicing: bool,
 }
 
-impl OrganizationFields {
+impl Organization {
     /// The zone whose calendar days are the organization's.
-    pub fn zone(&self) -> Result<Tz> {
-        time_zone(&self.time_zone)
+    pub fn time_zone(&self) -> Tz {
+        time_zone(&self.fields.time_zone)
     }
 }
 
@@ -123,9 +123,9 @@ pub fn any(db: &Db) -> Result<bool> {
     Ok(diesel::select(diesel::dsl::exists(organizations::table.select(organizations::id))).get_result(&mut *conn)?)
 }
 
-/// Reads a name that was checked when it was written.
-pub(crate) fn time_zone(name: &str) -> Result<Tz> {
-    name.parse().map_err(|error| StoreError::Database(diesel::result::Error::DeserializationError(Box::new(error))))
+/// Reads a name that was checked when it was written. Were it gone from the data of time zones since, UTC stands in.
+pub(crate) fn time_zone(name: &str) -> Tz {
+    name.parse().unwrap_or(Tz::UTC)
 }
 
 fn record(tx: &mut Tx<'_>, action: &'static str, before: Option<&Organization>, after: &Organization) -> Result<()> {

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Nullable, Text};
-use opiekun_domain::ids::{CustomerId, OrganizationId, PersonId};
+use opiekun_domain::ids::{CustomerId, OperatorId, OrganizationId, PersonId};
 use serde::{Deserialize, Serialize};
 
 /// What stands in place of the name of a person who was erased.
@@ -27,6 +27,8 @@ extern "SQL" {
 pub struct Person {
     pub id: PersonId,
     pub customer_id: CustomerId,
+    /// The operator who wrote it down; nobody where a script did.
+    pub registered_by_id: Option<OperatorId>,
     #[diesel(embed)]
     #[serde(flatten)]
     pub fields: PersonFields,
@@ -64,6 +66,7 @@ struct NewPerson {
     organization_id: OrganizationId,
     id: PersonId,
     customer_id: CustomerId,
+    registered_by_id: Option<OperatorId>,
     #[diesel(embed)]
     fields: PersonFields,
     created_at: DateTime<Utc>,
@@ -90,11 +93,13 @@ pub struct PersonFilter {
     pub include_erased: bool,
 }
 
+/// Adds a person: whoever the scope names has written it down.
 pub fn create(tx: &mut Tx<'_>, customer_id: CustomerId, fields: PersonFields) -> Result<Person> {
     let row = NewPerson {
         organization_id: tx.organization_id(),
         id: PersonId::at(tx.now),
         customer_id,
+        registered_by_id: tx.scope.actor.operator_id(),
         fields,
         created_at: tx.now,
         updated_at: tx.now,

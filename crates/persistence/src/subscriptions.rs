@@ -15,9 +15,7 @@ use diesel::sql_types::{Array, Bool, Date, Integer, Nullable, SmallInt, Text, Ti
 use opiekun_domain::billing::LineOverride;
 use opiekun_domain::ids::{CustomerId, InvoiceRunId, InvoiceTemplateId, OrganizationId, SubscriptionId};
 use opiekun_domain::plan::{Planned, Progress};
-use opiekun_domain::schedule::{
-    BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit,
-};
+use opiekun_domain::schedule::{BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit};
 use opiekun_domain::subscription::{CatchUp, SubscriptionState};
 use serde::Serialize;
 
@@ -80,13 +78,6 @@ struct NewSubscription {
     next_issue_on: Option<NaiveDate>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SubscriptionSort {
-    /// The order of the ids, which count up with time.
-    #[default]
-    CreatedAt,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -287,7 +278,7 @@ pub fn has_occurrences(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<bool> {
 pub fn list(
     tx: &mut Tx<'_>,
     filter: &SubscriptionFilter,
-    page: &PageRequest<SubscriptionSort>,
+    page: &PageRequest<()>,
 ) -> Result<Page<Subscription>> {
     let organization_id = tx.organization_id();
     let filtered = || {
@@ -310,7 +301,6 @@ pub fn list(
         query
     };
     let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
-    let SubscriptionSort::CreatedAt = page.sort;
     let rows = keyset!(filtered(), page, subscriptions::id).select(Subscription::as_select()).load(tx.conn)?;
     Ok(Page::cut(rows, page, total, |subscription| Cursor::new((), subscription.id)))
 }
@@ -327,11 +317,8 @@ pub fn due(
     if let Some(after) = after {
         is_due = Box::new(is_due.and(subscriptions::id.gt(after)));
     }
-    let query = subscriptions::table
-        .filter(is_due)
-        .order(subscriptions::id)
-        .limit(limit)
-        .select(Subscription::as_select());
+    let query =
+        subscriptions::table.filter(is_due).order(subscriptions::id).limit(limit).select(Subscription::as_select());
     Ok(match lock {
         DueLock::None => query.load(tx.conn)?,
         DueLock::SkipLocked => query.for_no_key_update().skip_locked().load(tx.conn)?,

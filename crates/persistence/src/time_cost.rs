@@ -73,7 +73,8 @@ pub struct TimeCostSums {
     pub billable_minutes: i64,
     #[diesel(sql_type = BigInt)]
     pub billed_minutes: i64,
-    /// Minutes of entries that no rate was in force for: they are missing from the cost.
+    /// Minutes of entries without a cost in the organization's currency, mostly for want of a rate in force: they are
+    /// missing from the cost.
     #[diesel(sql_type = BigInt)]
     pub unpriced_minutes: i64,
     /// The sum of the entries' costs, each rounded.

@@ -32,6 +32,7 @@ from (
             i.billable,
             billed.minutes as billed_minutes,
             case
+                when $19 is null and i.currency <> $22 then null
                 when $19 is null and $20 is null then i.cost
                 -- Half away from zero, once an entry, as the domain does it.
                 else round(billed.minutes * coalesce($19, i.resolved_rate) / 60, 2)

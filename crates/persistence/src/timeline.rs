@@ -1,4 +1,4 @@
-//! A customer's timeline: everything that happened with it, newest first.
+//! A customer's timeline: everything that happened with it, of whatever kind.
 
 use crate::db::Tx;
 use crate::error::Result;
@@ -12,12 +12,20 @@ pub enum TimelineEntry {
     Interaction(Interaction),
 }
 
-/// A page of the timeline, by the moment of each entry; what is planned comes before what has been.
-pub fn of_customer(tx: &mut Tx<'_>, id: CustomerId, page: &PageRequest<()>) -> Result<Page<TimelineEntry>> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimelineSort {
+    /// The moment that an entry is about.
+    #[default]
+    At,
+}
+
+/// A page of the timeline of a customer.
+pub fn of_customer(tx: &mut Tx<'_>, id: CustomerId, page: &PageRequest<TimelineSort>) -> Result<Page<TimelineEntry>> {
     let filter = InteractionFilter { customer_id: Some(id), ..InteractionFilter::default() };
+    let TimelineSort::At = page.sort;
     let page = PageRequest {
         sort: InteractionSort::StartedAt,
-        descending: true,
+        descending: page.descending,
         limit: page.limit,
         after: page.after.clone(),
         count: page.count,

@@ -69,7 +69,11 @@ fn object(schema: &Value, components: &Value, direction: Direction, depth: usize
         if !wanted {
             continue;
         }
-        match example(property, components, direction, depth + 1) {
+        // A field that can be without a value shows one only where somebody wrote what it looks like.
+        let unset = direction == Direction::Response
+            && &without_null(property) != property
+            && !has_example(property, components, 0);
+        match example(property, components, direction, depth + 1).filter(|_| !unset) {
             Some(value) => {
                 members.insert(name.clone(), value);
             }

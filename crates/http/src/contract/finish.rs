@@ -29,7 +29,7 @@ pub(super) fn finish(mut document: Value) -> Result<Value, ContractError> {
     Ok(document)
 }
 
-/// `PageBody_Customer` is told to integrators as `CustomerPage`.
+/// `PageBody_Customer` is told to integrators as `CustomerPage`, a list of references to `Customer`.
 fn name_pages(document: &mut Value) {
     let names: Vec<String> = object(&document["components"], "schemas").map(|(name, _)| name.clone()).collect();
     let renamed: BTreeMap<String, String> = names
@@ -39,6 +39,12 @@ fn name_pages(document: &mut Value) {
             Some((name.clone(), format!("{item}Page")))
         })
         .collect();
+    for name in renamed.keys() {
+        let items = document.pointer_mut(&format!("/components/schemas/{name}/properties/items/items"));
+        if let (Some(items), Some(item)) = (items, name.strip_prefix("PageBody_")) {
+            *items = schemas::reference(item);
+        }
+    }
     rename_references(document, &renamed);
     if let Some(all) = document["components"]["schemas"].as_object_mut() {
         *all = std::mem::take(all)
@@ -90,11 +96,19 @@ fn complete_schemas(document: &mut Value) -> Result<(), ContractError> {
             schemas::reachable(&operation["responses"], &all, &mut answered);
         }
     }
+    for name in &sent {
+        schemas::hoist_variants(name, &mut all);
+    }
+    for name in &sent {
+        if let Some(schema) = all.get_mut(name) {
+            schemas::keep_on_one_line(schema);
+        }
+    }
     for name in &patched {
         schemas::add_patch(name, &mut all);
     }
     let components = json!({ "schemas": all });
-    for name in &answered {
+    for name in answered.difference(&sent) {
         if let Some(flat) = schemas::flatten(&components["schemas"][name], &components) {
             all.insert(name.clone(), flat);
         }
@@ -119,7 +133,7 @@ fn complete(operation: &mut Value, word: &str, path: &str, document: &Value) -> 
     operation["summary"] = json!(summary);
     let parameters = parameters(operation, word, path, components);
     let has = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
-    let (conditional, guarded) = (has("If-None-Match"), has("If-Match"));
+    let (conditional, guarded) = (word == "get" && has("If-None-Match"), has("If-Match"));
     let has_parameters = !parameters.is_empty();
     operation["parameters"] = Value::Array(parameters);
     let takes_body = complete_request(operation, components);
@@ -132,13 +146,17 @@ fn complete(operation: &mut Value, word: &str, path: &str, document: &Value) -> 
     if has_parameters {
         codes.push(Code::ParameterInvalid);
     }
-    if scope.is_some() {
-        codes.extend([Code::Unauthenticated, Code::TokenExpired, Code::ScopeMissing]);
-        if word != "get" {
-            codes.push(Code::Forbidden);
-        }
-    } else if operation["security"].as_array().is_none_or(Vec::is_empty) && word == "post" {
+    let secured = operation["security"].as_array().is_some_and(|security| !security.is_empty());
+    if secured {
+        codes.extend([Code::Unauthenticated, Code::TokenExpired]);
+    } else {
         codes.push(Code::Unauthenticated);
+    }
+    if scope.is_some() {
+        codes.push(Code::ScopeMissing);
+    }
+    if secured && word != "get" {
+        codes.push(Code::Forbidden);
     }
     if path.contains('{') {
         codes.push(Code::NotFound);
@@ -198,7 +216,7 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
     }
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
         if !parameters.iter().any(|parameter| parameter["name"] == name && parameter["in"] == "path") {
-            parameters.push(json!({
+            parameters.insert(0, json!({
                 "name": name, "in": "path", "required": true,
                 "description": "The record's id.",
                 "schema": { "type": "string", "format": "uuid" },
@@ -207,8 +225,11 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
         }
     }
     let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
-    if word == "get" && operation.get("x-shaped").is_some() {
-        let fields = schemas::record_properties(answer, components);
+    let fields = schemas::record_properties(answer, components);
+    let has = |field: &str| fields.iter().any(|name| name == field);
+    let is_page = parameters.iter().any(|parameter| parameter["name"] == "cursor");
+    let is_single = has("id") && has("version") && !is_page;
+    if word == "get" && (is_page || is_single) {
         let expandable = expand::paths(&fields);
         parameters.push(json!({
             "name": "fields", "in": "query", "required": false,
@@ -227,8 +248,12 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
             }));
         }
     }
-    if let Some(members) = operation.as_object_mut() {
-        members.remove("x-shaped");
+    if word == "get" && is_single {
+        parameters.push(json!({
+            "name": "If-None-Match", "in": "header", "required": false,
+            "description": "The `ETag` that you have: 304 if it is still the record's.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 400 },
+        }));
     }
     let secured = operation["security"].as_array().is_some_and(|security| !security.is_empty());
     if word == "post" && secured {
@@ -325,29 +350,20 @@ fn add_problems(operation: &mut Value, codes: &[Code]) {
 /// From the answer of a create to what can be done with the new record.
 fn link_creates(document: &mut Value, templates: &[String]) {
     for path in templates {
-        let single = format!("{path}/{{id}}");
-        let mut links = Map::new();
-        for (word, _) in &METHODS {
-            if let Some(id) = document["paths"][&single][*word]["operationId"].as_str() {
-                links.insert(id.to_owned(), json!({ "operationId": id, "parameters": { "id": "$response.body#/id" } }));
-            }
+        let single = &document["paths"][format!("{path}/{{id}}")];
+        let links: Map<String, Value> = METHODS
+            .iter()
+            .filter_map(|(word, _)| single[*word]["operationId"].as_str())
+            .map(|id| (id.to_owned(), json!({ "operationId": id, "parameters": { "id": "$response.body#/id" } })))
+            .collect();
+        if links.is_empty() {
+            continue;
         }
         for status in ["201", "202"] {
-            let created = &mut document["paths"][path]["post"]["responses"][status];
-            if created.is_object() && !links.is_empty() {
-                created["links"] = Value::Object(links.clone());
+            let pointer = format!("/paths/{}/post/responses/{status}", path.replace('/', "~1"));
+            if let Some(created) = document.pointer_mut(&pointer).and_then(Value::as_object_mut) {
+                created.insert("links".to_owned(), Value::Object(links.clone()));
             }
-        }
-        // Indexing made empty places where the path has no POST.
-        if let Some(item) = document["paths"][path].as_object_mut()
-            && item.get("post").is_some_and(|post| post.get("operationId").is_none())
-        {
-            item.remove("post");
-        }
-        if let Some(paths) = document["paths"].as_object_mut()
-            && paths.get(&single).is_some_and(Value::is_null)
-        {
-            paths.remove(&single);
         }
     }
 }

@@ -94,6 +94,54 @@ pub(super) fn flatten(schema: &Value, components: &Value) -> Option<Value> {
     Some(flat)
 }
 
+/// Makes the variants of a tagged union schemas of their own, named by their titles and closed, told apart by the tag.
+pub(super) fn hoist_variants(name: &str, schemas: &mut Map<String, Value>) {
+    let Some(variants) = schemas.get(name).and_then(|schema| schema["oneOf"].as_array()).cloned() else { return };
+    let mut references = Vec::new();
+    let mut mapping = Map::new();
+    let mut tag = None;
+    for mut variant in variants {
+        let Some(title) = variant["title"].as_str().map(str::to_owned) else { return };
+        let named = variant["properties"].as_object().into_iter().flatten().find_map(|(property, schema)| {
+            let words = schema["enum"].as_array()?;
+            Some((property.clone(), words.first()?.as_str()?.to_owned())).filter(|_| words.len() == 1)
+        });
+        let Some((property, word)) = named else { return };
+        variant["additionalProperties"] = json!(false);
+        keep_on_one_line(&mut variant);
+        schemas.insert(title.clone(), variant);
+        references.push(reference(&title));
+        mapping.insert(word, json!(format!("{SCHEMAS}{title}")));
+        tag = Some(property);
+    }
+    if let (Some(tag), Some(union)) = (tag, schemas.get_mut(name)) {
+        union["oneOf"] = Value::Array(references);
+        union["discriminator"] = json!({ "propertyName": tag, "mapping": mapping });
+    }
+}
+
+/// Longer texts may have several lines.
+const LINE_LENGTH_MAX: u64 = 255;
+
+/// Keeps line breaks and tabs out of texts that are short enough to be one line.
+pub(super) fn keep_on_one_line(schema: &mut Value) {
+    let is_text = schema["type"] == "string" || schema["type"].as_array().is_some_and(|all| all.contains(&json!("string")));
+    let is_line = schema["maxLength"].as_u64().is_some_and(|length| length <= LINE_LENGTH_MAX);
+    let is_free = ["pattern", "format", "enum"].iter().all(|keyword| schema.get(*keyword).is_none());
+    if is_text && is_line && is_free {
+        schema["pattern"] = json!(r"^[^\n\r\t]*$");
+    }
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(keep_on_one_line);
+    }
+    if let Some(branches) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        branches.iter_mut().for_each(keep_on_one_line);
+    }
+    if let Some(items) = schema.get_mut("items") {
+        keep_on_one_line(items);
+    }
+}
+
 /// Makes every property of an object required: an answer holds each, null where there is no value.
 ///
 /// Except those that say they are not always there, by `x-optional` or `required = false` with `nullable = false`.

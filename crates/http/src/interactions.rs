@@ -1,0 +1,378 @@
+//! Interactions: single contacts with customers, each with the time it took and what that time costs.
+
+use crate::actor::Actor;
+use crate::body::{Patch, Valid};
+use crate::customers::check_assignment;
+use crate::listing::{AnyOf, Filters, Id, Listing, Sorting};
+use crate::once::Once;
+use crate::precondition::IfMatch;
+use crate::problem::ApiError;
+use crate::reply::Reply;
+use crate::shape::{PageBody, Shape};
+use crate::state::State;
+use crate::values::tags_schema;
+use actix_web::{delete, get, patch, post, web};
+use chrono::{DateTime, Utc};
+use opiekun_domain::cost::RateSource;
+use opiekun_domain::currency::Currency;
+use opiekun_domain::decimal::{Amount, HourlyRate};
+use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, PersonId};
+use opiekun_domain::interaction::{Channel, Direction, InteractionStatus};
+use opiekun_domain::permission::Permission;
+use opiekun_persistence::interactions::{
+    Interaction, InteractionFields, InteractionFilter, InteractionSort, Pricing,
+};
+use opiekun_persistence::{Page, interactions};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(list_interactions)
+        .service(create_interaction)
+        .service(get_interaction)
+        .service(update_interaction)
+        .service(delete_interaction);
+}
+
+/// What a caller may write of an interaction.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct InteractionInput {
+    pub customer_id: CustomerId,
+    /// Who was talked to: a person of that customer.
+    #[serde(default)]
+    pub person_id: Option<PersonId>,
+    /// Who talked; the caller unless told. A script has to tell.
+    #[serde(default)]
+    pub operator_id: Option<OperatorId>,
+    /// The operator responsible; the caller unless told, and the one who talked where a script writes it down.
+    #[serde(default)]
+    pub caretaker_id: Option<OperatorId>,
+    pub channel: Channel,
+    pub direction: Direction,
+    /// Only what has been held counts in reports.
+    #[schema(default = "held")]
+    #[serde(default = "held")]
+    pub status: InteractionStatus,
+    pub started_at: DateTime<Utc>,
+    /// Whole minutes, at most a week.
+    #[schema(minimum = 0, maximum = 10080, example = 25, default = 0)]
+    #[serde(default)]
+    pub duration_minutes: i32,
+    #[schema(min_length = 1, max_length = 240, example = "Questions about the VAT return of October")]
+    pub subject: String,
+    #[schema(max_length = 10000)]
+    #[serde(default)]
+    pub description: Option<String>,
+    /// What came of it.
+    #[schema(max_length = 10000, example = "Return to be corrected by Friday")]
+    #[serde(default)]
+    pub outcome: Option<String>,
+    /// Whether the time is to be billed. It costs as much either way.
+    #[schema(default = true)]
+    #[serde(default = "yes")]
+    pub billable: bool,
+    /// A rate of its own, in the organization's currency, before those of the customer, the operator and the
+    /// organization.
+    #[serde(default)]
+    pub hourly_rate: Option<HourlyRate>,
+    #[schema(schema_with = tags_schema)]
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+const fn held() -> InteractionStatus {
+    InteractionStatus::Held
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A contact with a customer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Interaction)]
+pub struct InteractionBody {
+    pub id: InteractionId,
+    #[serde(flatten)]
+    pub interaction: InteractionInput,
+    /// The operator who wrote it down; null where a script did.
+    pub registered_by_id: Option<OperatorId>,
+    /// The minutes as they are billed: rounded up by the customer's rule, else the organization's.
+    #[schema(minimum = 0, example = 30)]
+    pub billed_minutes: i32,
+    /// The rate that holds for it; null where none was in force on its day. It stays when rates change later.
+    #[schema(example = "150.00")]
+    pub resolved_rate: Option<HourlyRate>,
+    /// Where that rate comes from.
+    pub rate_source: Option<RateSource>,
+    /// Billed minutes × rate ÷ 60, rounded half away from zero to 0.01.
+    #[schema(example = "75.00")]
+    pub cost: Option<Amount>,
+    /// The currency of its rates and cost: the organization's.
+    pub currency: Currency,
+    /// Counts up with every change; `ETag` holds it too.
+    #[schema(minimum = 1)]
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl From<Interaction> for InteractionBody {
+    fn from(row: Interaction) -> Self {
+        let Interaction { id, registered_by_id, fields, pricing, version, created_at, updated_at } = row;
+        let Pricing { billed_minutes, resolved_rate, rate_source, cost, currency } = pricing;
+        Self {
+            id,
+            interaction: fields.into(),
+            registered_by_id,
+            billed_minutes,
+            resolved_rate,
+            rate_source,
+            cost,
+            currency,
+            version,
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+impl From<InteractionFields> for InteractionInput {
+    fn from(fields: InteractionFields) -> Self {
+        let InteractionFields {
+            customer_id,
+            person_id,
+            operator_id,
+            caretaker_id,
+            channel,
+            direction,
+            status,
+            started_at,
+            duration_minutes,
+            subject,
+            description,
+            outcome,
+            billable,
+            hourly_rate,
+            tags,
+        } = fields;
+        Self {
+            customer_id,
+            person_id,
+            operator_id: Some(operator_id),
+            caretaker_id,
+            channel,
+            direction,
+            status,
+            started_at,
+            duration_minutes,
+            subject,
+            description,
+            outcome,
+            billable,
+            hourly_rate,
+            tags,
+        }
+    }
+}
+
+impl InteractionInput {
+    fn fields(self, actor: &Actor) -> Result<InteractionFields, ApiError> {
+        let operator_id = self
+            .operator_id
+            .or(actor.operator_id())
+            .ok_or_else(|| ApiError::invalid_field("/operator_id", "required", "A script tells who talked"))?;
+        Ok(InteractionFields {
+            customer_id: self.customer_id,
+            person_id: self.person_id,
+            operator_id,
+            caretaker_id: self.caretaker_id,
+            channel: self.channel,
+            direction: self.direction,
+            status: self.status,
+            started_at: self.started_at,
+            duration_minutes: self.duration_minutes,
+            subject: self.subject,
+            description: self.description,
+            outcome: self.outcome,
+            billable: self.billable,
+            hourly_rate: self.hourly_rate,
+            tags: self.tags,
+        })
+    }
+}
+
+impl Sorting for InteractionSort {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("started_at", Self::StartedAt), ("created_at", Self::CreatedAt)];
+}
+
+/// Which interactions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct InteractionQuery {
+    customer_id: Option<CustomerId>,
+    person_id: Option<PersonId>,
+    /// Who talked.
+    operator_id: Option<OperatorId>,
+    caretaker_id: Option<OperatorId>,
+    channel: Option<Channel>,
+    status: Option<InteractionStatus>,
+    #[serde(rename = "started_at[gte]")]
+    started_from: Option<DateTime<Utc>>,
+    #[serde(rename = "started_at[lt]")]
+    started_before: Option<DateTime<Utc>>,
+    /// Any of these tags.
+    #[param(value_type = Option<Vec<String>>, max_items = 20)]
+    tag: Option<AnyOf<String>>,
+}
+
+impl From<InteractionQuery> for InteractionFilter {
+    fn from(query: InteractionQuery) -> Self {
+        Self {
+            customer_id: query.customer_id,
+            person_id: query.person_id,
+            operator_id: query.operator_id,
+            caretaker_id: query.caretaker_id,
+            channel: query.channel,
+            status: query.status,
+            started_from: query.started_from,
+            started_before: query.started_before,
+            tags: query.tag.map(|tags| tags.0),
+        }
+    }
+}
+
+/// List interactions.
+///
+/// The latest to begin first, so that what is planned comes before what has been.
+#[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:read"])),
+    params(InteractionQuery, Listing<InteractionSort>), responses((status = 200, body = PageBody<InteractionBody>)))]
+#[get("/interactions")]
+async fn list_interactions(
+    state: web::Data<State>,
+    actor: Actor,
+    filters: Filters<InteractionQuery>,
+    listing: Listing<InteractionSort>,
+    shape: Shape,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmRead)?;
+    state
+        .read(scope, move |tx| {
+            let Page { items, next, total } = interactions::list(tx, &filters.0.into(), &listing.page)?;
+            let items = items.into_iter().map(InteractionBody::from).collect();
+            shape.page(tx, Page { items, next, total })
+        })
+        .await
+}
+
+/// Register an interaction.
+///
+/// It is priced at once: its minutes are rounded up by the customer's rule, and its own rate counts, else the one in
+/// force on its day of the customer, the operator or the organization, the first that there is.
+#[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), request_body = InteractionInput,
+    responses((status = 201, body = InteractionBody)))]
+#[post("/interactions")]
+async fn create_interaction(
+    state: web::Data<State>,
+    actor: Actor,
+    once: Once,
+    input: Valid<InteractionInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmWrite)?;
+    let mut fields = input.0.fields(&actor)?;
+    state
+        .submit(scope, once, move |tx| {
+            match fields.caretaker_id {
+                Some(_) => check_assignment(&actor.authority(tx)?, None, fields.caretaker_id)?,
+                None => fields.caretaker_id = actor.operator_id().or(Some(fields.operator_id)),
+            }
+            let interaction = interactions::create(tx, fields)?;
+            let location = format!("/api/v1/interactions/{}", interaction.id);
+            Ok(Reply::created(&location, interaction.version, &InteractionBody::from(interaction)))
+        })
+        .await
+}
+
+/// Show an interaction.
+///
+/// With the rate and cost that it was priced at.
+#[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:read"])),
+    responses((status = 200, body = InteractionBody)))]
+#[get("/interactions/{id}")]
+async fn get_interaction(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<InteractionId>,
+    shape: Shape,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmRead)?;
+    state
+        .read(scope, move |tx| {
+            let interaction = interactions::find(tx, id.0)?;
+            shape.one(tx, interaction.version, &InteractionBody::from(interaction))
+        })
+        .await
+}
+
+/// Change an interaction.
+///
+/// Who registered it may, its caretaker, and those above them. It keeps its rate unless something changes that its price
+/// depends on (customer, operator, start, duration, own rate), it is held only now, or it had no rate: then it is priced
+/// anew, by the rates of its day.
+#[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), params(IfMatch),
+    request_body(content = InteractionInput, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = InteractionBody)))]
+#[patch("/interactions/{id}")]
+async fn update_interaction(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<InteractionId>,
+    seen: IfMatch,
+    patch: Patch<InteractionInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmWrite)?;
+    state
+        .transaction(scope, move |tx| {
+            let interaction = interactions::lock(tx, id.0, seen.0)?;
+            let authority = actor.authority(tx)?;
+            authority.may_change(&holders(&interaction)).map_err(ApiError::forbidden)?;
+            let fields = patch.apply(&interaction.fields.clone().into())?.fields(&actor)?;
+            check_assignment(&authority, interaction.fields.caretaker_id, fields.caretaker_id)?;
+            let interaction = interactions::update(tx, &interaction, fields)?;
+            Ok(Reply::at_version(interaction.version, &InteractionBody::from(interaction)))
+        })
+        .await
+}
+
+/// Remove an interaction.
+///
+/// For what was registered by mistake; what did not take place has the status `not_held`. The audit log keeps it.
+#[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), params(IfMatch),
+    responses((status = 204)))]
+#[delete("/interactions/{id}")]
+async fn delete_interaction(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<InteractionId>,
+    seen: IfMatch,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmWrite)?;
+    state
+        .transaction(scope, move |tx| {
+            let interaction = interactions::lock(tx, id.0, seen.0)?;
+            actor.authority(tx)?.may_change(&holders(&interaction)).map_err(ApiError::forbidden)?;
+            interactions::delete(tx, &interaction)?;
+            Ok(Reply::empty())
+        })
+        .await
+}
+
+/// Whose work an interaction is.
+fn holders(interaction: &Interaction) -> Vec<OperatorId> {
+    interaction.registered_by_id.into_iter().chain(interaction.fields.caretaker_id).collect()
+}

@@ -1,0 +1,159 @@
+//! Occurrences: what became of each period of each subscription.
+
+use crate::actor::Actor;
+use crate::listing::{Filters, Id, Listing, Sorting};
+use crate::problem::ApiError;
+use crate::reply::Reply;
+use crate::shape::{PageBody, Shape};
+use crate::state::State;
+use actix_web::{get, web};
+use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_domain::ids::{InvoiceId, OccurrenceId, SubscriptionId};
+use opiekun_domain::occurrence::OccurrenceState;
+use opiekun_domain::permission::Permission;
+use opiekun_persistence::occurrences::{Occurrence, OccurrenceFilter, OccurrenceSort};
+use opiekun_persistence::{Page, occurrences};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list_occurrences).service(get_occurrence);
+}
+
+/// One period of one subscription, and what became of it. There is one for every period that a run has taken up.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Occurrence)]
+pub struct OccurrenceBody {
+    pub id: OccurrenceId,
+    pub subscription_id: SubscriptionId,
+    /// The place of the period in the schedule, from 0 at the anchor.
+    #[schema(minimum = 0)]
+    pub period_index: i32,
+    #[schema(example = "2026-11-01")]
+    pub period_start_on: NaiveDate,
+    /// The first day after the period.
+    #[schema(example = "2026-12-01")]
+    pub period_end_on: NaiveDate,
+    /// The day on which it was to be invoiced.
+    #[schema(example = "2026-11-02")]
+    pub scheduled_on: NaiveDate,
+    /// A `failed` one is tried again by the next run, before later periods of the subscription.
+    pub state: OccurrenceState,
+    /// Why it failed: `customer_archived`, `template_archived`, `buyer_address_missing`, `seller_tax_number_missing`,
+    /// `currency_mismatch`, `overridden_line_missing`, `amount_overflow` and others.
+    #[schema(max_length = 60)]
+    pub problem: Option<String>,
+    pub invoice_id: Option<InvoiceId>,
+    /// How many runs have tried to invoice it.
+    #[schema(minimum = 0)]
+    pub attempts: i16,
+    /// Counts up with every change; `ETag` holds it too.
+    #[schema(minimum = 1)]
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl From<Occurrence> for OccurrenceBody {
+    fn from(row: Occurrence) -> Self {
+        let Occurrence {
+            id,
+            subscription_id,
+            period_index,
+            period_start_on,
+            period_end_on,
+            scheduled_on,
+            state,
+            problem,
+            invoice_id,
+            attempts,
+            version,
+            created_at,
+            updated_at,
+        } = row;
+        Self {
+            id,
+            subscription_id,
+            period_index,
+            period_start_on,
+            period_end_on,
+            scheduled_on,
+            state,
+            problem,
+            invoice_id,
+            attempts,
+            version,
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+impl Sorting for OccurrenceSort {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("created_at", Self::CreatedAt), ("scheduled_on", Self::ScheduledOn)];
+}
+
+/// Which occurrences.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OccurrenceQuery {
+    subscription_id: Option<SubscriptionId>,
+    state: Option<OccurrenceState>,
+    #[serde(rename = "scheduled_on[gte]")]
+    scheduled_from: Option<NaiveDate>,
+    #[serde(rename = "scheduled_on[lte]")]
+    scheduled_through: Option<NaiveDate>,
+}
+
+impl From<OccurrenceQuery> for OccurrenceFilter {
+    fn from(query: OccurrenceQuery) -> Self {
+        let OccurrenceQuery { subscription_id, state, scheduled_from, scheduled_through } = query;
+        Self { subscription_id, state, scheduled_from, scheduled_through }
+    }
+}
+
+/// List occurrences.
+///
+/// Who got no invoice this month? Those with `state=failed` or `state=skipped`. Newest first.
+#[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:read"])),
+    params(OccurrenceQuery, Listing<OccurrenceSort>), responses((status = 200, body = PageBody<OccurrenceBody>)))]
+#[get("/occurrences")]
+async fn list_occurrences(
+    state: web::Data<State>,
+    actor: Actor,
+    filters: Filters<OccurrenceQuery>,
+    listing: Listing<OccurrenceSort>,
+    shape: Shape,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingRead)?;
+    state
+        .read(scope, move |tx| {
+            let Page { items, next, total } = occurrences::list(tx, &filters.0.into(), &listing.page)?;
+            let items = items.into_iter().map(OccurrenceBody::from).collect();
+            shape.page(tx, Page { items, next, total })
+        })
+        .await
+}
+
+/// Show an occurrence.
+///
+/// With its invoice, or the reason why there is none.
+#[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:read"])),
+    responses((status = 200, body = OccurrenceBody)))]
+#[get("/occurrences/{id}")]
+async fn get_occurrence(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<OccurrenceId>,
+    shape: Shape,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingRead)?;
+    state
+        .read(scope, move |tx| {
+            let body = OccurrenceBody::from(occurrences::find(tx, id.0)?);
+            shape.one(tx, body.version, &body)
+        })
+        .await
+}

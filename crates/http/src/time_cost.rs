@@ -1,0 +1,427 @@
+//! The time-cost report: minutes, what they cost, and what was invoiced beside them.
+
+use crate::actor::Actor;
+use crate::listing::{AnyOf, Filters};
+use crate::problem::{ApiError, Wrong};
+use crate::state::State;
+use crate::stream::{Chunks, streamed};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use chrono::{Datelike, NaiveDate};
+use opiekun_documents::csv::CsvWriter;
+use opiekun_domain::calendar_day::day_of;
+use opiekun_domain::currency::Currency;
+use opiekun_domain::decimal::{Amount, HourlyRate, Overflow};
+use opiekun_domain::ids::{CustomerId, OperatorId};
+use opiekun_domain::interaction::Channel;
+use opiekun_domain::permission::Permission;
+use opiekun_domain::time_cost::TimeCostKey;
+use opiekun_persistence::time_cost::{self, TimeCostQuery, TimeCostRow, TimeCostSums};
+use opiekun_persistence::{Tx, organizations};
+use serde::{Deserialize, Serialize};
+use std::io::{self, Write};
+use std::num::NonZeroU32;
+use std::ops::ControlFlow;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(report_time_cost);
+}
+
+/// Ten years.
+const PERIOD_DAYS_MAX: i64 = 3_660;
+
+/// What the report is asked for.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TimeCostParameters {
+    /// The first day of the period, in the organization's time zone; the first of the year of `to` unless told.
+    #[param(example = "2026-01-01")]
+    from: Option<NaiveDate>,
+    /// The last day of the period, which still counts; today unless told. At most ten years from the first.
+    #[param(example = "2026-12-31")]
+    to: Option<NaiveDate>,
+    /// What the rows stand for, several with commas between; rows are sorted in this order. `customer` unless told.
+    #[param(value_type = Option<Vec<TimeCostKey>>, min_items = 1, max_items = 5)]
+    group_by: Option<AnyOf<TimeCostKey>>,
+    /// Any of these customers.
+    #[param(value_type = Option<Vec<CustomerId>>, min_items = 1, max_items = 100)]
+    customer_id: Option<AnyOf<CustomerId>>,
+    /// Any of these operators.
+    #[param(value_type = Option<Vec<OperatorId>>, min_items = 1, max_items = 100)]
+    operator_id: Option<AnyOf<OperatorId>>,
+    /// Any of these channels.
+    #[param(value_type = Option<Vec<Channel>>, min_items = 1, max_items = 10)]
+    channel: Option<AnyOf<Channel>>,
+    /// Only time that is to be billed, or only time that is not.
+    billable: Option<bool>,
+    /// "And at this rate?": prices every entry at it instead of its own, and changes nothing.
+    hourly_rate: Option<HourlyRate>,
+    /// "And in such units?": bills started units of so many minutes instead of each entry's billed minutes.
+    #[param(minimum = 1, maximum = 480)]
+    round_up_minutes: Option<u32>,
+    /// `csv` where `Accept` cannot be set.
+    #[param(inline)]
+    format: Option<ReportFormat>,
+    /// Begins CSV with a byte order mark, which some spreadsheets want.
+    bom: Option<bool>,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportFormat {
+    Json,
+    Csv,
+}
+
+/// What the report tells.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimeCostReport {
+    #[serde(flatten)]
+    head: TimeCostHead,
+    #[schema(max_items = 1000000)]
+    rows: Vec<TimeCostRowBody>,
+    /// The sums of the rows.
+    totals: TimeCostSumsBody,
+}
+
+/// What was asked, with what was left out filled in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimeCostHead {
+    /// The first day of the period, in the organization's time zone.
+    #[schema(example = "2026-01-01")]
+    from_on: NaiveDate,
+    /// The last day of the period, which still counts.
+    #[schema(example = "2026-12-31")]
+    to_on: NaiveDate,
+    #[schema(max_items = 5)]
+    group_by: Vec<TimeCostKey>,
+    /// The currency of all amounts: the organization's.
+    currency: Currency,
+    /// The rate that was assumed.
+    hourly_rate: Option<HourlyRate>,
+    /// The rounding that was assumed.
+    #[schema(minimum = 1, maximum = 480)]
+    round_up_minutes: Option<u32>,
+}
+
+/// One customer, operator, channel, week or month, or a combination of them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TimeCostRow)]
+pub struct TimeCostRowBody {
+    keys: TimeCostKeys,
+    #[serde(flatten)]
+    sums: TimeCostSumsBody,
+}
+
+/// What a row stands for; null what rows are not grouped by.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimeCostKeys {
+    customer_id: Option<CustomerId>,
+    #[schema(max_length = 240, example = "Piekarnia Złoty Kłos sp. z o.o.")]
+    customer_name: Option<String>,
+    operator_id: Option<OperatorId>,
+    #[schema(max_length = 160, example = "Jan Kowalski")]
+    operator_name: Option<String>,
+    channel: Option<Channel>,
+    /// The Monday of the week (ISO 8601).
+    #[schema(example = "2026-11-23")]
+    week_start_on: Option<NaiveDate>,
+    /// The first day of the month.
+    #[schema(example = "2026-11-01")]
+    month_start_on: Option<NaiveDate>,
+}
+
+/// The sums over what has been held.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TimeCostSums)]
+pub struct TimeCostSumsBody {
+    #[schema(minimum = 0, example = 12)]
+    interactions: i64,
+    #[schema(minimum = 0, example = 0)]
+    work_entries: i64,
+    #[schema(minimum = 0, example = 305)]
+    minutes: i64,
+    #[schema(minimum = 0, example = 260)]
+    billable_minutes: i64,
+    /// The minutes as they are billed, each entry's rounded up by itself.
+    #[schema(minimum = 0, example = 330)]
+    billed_minutes: i64,
+    /// Minutes of entries without a cost in the organization's currency, mostly because no rate was in force on their
+    /// day: they are missing from `cost`.
+    #[schema(minimum = 0, example = 0)]
+    unpriced_minutes: i64,
+    /// The sum of the entries' costs, each of them rounded. Time that is not to be billed costs as much.
+    #[schema(example = "825.00")]
+    cost: Amount,
+    /// Net of what was issued in the period, invoices and corrections. Null where the report is grouped or filtered by
+    /// what invoices do not know: operator, channel, whether time is billable.
+    #[schema(example = "1200.00")]
+    invoiced: Option<Amount>,
+    /// `invoiced` less `cost`.
+    #[schema(example = "375.00")]
+    margin: Option<Amount>,
+    /// Invoices in other currencies, which `invoiced` leaves out.
+    #[schema(minimum = 0, example = 0)]
+    uncounted_invoices: i64,
+}
+
+impl TimeCostSumsBody {
+    fn new(sums: TimeCostSums) -> Result<Self, Overflow> {
+        let margin = sums.margin()?;
+        let TimeCostSums {
+            interactions,
+            work_entries,
+            minutes,
+            billable_minutes,
+            billed_minutes,
+            unpriced_minutes,
+            cost,
+            invoiced,
+            uncounted_invoices,
+        } = sums;
+        Ok(Self {
+            interactions,
+            work_entries,
+            minutes,
+            billable_minutes,
+            billed_minutes,
+            unpriced_minutes,
+            cost,
+            invoiced,
+            margin,
+            uncounted_invoices,
+        })
+    }
+}
+
+impl TimeCostRowBody {
+    fn new(row: TimeCostRow) -> Result<Self, Overflow> {
+        let TimeCostRow {
+            customer_id,
+            customer_name,
+            operator_id,
+            operator_name,
+            channel,
+            week_start_on,
+            month_start_on,
+            sums,
+        } = row;
+        Ok(Self {
+            keys: TimeCostKeys {
+                customer_id,
+                customer_name,
+                operator_id,
+                operator_name,
+                channel,
+                week_start_on,
+                month_start_on,
+            },
+            sums: TimeCostSumsBody::new(sums)?,
+        })
+    }
+}
+
+/// Report time, cost and margin.
+///
+/// Sums over the interactions that were held in a period, by customer, operator, channel, week or month, or several of
+/// them at once; for customers, weeks and months also what was invoiced, and so the margin. As JSON, or as CSV (by
+/// `Accept: text/csv` or `format=csv`), which has a column for each key that is grouped by and no totals. Sent as it is
+/// read, however long.
+#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(TimeCostParameters),
+    responses((status = 200, content((TimeCostReport = "application/json"), (String = "text/csv")))))]
+#[get("/reports/time-cost")]
+async fn report_time_cost(
+    req: HttpRequest,
+    state: web::Data<State>,
+    actor: Actor,
+    parameters: Filters<TimeCostParameters>,
+) -> Result<HttpResponse, ApiError> {
+    let scope = actor.scope(Permission::ReportsRead)?;
+    let parameters = parameters.0;
+    let mut response = HttpResponse::Ok();
+    match parameters.format.unwrap_or_else(|| format_of(&req)) {
+        ReportFormat::Json => {
+            response.content_type("application/json");
+            streamed(state, scope, response, move |tx, out| write_json(tx, &parameters, out)).await
+        }
+        ReportFormat::Csv => {
+            response.content_type("text/csv; charset=utf-8");
+            response.insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"time-cost.csv\""));
+            streamed(state, scope, response, move |tx, out| write_csv(tx, &parameters, out)).await
+        }
+    }
+}
+
+/// CSV for those who ask for it by name and not for JSON.
+fn format_of(req: &HttpRequest) -> ReportFormat {
+    let accept = req.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let names = |media_type: &str| {
+        accept.split(',').any(|range| range.split(';').next().is_some_and(|name| name.trim() == media_type))
+    };
+    if names("text/csv") && !names("application/json") { ReportFormat::Csv } else { ReportFormat::Json }
+}
+
+fn write_json(tx: &mut Tx<'_>, parameters: &TimeCostParameters, out: &mut Chunks) -> Result<(), ApiError> {
+    let query = query(tx, parameters)?;
+    let head = TimeCostHead {
+        from_on: query.from_on,
+        to_on: query.through_on,
+        group_by: query.keys.clone(),
+        currency: query.currency,
+        hourly_rate: query.assumed_rate,
+        round_up_minutes: parameters.round_up_minutes,
+    };
+    let head = serde_json::to_string(&head).map_err(ApiError::internal)?;
+    // The object that [`TimeCostReport`] describes, left open for its rows.
+    write!(out, "{},\"rows\":[", head.trim_end_matches('}')).map_err(ApiError::unavailable)?;
+    let mut separator = "";
+    let totals = each_row(tx, &query, |row| {
+        out.write_all(separator.as_bytes())?;
+        separator = ",";
+        serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)
+    })?;
+    out.write_all(b"],\"totals\":")
+        .and_then(|()| Ok(serde_json::to_writer(&mut *out, &totals)?))
+        .and_then(|()| out.write_all(b"}"))
+        .map_err(ApiError::unavailable)
+}
+
+fn write_csv(tx: &mut Tx<'_>, parameters: &TimeCostParameters, out: &mut Chunks) -> Result<(), ApiError> {
+    let query = query(tx, parameters)?;
+    let keys = query.keys.iter().flat_map(|key| key_columns(*key)).copied();
+    let header = keys.chain(SUM_COLUMNS);
+    let mut table = CsvWriter::new(out, parameters.bom.unwrap_or_default(), header).map_err(ApiError::unavailable)?;
+    let currency = query.currency.to_string();
+    each_row(tx, &query, |row| {
+        let TimeCostRowBody { keys, sums } = row;
+        let mut cells = Vec::with_capacity(20);
+        for key in &query.keys {
+            push_key(&mut cells, *key, &keys);
+        }
+        push_sums(&mut cells, &sums);
+        cells.push(currency.clone());
+        table.write_row(cells)
+    })?;
+    table.finish().map_err(ApiError::unavailable)?;
+    Ok(())
+}
+
+const SUM_COLUMNS: [&str; 11] = [
+    "interactions",
+    "work_entries",
+    "minutes",
+    "billable_minutes",
+    "billed_minutes",
+    "unpriced_minutes",
+    "cost",
+    "invoiced",
+    "margin",
+    "uncounted_invoices",
+    "currency",
+];
+
+const fn key_columns(key: TimeCostKey) -> &'static [&'static str] {
+    match key {
+        TimeCostKey::Customer => &["customer_id", "customer_name"],
+        TimeCostKey::Operator => &["operator_id", "operator_name"],
+        TimeCostKey::Channel => &["channel"],
+        TimeCostKey::Week => &["week_start_on"],
+        TimeCostKey::Month => &["month_start_on"],
+    }
+}
+
+/// The cells of the columns of [`key_columns`].
+fn push_key(cells: &mut Vec<String>, key: TimeCostKey, keys: &TimeCostKeys) {
+    match key {
+        TimeCostKey::Customer => cells.extend([cell(keys.customer_id), cell(keys.customer_name.as_deref())]),
+        TimeCostKey::Operator => cells.extend([cell(keys.operator_id), cell(keys.operator_name.as_deref())]),
+        TimeCostKey::Channel => cells.push(cell(keys.channel)),
+        TimeCostKey::Week => cells.push(cell(keys.week_start_on)),
+        TimeCostKey::Month => cells.push(cell(keys.month_start_on)),
+    }
+}
+
+/// The cells of [`SUM_COLUMNS`], but for the currency.
+fn push_sums(cells: &mut Vec<String>, sums: &TimeCostSumsBody) {
+    cells.extend([
+        cell(Some(sums.interactions)),
+        cell(Some(sums.work_entries)),
+        cell(Some(sums.minutes)),
+        cell(Some(sums.billable_minutes)),
+        cell(Some(sums.billed_minutes)),
+        cell(Some(sums.unpriced_minutes)),
+        cell(Some(sums.cost)),
+        cell(sums.invoiced),
+        cell(sums.margin),
+        cell(Some(sums.uncounted_invoices)),
+    ]);
+}
+
+fn cell(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// Hands each row to `write` and answers the totals.
+fn each_row<E: std::error::Error>(
+    tx: &mut Tx<'_>,
+    query: &TimeCostQuery,
+    mut write: impl FnMut(TimeCostRowBody) -> Result<(), E>,
+) -> Result<TimeCostSumsBody, ApiError> {
+    let mut failed = None;
+    let totals = time_cost::report(tx, query, |row| {
+        let written = TimeCostRowBody::new(row)
+            .map_err(ApiError::internal)
+            .and_then(|row| write(row).map_err(ApiError::unavailable));
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    match (failed, totals) {
+        (Some(error), _) => Err(error),
+        (None, Some(totals)) => TimeCostSumsBody::new(totals).map_err(ApiError::internal),
+        (None, None) => Err(ApiError::internal("a report that ended early")),
+    }
+}
+
+/// The question in full, within the organization's time zone and currency.
+fn query(tx: &mut Tx<'_>, parameters: &TimeCostParameters) -> Result<TimeCostQuery, ApiError> {
+    let organization = organizations::find(tx)?;
+    let zone = organization.time_zone();
+    let through_on = parameters.to.unwrap_or_else(|| day_of(tx.now, zone));
+    let from_on = parameters.from.unwrap_or_else(|| through_on.with_ordinal(1).unwrap_or(through_on));
+    let days = through_on.signed_duration_since(from_on).num_days();
+    if days < 0 {
+        let wrong = Wrong::parameter("to", "order", "Lies before `from`");
+        return Err(ApiError::invalid_parameters(vec![wrong]));
+    }
+    if days > PERIOD_DAYS_MAX {
+        let wrong = Wrong::parameter("to", "maximum", "At most ten years from `from`");
+        return Err(ApiError::invalid_parameters(vec![wrong]));
+    }
+    let mut keys = Vec::new();
+    for key in parameters.group_by.as_ref().map_or(&[TimeCostKey::Customer][..], |keys| &keys.0) {
+        if !keys.contains(key) {
+            keys.push(*key);
+        }
+    }
+    Ok(TimeCostQuery {
+        from_on,
+        through_on,
+        zone,
+        currency: organization.fields.currency,
+        keys,
+        customers: parameters.customer_id.clone().map(|ids| ids.0),
+        operators: parameters.operator_id.clone().map(|ids| ids.0),
+        channels: parameters.channel.clone().map(|channels| channels.0),
+        billable: parameters.billable,
+        assumed_rate: parameters.hourly_rate,
+        assumed_round_up: parameters.round_up_minutes.and_then(NonZeroU32::new),
+    })
+}
