@@ -66,4 +66,9 @@ impl RunProblem {
             Self::Internal => "internal",
         }
     }
+
+    /// The problem that a record names.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::IssuedBeforeLast, Self::AmountOverflow, Self::Internal].into_iter().find(|it| it.code() == code)
+    }
 }

@@ -101,7 +101,12 @@ fn explain(errors: &ValidationErrors, pointer: &str, wrong: &mut Vec<Wrong>) {
             ValidationErrorsKind::Field(failed) => {
                 for error in failed {
                     let detail = error.message.clone().unwrap_or_else(|| "Is not valid".into());
-                    wrong.push(Wrong::field(&here, error.code.clone(), detail));
+                    // A rule over the whole struct may name the field that it is about.
+                    let pointer = match error.params.get("field").and_then(Value::as_str) {
+                        Some(field) => format!("{here}/{field}"),
+                        None => here.clone(),
+                    };
+                    wrong.push(Wrong::field(pointer, error.code.clone(), detail));
                 }
             }
         }

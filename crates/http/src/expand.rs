@@ -3,8 +3,8 @@
 //! What can be expanded follows from the names of a record's properties, so that a new resource gets it by itself.
 
 use crate::problem::ApiError;
-use crate::{customers, operators, people};
-use opiekun_domain::ids::{CustomerId, OperatorId, PersonId};
+use crate::{customers, invoice_templates, number_series, operators, people, subscriptions};
+use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, OperatorId, PersonId, SubscriptionId};
 use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::Tx;
 use serde_json::Value;
@@ -42,6 +42,24 @@ const TARGETS: &[Target] = &[
         permission: Permission::CrmRead,
         load: |tx, ids| people::bodies(tx, &typed(ids, PersonId)),
         refers: &["customer_id", "registered_by_id"],
+    },
+    Target {
+        properties: &["series_id"],
+        permission: Permission::BillingRead,
+        load: |tx, ids| number_series::bodies(tx, &typed(ids, NumberSeriesId)),
+        refers: &[],
+    },
+    Target {
+        properties: &["template_id"],
+        permission: Permission::BillingRead,
+        load: |tx, ids| invoice_templates::bodies(tx, &typed(ids, InvoiceTemplateId)),
+        refers: &["series_id"],
+    },
+    Target {
+        properties: &["subscription_id"],
+        permission: Permission::BillingRead,
+        load: |tx, ids| subscriptions::bodies(tx, &typed(ids, SubscriptionId)),
+        refers: &["template_id", "customer_id"],
     },
 ];
 

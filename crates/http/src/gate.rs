@@ -81,7 +81,8 @@ async fn admit(
         return Err(ApiError::new(Code::MalformedRequest).detail("The headers exceed 16 KiB"));
     }
     acceptable(req.headers(), operation)?;
-    let query = parameters_of(operation, &path_values, req.query_string()).map_err(ApiError::invalid_parameters)?;
+    let query = parameters_of(operation, &path_values, req.query_string(), req.headers())
+        .map_err(ApiError::invalid_parameters)?;
     let required = operation.requires_header("Idempotency-Key");
     let idempotency_key = match required {
         Some(required) => key_of(req.headers().get(IDEMPOTENCY_KEY), required)?,

@@ -44,6 +44,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// What a caller may write of an invoice template.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
+#[validate(schema(function = different_keys, skip_on_field_errors = false))]
 pub struct InvoiceTemplateInput {
     /// No two templates have the same.
     #[schema(min_length = 1, max_length = 120, example = "Bookkeeping, monthly")]
@@ -59,7 +60,7 @@ pub struct InvoiceTemplateInput {
     #[serde(default = "net")]
     pub price_mode: PriceMode,
     #[schema(min_items = 1, max_items = 100)]
-    #[validate(nested, custom(function = different_keys))]
+    #[validate(nested)]
     pub lines: Vec<TemplateLineBody>,
     /// Days from the issue to the day of payment, unless the customer has its own; 14 unless told.
     #[schema(minimum = 0, maximum = 365, default = 14, example = 14)]
@@ -85,11 +86,15 @@ pub struct InvoiceTemplateInput {
 
 /// A line of a template.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
-#[schema(as = TemplateLine)]
+#[schema(as = TemplateLine, example = json!({
+    "key": "bookkeeping", "kind": "fixed", "text": "Bookkeeping, {{period.month_name}} {{period.year}}", "quantity": "1",
+    "unit": "month", "unit_price": "450.00", "discount_percent": null, "vat": { "code": "23", "exemption_basis": null },
+    "pkwiu": "69.20.23.0", "gtu": null,
+}))]
 #[serde(deny_unknown_fields)]
 pub struct TemplateLineBody {
     /// Your name for the line, by which subscriptions override it.
-    #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$", example = "bookkeeping")]
+    #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
     pub key: String,
     #[schema(default = "fixed")]
     #[serde(default = "fixed")]
@@ -98,26 +103,24 @@ pub struct TemplateLineBody {
     /// `{{period.month_name_genitive}}`, `{{period.month}}`, `{{period.year}}` (these also with an offset in months,
     /// `{{period.month_name+1}}`), `{{period.start_on}}`, `{{period.last_on}}`, `{{customer.name}}`. An unknown one is
     /// refused.
-    #[schema(min_length = 1, max_length = 512, example = "Bookkeeping, {{period.month_name}} {{period.year}}")]
+    #[schema(min_length = 1, max_length = 512)]
     #[validate(custom(function = known_placeholders))]
     pub text: String,
-    #[schema(example = "1")]
     pub quantity: Quantity,
-    #[schema(min_length = 1, max_length = 20, example = "month")]
+    #[schema(min_length = 1, max_length = 20)]
     pub unit: String,
     /// Net or gross, as `price_mode` says.
-    #[schema(example = "450.00")]
     pub unit_price: UnitPrice,
     #[serde(default)]
     pub discount_percent: Option<Percent>,
     #[validate(custom(function = basis_where_exempt))]
     pub vat: LineVatBody,
     /// Of the Polish classification of goods and services.
-    #[schema(pattern = r"^[0-9A-Z.]{1,20}$", example = "69.20.23.0")]
+    #[schema(pattern = r"^[0-9A-Z.]{1,20}$")]
     #[serde(default)]
     pub pkwiu: Option<String>,
     /// The group of goods and services in the VAT register.
-    #[schema(pattern = r"^GTU_(0[1-9]|1[0-3])$", example = "GTU_12")]
+    #[schema(pattern = r"^GTU_(0[1-9]|1[0-3])$")]
     #[serde(default)]
     pub gtu: Option<String>,
 }
@@ -127,7 +130,6 @@ pub struct TemplateLineBody {
 #[schema(as = LineVat)]
 #[serde(deny_unknown_fields)]
 pub struct LineVatBody {
-    #[schema(example = "23")]
     pub code: VatCode,
     /// The law that exempts it; with `zw`, and only there.
     #[schema(min_length = 1, max_length = 240)]
@@ -441,19 +443,26 @@ fn known_placeholders(text: &str) -> Result<(), ValidationError> {
 
 fn basis_where_exempt(vat: &LineVatBody) -> Result<(), ValidationError> {
     match (vat.code.needs_exemption_basis(), vat.exemption_basis.is_some()) {
-        (true, false) => Err(ValidationError::new("exemption_basis")
-            .with_message("An exempt line names the law that exempts it".into())),
+        (true, false) => {
+            Err(ValidationError::new("exemption_basis")
+                .with_message("An exempt line names the law that exempts it".into()))
+        }
         (false, true) => {
-            Err(ValidationError::new("exemption_basis").with_message("Only an exempt line has an exemption basis".into()))
+            Err(ValidationError::new("exemption_basis")
+                .with_message("Only an exempt line has an exemption basis".into()))
         }
         _ => Ok(()),
     }
 }
 
-fn different_keys(lines: &[TemplateLineBody]) -> Result<(), ValidationError> {
+/// A rule of the whole, since validator drops those of the lines where their list has one of its own.
+fn different_keys(template: &InvoiceTemplateInput) -> Result<(), ValidationError> {
+    let lines = &template.lines;
     let repeated = lines.iter().enumerate().any(|(index, line)| lines.iter().take(index).any(|it| it.key == line.key));
     if repeated {
-        return Err(ValidationError::new("uniqueItems").with_message("The keys of lines differ from each other".into()));
+        let mut error = ValidationError::new("uniqueItems").with_message("The keys of lines differ from each other".into());
+        error.add_param("field".into(), &"lines");
+        return Err(error);
     }
     Ok(())
 }

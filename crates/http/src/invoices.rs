@@ -32,15 +32,41 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// An invoice. Once it is issued it never changes.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Invoice)]
+#[schema(as = Invoice, example = json!({
+    "id": "0192f0c6-3333-7000-8000-000000000003", "kind": "invoice", "status": "issued",
+    "series_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa", "number": "FV/1/11/2026",
+    "customer_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2ab", "template_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2ac",
+    "subscription_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2ad", "occurrence_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2ae",
+    "run_id": "0192f0c4-1111-7000-8000-000000000001",
+    "seller": {
+        "name": "Biuro Rachunkowe Kropka sp. z o.o.",
+        "tax_id": { "scheme": "nip", "country": "PL", "number": "5261040828" },
+        "address": { "line1": "ul. Polna 12", "line2": "lok. 3", "postal_code": "00-950", "city": "Warszawa", "country": "PL" },
+    },
+    "buyer": {
+        "name": "Piekarnia Złoty Kłos sp. z o.o.",
+        "tax_id": { "scheme": "nip", "country": "PL", "number": "1234563218" },
+        "address": { "line1": "ul. Chlebowa 4", "line2": null, "postal_code": "05-800", "city": "Pruszków", "country": "PL" },
+    },
+    "issued_on": "2026-11-23", "sold_on": "2026-11-30", "period_start_on": "2026-11-01", "period_end_on": "2026-12-01",
+    "due_on": "2026-12-07", "currency": "PLN", "price_mode": "net", "payment_method": "transfer",
+    "bank_account": "PL61109010140000071219812874", "notes": null, "language": "pl",
+    "lines": [{
+        "position": 1, "key": "bookkeeping", "text": "Księgowość, listopad 2026", "quantity": "1", "unit": "mies.",
+        "unit_price": "450.00", "discount_percent": null, "vat": { "code": "23", "exemption_basis": null },
+        "pkwiu": "69.20.23.0", "gtu": null, "net": "450.00",
+    }],
+    "vat_totals": [{ "code": "23", "net": "450.00", "vat": "103.50", "gross": "553.50" }],
+    "net": "450.00", "vat": "103.50", "gross": "553.50",
+    "version": 1, "created_at": "2026-11-23T09:15:00Z", "updated_at": "2026-11-23T09:15:00Z",
+}))]
 pub struct InvoiceBody {
     pub id: InvoiceId,
     pub kind: InvoiceKind,
-    #[schema(example = "issued")]
     pub status: InvoiceStatus,
     pub series_id: Option<NumberSeriesId>,
     /// A draft has none.
-    #[schema(max_length = 60, example = "FV/1/11/2026")]
+    #[schema(max_length = 60)]
     pub number: Option<String>,
     pub customer_id: CustomerId,
     pub template_id: Option<InvoiceTemplateId>,
@@ -53,24 +79,19 @@ pub struct InvoiceBody {
     pub seller: PartyBody,
     /// The customer as it was at the issue.
     pub buyer: PartyBody,
-    #[schema(example = "2026-11-23")]
     pub issued_on: Option<NaiveDate>,
     /// When the service was done: the last day of the period.
-    #[schema(example = "2026-11-30")]
     pub sold_on: Option<NaiveDate>,
-    #[schema(example = "2026-11-01")]
     pub period_start_on: Option<NaiveDate>,
     /// The first day after the period.
-    #[schema(example = "2026-12-01")]
     pub period_end_on: Option<NaiveDate>,
-    #[schema(example = "2026-12-07")]
     pub due_on: Option<NaiveDate>,
     /// Of every amount in it.
     pub currency: Currency,
     pub price_mode: PriceMode,
     pub payment_method: PaymentMethod,
     /// The IBAN to pay to.
-    #[schema(max_length = 34, example = "PL61109010140000071219812874")]
+    #[schema(max_length = 34)]
     pub bank_account: Option<String>,
     #[schema(max_length = 4000)]
     pub notes: Option<String>,
@@ -80,11 +101,8 @@ pub struct InvoiceBody {
     /// The sums of each VAT code.
     #[schema(max_items = 20)]
     pub vat_totals: Vec<VatTotalBody>,
-    #[schema(example = "450.00")]
     pub net: Amount,
-    #[schema(example = "103.50")]
     pub vat: Amount,
-    #[schema(example = "553.50")]
     pub gross: Amount,
     /// `ETag` holds it too.
     #[schema(minimum = 1)]
@@ -105,44 +123,42 @@ pub struct PartyBody {
 
 /// A line as it was issued.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = InvoiceLine)]
+#[schema(as = InvoiceLine, example = json!({
+    "position": 1, "key": "bookkeeping", "text": "Bookkeeping, November 2026", "quantity": "1", "unit": "month",
+    "unit_price": "450.00", "discount_percent": null, "vat": { "code": "23", "exemption_basis": null },
+    "pkwiu": "69.20.23.0", "gtu": null, "net": "450.00",
+}))]
 pub struct InvoiceLineBody {
     /// From 1.
     #[schema(minimum = 1, maximum = 1000)]
     pub position: i16,
     /// Of the template's line.
-    #[schema(max_length = 40, example = "bookkeeping")]
+    #[schema(max_length = 40)]
     pub key: Option<String>,
-    #[schema(max_length = 512, example = "Bookkeeping, November 2026")]
+    #[schema(max_length = 512)]
     pub text: String,
-    #[schema(example = "1")]
     pub quantity: Quantity,
-    #[schema(max_length = 20, example = "month")]
+    #[schema(max_length = 20)]
     pub unit: String,
     /// Net or gross, as `price_mode` says.
-    #[schema(example = "450.00")]
     pub unit_price: UnitPrice,
     pub discount_percent: Option<Percent>,
     pub vat: LineVatBody,
-    #[schema(max_length = 20, example = "69.20.23.0")]
+    #[schema(max_length = 20)]
     pub pkwiu: Option<String>,
-    #[schema(max_length = 6, example = "GTU_12")]
+    #[schema(max_length = 6)]
     pub gtu: Option<String>,
     /// Quantity × unit price, less the discount. With gross prices only for show: VAT is computed from the sums.
-    #[schema(example = "450.00")]
     pub net: Amount,
 }
 
 /// The sums of all lines with one VAT code: net + VAT = gross.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = VatTotal)]
+#[schema(as = VatTotal, example = json!({ "code": "23", "net": "450.00", "vat": "103.50", "gross": "553.50" }))]
 pub struct VatTotalBody {
     pub code: VatCode,
-    #[schema(example = "450.00")]
     pub net: Amount,
-    #[schema(example = "103.50")]
     pub vat: Amount,
-    #[schema(example = "553.50")]
     pub gross: Amount,
 }
 
@@ -288,17 +304,7 @@ impl From<InvoiceQuery> for InvoiceFilter {
             issued_from,
             issued_through,
         } = query;
-        Self {
-            kind,
-            status,
-            number,
-            customer_id,
-            template_id,
-            subscription_id,
-            run_id,
-            issued_from,
-            issued_through,
-        }
+        Self { kind, status, number, customer_id, template_id, subscription_id, run_id, issued_from, issued_through }
     }
 }
 

@@ -43,7 +43,6 @@ pub struct NumberSeriesInput {
     #[schema(min_length = 1, max_length = 40, example = "FV/{number}/{month}/{year}")]
     pub pattern: String,
     /// When the numbers begin again at 1.
-    #[schema(example = "monthly")]
     pub reset: Reset,
     /// The number of the next invoice, were it issued today. It may be set, to go on from another system, until the
     /// first invoice of this month or year (as `reset` says) has taken its number.
@@ -228,7 +227,9 @@ async fn update_number_series(
             if series.last_issued_on.is_some()
                 && (&fields.pattern, fields.reset) != (&series.fields.pattern, series.fields.reset)
             {
-                return Err(issued("The pattern and reset stay as they are once an invoice has a number of the series"));
+                return Err(issued(
+                    "The pattern and reset stay as they are once an invoice has a number of the series",
+                ));
             }
             let series = number_series::update(tx, &series, fields)?;
             if let Some(next_number) = next_number {

@@ -23,20 +23,22 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// One period of one subscription, and what became of it. There is one for every period that a run has taken up.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Occurrence)]
+#[schema(as = Occurrence, example = json!({
+    "id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2ae", "subscription_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2ad",
+    "period_index": 10, "period_start_on": "2026-11-01", "period_end_on": "2026-12-01", "scheduled_on": "2026-11-02",
+    "state": "invoiced", "problem": null, "invoice_id": "0192f0c6-3333-7000-8000-000000000003", "attempts": 1,
+    "version": 1, "created_at": "2026-11-23T09:15:00Z", "updated_at": "2026-11-23T09:15:00Z",
+}))]
 pub struct OccurrenceBody {
     pub id: OccurrenceId,
     pub subscription_id: SubscriptionId,
     /// The place of the period in the schedule, from 0 at the anchor.
     #[schema(minimum = 0)]
     pub period_index: i32,
-    #[schema(example = "2026-11-01")]
     pub period_start_on: NaiveDate,
     /// The first day after the period.
-    #[schema(example = "2026-12-01")]
     pub period_end_on: NaiveDate,
     /// The day on which it was to be invoiced.
-    #[schema(example = "2026-11-02")]
     pub scheduled_on: NaiveDate,
     /// A `failed` one is tried again by the next run, before later periods of the subscription.
     pub state: OccurrenceState,

@@ -58,7 +58,7 @@ impl IntoParams for IfMatch {
                     ObjectBuilder::new()
                         .schema_type(SchemaType::Type(Type::String))
                         .max_length(Some(40))
-                        .pattern(Some(r#"^(\*|"[0-9]{1,10}")$"#)),
+                        .pattern(Some(r#"^(\*|"[0-9]{1,9}")$"#)),
                 ))
                 .example(Some(serde_json::json!("\"1\"")))
                 .build(),

@@ -1,8 +1,7 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, audit_log, auth, customers, events, hourly_rates, interactions, me, operators, organization, people,
-    time_cost, timeline,
+    api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, number_series, occurrences, operators, organization, people, subscriptions, time_cost, timeline,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -19,6 +18,12 @@ pub fn api(config: &mut ServiceConfig) {
     hourly_rates::routes(config);
     interactions::routes(config);
     time_cost::routes(config);
+    number_series::routes(config);
+    invoice_templates::routes(config);
+    subscriptions::routes(config);
+    occurrences::routes(config);
+    invoice_runs::routes(config);
+    invoices::routes(config);
     audit_log::routes(config);
     events::routes(config);
 }

@@ -17,9 +17,7 @@ use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, SubscriptionId};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::plan::{Progress, next_planned};
-use opiekun_domain::schedule::{
-    BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit,
-};
+use opiekun_domain::schedule::{BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit};
 use opiekun_domain::subscription::{AlreadyBilled, CatchUp, SubscriptionState};
 use opiekun_persistence::subscriptions::{Position, Subscription, SubscriptionFields, SubscriptionFilter};
 use opiekun_persistence::{Json, Page, StoreError, Tx, customers, invoice_templates, subscriptions};
@@ -53,7 +51,7 @@ pub struct SubscriptionInput {
     #[serde(default)]
     pub ends_on: Option<NaiveDate>,
     /// What this customer has instead of the template's lines.
-    #[schema(max_items = 100)]
+    #[schema(max_items = 100, example = json!([]))]
     #[serde(default)]
     #[validate(custom(function = different_keys))]
     pub line_overrides: Vec<LineOverrideBody>,
@@ -83,7 +81,6 @@ pub struct ScheduleBody {
     /// The anchor's own day unless told. Only for months, quarters and years.
     #[serde(default)]
     pub day: Option<ScheduleDayBody>,
-    #[schema(example = "in_advance")]
     pub billing: BillingTiming,
     /// Days from the period's first day (in advance), or from the first day after it (in arrears), to the issue day.
     #[schema(minimum = -366, maximum = 366, default = 0, example = 0)]
@@ -101,12 +98,11 @@ const fn no_shift() -> IssueDayShift {
 
 /// How long a period is: so many units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Every)]
+#[schema(as = Every, example = json!({ "unit": "month", "count": 1 }))]
 #[serde(deny_unknown_fields)]
 pub struct EveryBody {
-    #[schema(example = "month")]
     pub unit: Unit,
-    #[schema(minimum = 1, maximum = 1000, example = 1)]
+    #[schema(minimum = 1, maximum = 1000)]
     pub count: u32,
 }
 
@@ -115,10 +111,15 @@ pub struct EveryBody {
 #[schema(as = ScheduleDay)]
 #[serde(untagged)]
 pub enum ScheduleDayBody {
-    #[schema(minimum = 1, maximum = 31)]
-    OnDay(u32),
+    OnDay(DayOfMonth),
     Named(NamedDay),
 }
+
+/// The day, or the month's last one where the month is shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(minimum = 1, maximum = 31)]
+pub struct DayOfMonth(u32);
 
 /// A day of the month that has no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -129,15 +130,14 @@ pub enum NamedDay {
 
 /// What a subscription has instead of one of its template's lines. What is left out is as in the template.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[schema(as = LineOverride)]
+#[schema(as = LineOverride, example = json!({ "key": "bookkeeping", "unit_price": "399.00" }))]
 #[serde(deny_unknown_fields)]
 pub struct LineOverrideBody {
     /// The key of the template's line.
-    #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$", example = "bookkeeping")]
+    #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
     pub key: String,
     #[serde(default)]
     pub quantity: Option<Quantity>,
-    #[schema(example = "399.00")]
     #[serde(default)]
     pub unit_price: Option<UnitPrice>,
     #[serde(default)]
@@ -219,13 +219,17 @@ impl SubscriptionInput {
 
     /// The fields, and the schedule that they spell.
     fn fields(self) -> Result<(SubscriptionFields, Schedule), ApiError> {
+        let mut wrong = Vec::new();
         if self.ends_on.is_some_and(|ends_on| ends_on <= self.starts_on) {
-            return Err(ApiError::invalid_field("/ends_on", "too_early", "Must be after starts_on"));
+            wrong.push(Wrong::field("/ends_on", "too_early", "Must be after starts_on"));
         }
         let schedule = Schedule::new(self.schedule.into()).map_err(|problem| {
             let pointer = format!("/schedule{}", problem.pointer());
-            ApiError::invalid_field(&pointer, "schedule", capitalised(&problem.to_string()))
-        })?;
+            wrong.push(Wrong::field(pointer, "schedule", capitalised(&problem.to_string())));
+        });
+        let (Ok(schedule), true) = (schedule, wrong.is_empty()) else {
+            return Err(ApiError::invalid(wrong));
+        };
         let fields = SubscriptionFields {
             template_id: self.template_id,
             customer_id: self.customer_id,
@@ -241,12 +245,13 @@ impl SubscriptionInput {
 
 impl From<&Schedule> for ScheduleBody {
     fn from(schedule: &Schedule) -> Self {
-        let ScheduleRule { every, anchor_on, day, billing, issue_offset_days, issue_day_shift } = schedule.rule().clone();
+        let ScheduleRule { every, anchor_on, day, billing, issue_offset_days, issue_day_shift } =
+            schedule.rule().clone();
         Self {
             every: EveryBody { unit: every.unit, count: every.count },
             anchor_on,
             day: day.map(|day| match day {
-                ScheduleDay::OnDay(day) => ScheduleDayBody::OnDay(day),
+                ScheduleDay::OnDay(day) => ScheduleDayBody::OnDay(DayOfMonth(day)),
                 ScheduleDay::LastDay => ScheduleDayBody::Named(NamedDay::LastDay),
             }),
             billing,
@@ -263,7 +268,7 @@ impl From<ScheduleBody> for ScheduleRule {
             every: Every { unit: every.unit, count: every.count },
             anchor_on,
             day: day.map(|day| match day {
-                ScheduleDayBody::OnDay(day) => ScheduleDay::OnDay(day),
+                ScheduleDayBody::OnDay(DayOfMonth(day)) => ScheduleDay::OnDay(day),
                 ScheduleDayBody::Named(NamedDay::LastDay) => ScheduleDay::LastDay,
             }),
             billing,
@@ -310,9 +315,7 @@ impl From<SubscriptionQuery> for SubscriptionFilter {
 /// The bodies of those of `ids` that exist.
 pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<Value>, ApiError> {
     let rows = subscriptions::find_all(tx, ids)?;
-    rows.into_iter()
-        .map(|row| serde_json::to_value(SubscriptionBody::new(row)?).map_err(ApiError::internal))
-        .collect()
+    rows.into_iter().map(|row| serde_json::to_value(SubscriptionBody::new(row)?).map_err(ApiError::internal)).collect()
 }
 
 /// List subscriptions.
@@ -355,7 +358,7 @@ async fn create_subscription(
     let (fields, schedule) = input.0.fields()?;
     state
         .submit(scope, once, move |tx| {
-            check_references(tx, &fields)?;
+            check_references(tx, None, &fields)?;
             let position = position(&schedule, &fields, 0);
             let body = SubscriptionBody::new(subscriptions::create(tx, fields, position)?)?;
             Ok(Reply::created(&format!("/api/v1/subscriptions/{}", body.id), body.version, &body))
@@ -411,7 +414,7 @@ async fn update_subscription(
             {
                 return Err(ApiError::state_invalid("billed", capitalised(&AlreadyBilled.to_string())));
             }
-            check_references(tx, &fields)?;
+            check_references(tx, Some(before), &fields)?;
             let next_index = if periods_change { 0 } else { subscription.progress().next_index };
             let position = position(&schedule, &fields, next_index);
             let body = SubscriptionBody::new(subscriptions::update(tx, &subscription, fields, position)?)?;
@@ -427,21 +430,31 @@ fn position(schedule: &Schedule, fields: &SubscriptionFields, next_index: u32) -
 }
 
 /// Template and customer exist, are in use, and go together; overrides name lines of the template.
-fn check_references(tx: &mut Tx<'_>, fields: &SubscriptionFields) -> Result<(), ApiError> {
+///
+/// What stays as it was is not held against the caller: a subscription of an archived customer can still be ended.
+fn check_references(
+    tx: &mut Tx<'_>,
+    before: Option<&SubscriptionFields>,
+    fields: &SubscriptionFields,
+) -> Result<(), ApiError> {
     let template = invoice_templates::find(tx, fields.template_id).map_err(|error| referred("/template_id", error))?;
     let customer = customers::find(tx, fields.customer_id).map_err(|error| referred("/customer_id", error))?;
+    let other_template = before.is_none_or(|before| before.template_id != fields.template_id);
+    let other_customer = before.is_none_or(|before| before.customer_id != fields.customer_id);
+    let other_lines = before.is_none_or(|before| before.line_overrides != fields.line_overrides);
     let mut wrong = Vec::new();
-    if template.archived_at.is_some() {
+    if other_template && template.archived_at.is_some() {
         wrong.push(Wrong::field("/template_id", "archived", "The template is out of use"));
     }
-    if customer.archived_at.is_some() {
+    if other_customer && customer.archived_at.is_some() {
         wrong.push(Wrong::field("/customer_id", "archived", "The customer is out of use"));
     }
-    if customer.fields.currency != template.fields.currency {
+    if (other_template || other_customer) && customer.fields.currency != template.fields.currency {
         let detail = "The customer is billed in another currency than the template's";
         wrong.push(Wrong::field("/customer_id", "currency_mismatch", detail));
     }
-    for (index, line) in fields.line_overrides.0.iter().enumerate() {
+    let overridden = fields.line_overrides.0.iter().enumerate().filter(|_| other_template || other_lines);
+    for (index, line) in overridden {
         if template.fields.lines.0.iter().all(|it| it.key != line.key) {
             let pointer = format!("/line_overrides/{index}/key");
             wrong.push(Wrong::field(pointer, "line_missing", "The template has no line with this key"));

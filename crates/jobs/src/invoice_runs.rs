@@ -85,7 +85,8 @@ fn step(
     after: Option<SubscriptionId>,
     lock: DueLock,
 ) -> Result<Step, BatchError> {
-    let run = invoice_runs::lock(tx, run_id)?;
+    // Not locked: nobody else works on it, and who cancels it need not wait for the batch.
+    let run = invoice_runs::find(tx, run_id)?;
     if run.cancel_requested_at.is_some() {
         end(tx, &run, RunStatus::Cancelled, None)?;
         return Ok(Step::Cancelled);

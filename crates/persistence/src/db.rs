@@ -214,3 +214,19 @@ pub fn migrate(url: &str) -> Result<Vec<String>> {
     conn.batch_execute(&format!("select pg_advisory_unlock({MIGRATION_LOCK})"))?;
     ran
 }
+
+/// The version of the server that an address leads to, such as `15.18`.
+pub fn server_version(url: &str) -> Result<String> {
+    let mut conn = PgConnection::establish(url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>("split_part(current_setting('server_version'), ' ', 1)"))
+        .get_result(&mut conn)?)
+}
+
+/// Which migrations the database lacks.
+pub fn pending_migrations(url: &str) -> Result<Vec<String>> {
+    let mut conn = PgConnection::establish(url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let pending = conn
+        .pending_migrations(MIGRATIONS)
+        .map_err(|error| StoreError::Database(diesel::result::Error::QueryBuilderError(error)))?;
+    Ok(pending.iter().map(|migration| migration.name().version().to_string()).collect())
+}

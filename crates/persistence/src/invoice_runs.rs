@@ -222,7 +222,8 @@ pub fn cancel(tx: &mut Tx<'_>, run: &InvoiceRun) -> Result<InvoiceRun> {
     Ok(after)
 }
 
-/// Writes how far a locked run has come. A change of its status is told in the audit log and the events.
+/// Writes how far a run has come, on behalf of whoever holds its lease. A change of its status is told in the audit
+/// log and the events.
 pub fn set_progress(tx: &mut Tx<'_>, run: &InvoiceRun, progress: RunProgress) -> Result<InvoiceRun> {
     let after: InvoiceRun = diesel::update(invoice_runs::table.find((tx.organization_id(), run.id)))
         .set((progress, invoice_runs::version.eq(invoice_runs::version + 1), invoice_runs::updated_at.eq(tx.now)))

@@ -31,7 +31,7 @@ pub mod subscriptions;
 pub mod time_cost;
 pub mod timeline;
 
-pub use db::{ActorRef, Connection, Db, Scope, Tx, migrate};
+pub use db::{ActorRef, Connection, Db, Scope, Tx, migrate, pending_migrations, server_version};
 pub use error::{Result, StoreError, Violation};
 pub use json::Json;
 pub use page::{Cursor, Page, PageRequest};

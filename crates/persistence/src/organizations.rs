@@ -117,6 +117,12 @@ pub fn update(tx: &mut Tx<'_>, organization: &Organization, fields: Organization
     Ok(after)
 }
 
+/// Every organization of this database, for what is done for all of them.
+pub fn all_ids(db: &Db) -> Result<Vec<OrganizationId>> {
+    let mut conn = db.connection()?;
+    Ok(organizations::table.order(organizations::id).select(organizations::id).load(&mut *conn)?)
+}
+
 /// Whether this database holds any organization at all.
 pub fn any(db: &Db) -> Result<bool> {
     let mut conn = db.connection()?;

@@ -25,6 +25,7 @@ pub(super) fn finish(mut document: Value) -> Result<Value, ContractError> {
         }
     }
     link_creates(&mut document, &templates);
+    drop_unused_schemas(&mut document);
     add_components(&mut document);
     Ok(document)
 }
@@ -134,6 +135,7 @@ fn complete(operation: &mut Value, word: &str, path: &str, document: &Value) -> 
     let parameters = parameters(operation, word, path, components);
     let has = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
     let (conditional, guarded) = (word == "get" && has("If-None-Match"), has("If-Match"));
+    let creates_only = word == "put" && has("If-None-Match");
     let has_parameters = !parameters.is_empty();
     operation["parameters"] = Value::Array(parameters);
     let takes_body = complete_request(operation, components);
@@ -170,6 +172,8 @@ fn complete(operation: &mut Value, word: &str, path: &str, document: &Value) -> 
     }
     if guarded {
         codes.extend([Code::PreconditionFailed, Code::PreconditionRequired]);
+    } else if creates_only {
+        codes.push(Code::PreconditionFailed);
     }
     if takes_body {
         codes.extend([Code::BodyTooLarge, Code::UnsupportedMediaType, Code::ValidationFailed, Code::ReferenceNotFound]);
@@ -366,6 +370,17 @@ fn link_creates(document: &mut Value, templates: &[String]) {
             }
         }
     }
+}
+
+/// What was only there to be flattened into an answer is no part of the contract.
+fn drop_unused_schemas(document: &mut Value) {
+    let paths = document["paths"].take();
+    if let Some(all) = document["components"]["schemas"].as_object_mut() {
+        let mut used = BTreeSet::new();
+        schemas::reachable(&paths, all, &mut used);
+        all.retain(|name, _| used.contains(name));
+    }
+    document["paths"] = paths;
 }
 
 fn add_components(document: &mut Value) {

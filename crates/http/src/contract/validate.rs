@@ -2,6 +2,7 @@
 
 use super::{Operation, ParameterPlace};
 use crate::problem::{Place, Wrong};
+use actix_web::http::header::HeaderMap;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Value, json};
@@ -38,15 +39,27 @@ pub(super) fn violations(validator: &Validator, body: &Value) -> Vec<Wrong> {
     wrong
 }
 
+/// Headers whose absence or form has a code of its own, given by those who read them.
+const READ_ELSEWHERE: [&str; 2] = ["If-Match", "Idempotency-Key"];
+
 /// Everything that is wrong with the parameters of a request: unknown and repeated names too.
 ///
-/// Gives back the query's pairs. Headers are checked one by one by those who read them, since each has its own code.
+/// Gives back the query's pairs.
 pub fn parameters_of(
     operation: &Operation,
     path_values: &[(String, String)],
     query: &str,
+    headers: &HeaderMap,
 ) -> Result<Vec<(String, String)>, Vec<Wrong>> {
     let mut wrong = Vec::new();
+    for (name, parameter) in &operation.parameters {
+        if parameter.place == ParameterPlace::Header
+            && !READ_ELSEWHERE.contains(&name.as_str())
+            && let Some(value) = headers.get(name.as_str())
+        {
+            check(operation, ParameterPlace::Header, name, &String::from_utf8_lossy(value.as_bytes()), &mut wrong);
+        }
+    }
     for (name, value) in path_values {
         check(operation, ParameterPlace::Path, name, value, &mut wrong);
     }
@@ -79,7 +92,11 @@ fn check(operation: &Operation, place: ParameterPlace, name: &str, value: &str, 
         let mut found = Vec::new();
         explain(&error, &mut found);
         if let Some(first) = found.into_iter().next() {
-            wrong.push(Wrong { place: Place::Parameter(name.to_owned()), ..first });
+            let place = match place {
+                ParameterPlace::Header => Place::Header(name.to_owned()),
+                ParameterPlace::Path | ParameterPlace::Query => Place::Parameter(name.to_owned()),
+            };
+            wrong.push(Wrong { place, ..first });
         }
     }
 }

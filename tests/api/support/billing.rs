@@ -1,0 +1,56 @@
+//! What tests about invoices begin with: somebody who can be billed, and runs.
+
+use super::client::{Answer, Record};
+use super::drafts::Draft;
+use super::world::World;
+use serde_json::{Value, json};
+
+impl World {
+    /// With the address that an invoice needs.
+    pub fn buyer(&self) -> Draft {
+        self.customer().with("billing_address", json!({ "line1": "ul. Chlebowa 4", "city": "Pruszków", "country": "PL" }))
+    }
+
+    /// A template with one line of 100.00 net at 23 %, and a series of its own.
+    pub fn template(&self) -> Record {
+        let series = self.number_series().create();
+        self.invoice_template(series.id()).create()
+    }
+
+    /// So many customers, each with a monthly subscription of one template. Gives the subscriptions in their order.
+    pub fn subscribers(&self, count: usize) -> Vec<Record> {
+        let template = self.template();
+        let subscribe = |_| self.subscription(template.id(), self.buyer().create().id()).create();
+        let mut subscriptions: Vec<Record> = (0..count).map(subscribe).collect();
+        subscriptions.sort_by(|a, b| a.id().cmp(b.id()));
+        subscriptions
+    }
+
+    /// A run that has come to its end: `w.run("issue", "2026-01-31")`, dated as it is due through.
+    #[track_caller]
+    pub fn run(&self, mode: &str, through_on: &str) -> Record {
+        self.run_with(json!({ "mode": mode, "through_on": through_on, "issue_on": through_on })).expect(200)
+    }
+
+    /// The answer to a run that is waited for.
+    pub fn run_with(&self, body: Value) -> Answer {
+        self.owner.with("Prefer", "wait=30").post("/invoice-runs", body)
+    }
+
+    /// What became of each period in a run.
+    #[track_caller]
+    pub fn results(&self, run: &Record) -> Vec<Record> {
+        self.owner.get(&format!("/invoice-runs/{}/results?limit=200", run.id())).expect(200).items()
+    }
+
+    /// Every invoice, the oldest first.
+    #[track_caller]
+    pub fn invoices(&self) -> Vec<Record> {
+        self.owner.get("/invoices?sort=created_at&limit=200").expect(200).items()
+    }
+
+    #[track_caller]
+    pub fn reread(&self, path: &str, record: &Record) -> Record {
+        self.owner.get(&format!("{path}/{}", record.id())).expect(200)
+    }
+}

@@ -1,0 +1,93 @@
+//! Records to be made through the API. A test names the fields that it is about; the rest is something that is taken.
+
+use super::client::{Answer, Record};
+use super::world::{Caller, World};
+use serde_json::{Value, json};
+
+/// A record before it is made.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    caller: Caller,
+    path: &'static str,
+    body: Value,
+}
+
+impl Draft {
+    pub(super) fn new(caller: Caller, path: &'static str, body: Value) -> Self {
+        Self { caller, path, body }
+    }
+
+    /// With this in a field.
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.body[field] = value.into();
+        self
+    }
+
+    pub fn name(self, name: &str) -> Self {
+        self.with("name", name)
+    }
+
+    /// Made by somebody else than the owner.
+    pub fn by(mut self, caller: &Caller) -> Self {
+        self.caller = caller.clone();
+        self
+    }
+
+    /// What would be sent.
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+
+    /// The answer to sending it, whatever it is.
+    pub fn send(&self) -> Answer {
+        self.caller.post(self.path, &self.body)
+    }
+
+    #[track_caller]
+    pub fn create(&self) -> Record {
+        self.send().expect(201)
+    }
+}
+
+impl World {
+    pub fn customer(&self) -> Draft {
+        self.draft("/customers", json!({ "kind": "company", "name": "Piekarnia Złoty Kłos sp. z o.o." }))
+    }
+
+    pub fn person(&self, customer_id: &str) -> Draft {
+        self.draft("/people", json!({ "customer_id": customer_id, "full_name": "Anna Nowak" }))
+    }
+
+    /// The organization's, unless a customer or an operator is named.
+    pub fn hourly_rate(&self, amount: &str, valid_from_on: &str) -> Draft {
+        self.draft("/hourly-rates", json!({ "amount": amount, "valid_from_on": valid_from_on }))
+    }
+
+    pub fn interaction(&self, customer_id: &str) -> Draft {
+        self.draft("/interactions", json!({
+            "customer_id": customer_id, "channel": "phone", "direction": "inbound",
+            "started_at": "2026-11-02T09:00:00Z", "duration_minutes": 30, "subject": "A question",
+        }))
+    }
+
+    pub fn number_series(&self) -> Draft {
+        self.draft("/number-series", json!({ "name": "Sales", "pattern": "FV/{number}/{month}/{year}", "reset": "monthly" }))
+    }
+
+    /// One line of 100.00 net at 23 %.
+    pub fn invoice_template(&self, series_id: &str) -> Draft {
+        self.draft("/invoice-templates", json!({
+            "name": "Bookkeeping", "series_id": series_id,
+            "lines": [{ "key": "bookkeeping", "text": "Bookkeeping {{period.month}}/{{period.year}}", "quantity": "1",
+                        "unit": "month", "unit_price": "100.00", "vat": { "code": "23" } }],
+        }))
+    }
+
+    /// Every month in advance, on the first, from the beginning of 2026.
+    pub fn subscription(&self, template_id: &str, customer_id: &str) -> Draft {
+        self.draft("/subscriptions", json!({
+            "template_id": template_id, "customer_id": customer_id, "starts_on": "2026-01-01",
+            "schedule": { "every": { "unit": "month", "count": 1 }, "anchor_on": "2026-01-01", "billing": "in_advance" },
+        }))
+    }
+}

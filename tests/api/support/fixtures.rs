@@ -1,0 +1,273 @@
+//! What the walks over every operation send: the contract's own examples, with the ids in them put right.
+//!
+//! A new collection needs a line in [`KINDS`]; the walks fail until it has one. An operation that works only on records
+//! in some state, or whose example cannot stand as it is, needs a line in [`STATES`] or [`BODIES`].
+
+use super::client::{Answer, Client, Record};
+use super::operations::{Operation, document};
+use super::world::{PASSWORD, World};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// One kind of record that has addresses of its own.
+struct Kind {
+    /// The collection: the first step of the path under `/api/v1`.
+    collection: &'static str,
+    /// What bodies and queries call the id of such a record.
+    names: &'static [&'static str],
+    make: fn(&World) -> Record,
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        collection: "operators",
+        names: &["operator_id", "caretaker_id", "supervisor_id", "actor_id", "registered_by_id"],
+        make: |w| {
+            let operator = w.operator("operator", "none", None);
+            w.owner.get(&format!("/operators/{}", operator.id)).expect(200)
+        },
+    },
+    Kind {
+        collection: "api-keys",
+        names: &["api_key_id"],
+        make: |w| {
+            let key = w.api_key(&["crm:read"]);
+            w.owner.get(&format!("/api-keys/{}", key.id)).expect(200)
+        },
+    },
+    Kind { collection: "customers", names: &["customer_id", "resource_id"], make: |w| w.customer().create() },
+    Kind { collection: "people", names: &["person_id"], make: |w| w.person(w.customer().create().id()).create() },
+    Kind {
+        collection: "hourly-rates",
+        names: &["hourly_rate_id"],
+        // Of a customer, so that there can be many.
+        make: |w| w.hourly_rate("120.00", "2026-01-01").with("customer_id", w.customer().create().id()).create(),
+    },
+    Kind {
+        collection: "interactions",
+        names: &["interaction_id"],
+        make: |w| w.interaction(w.customer().create().id()).create(),
+    },
+    Kind { collection: "number-series", names: &["series_id"], make: |w| w.number_series().create() },
+    Kind {
+        collection: "invoice-templates",
+        names: &["template_id"],
+        make: |w| w.invoice_template(w.number_series().create().id()).create(),
+    },
+    Kind { collection: "subscriptions", names: &["subscription_id"], make: subscription },
+    Kind {
+        collection: "occurrences",
+        names: &["occurrence_id"],
+        make: |w| {
+            invoice(w);
+            w.owner.get("/occurrences?limit=1").expect(200).items().remove(0)
+        },
+    },
+    Kind {
+        collection: "invoice-runs",
+        names: &["run_id"],
+        make: |w| {
+            invoice(w);
+            w.owner.get("/invoice-runs?limit=1").expect(200).items().remove(0)
+        },
+    },
+    Kind { collection: "invoices", names: &["invoice_id"], make: invoice },
+];
+
+/// Operations that ask for a record in a state of its own.
+const STATES: &[(&str, fn(&World) -> Record)] = &[];
+
+/// Examples that cannot be sent as they stand.
+const BODIES: &[(&str, fn(&World, &mut Value))] = &[
+    ("create_token", |w, body| {
+        body["username"] = json!(w.owner.email);
+        body["password"] = json!(PASSWORD);
+    }),
+    ("change_password", |_, body| body["current_password"] = json!(PASSWORD)),
+    // Nobody else in the whole system may have it.
+    ("create_operator", |_, body| body["email"] = json!(format!("{}@test.example", Uuid::now_v7().simple()))),
+    ("update_operator", |_, body| body["email"] = json!(format!("{}@test.example", Uuid::now_v7().simple()))),
+];
+
+fn subscription(w: &World) -> Record {
+    let template = w.invoice_template(w.number_series().create().id()).create();
+    w.subscription(template.id(), w.customer().create().id()).create()
+}
+
+/// The first invoice of a subscription, issued by a run.
+fn invoice(w: &World) -> Record {
+    let subscription = subscription(w);
+    let run = json!({ "mode": "issue", "through_on": "2026-01-31", "subscription_ids": [subscription.id()] });
+    let run = w.owner.with("Prefer", "wait=30").post("/invoice-runs", run).expect(200);
+    assert_eq!(run["status"], "succeeded", "{}", *run);
+    let invoices = w.owner.get(&format!("/invoices?run_id={}", run.id())).expect(200).items();
+    w.owner.get(&format!("/invoices/{}", invoices[0].id())).expect(200)
+}
+
+/// A request that succeeds, to be sent as it is or spoilt.
+#[derive(Clone)]
+pub struct Prepared {
+    /// The owner, with the headers that the operation requires.
+    pub client: Client,
+    pub method: String,
+    pub path: String,
+    /// The media type of the body; none where there is no body.
+    pub media_type: Option<String>,
+    pub body: Value,
+    /// The record that the path names.
+    pub target: Option<Record>,
+}
+
+impl Prepared {
+    pub fn send(&self) -> Answer {
+        self.send_by(&self.client)
+    }
+
+    pub fn send_by(&self, client: &Client) -> Answer {
+        let media_type = self.media_type.as_deref().unwrap_or("application/json");
+        client.send_json(&self.method, &self.path, media_type, &self.body)
+    }
+
+    pub fn with_body(&self, body: Value) -> Self {
+        Self { body, ..self.clone() }
+    }
+
+    pub fn with_query(&self, query: &str) -> Self {
+        Self { path: format!("{}?{query}", self.path.split('?').next().unwrap()), ..self.clone() }
+    }
+
+    /// The same request with another caller's token.
+    pub fn by(&self, caller: &Client) -> Self {
+        let mut client = caller.clone();
+        for name in ["If-Match", "Idempotency-Key"] {
+            if let Some(value) = self.client.sent(name) {
+                client = client.with(name, value);
+            }
+        }
+        Self { client, ..self.clone() }
+    }
+}
+
+/// The contract's example of an operation, made into a request that succeeds in this world.
+pub fn prepared(w: &World, operation: &Operation) -> Prepared {
+    let target = operation.path.contains("{id}").then(|| target(w, operation));
+    let id = target.as_ref().map(|target| target.id().to_owned());
+    let mut prepared = Prepared {
+        client: (*w.owner).clone(),
+        method: operation.method.clone(),
+        path: path(operation, id.as_deref()),
+        media_type: None,
+        body: Value::Null,
+        target,
+    };
+    if let Some((media_type, content)) = operation.bodies().first() {
+        prepared.media_type = Some((*media_type).to_owned());
+        prepared.body = content["example"].clone();
+        put_ids(w, &mut prepared.body);
+        if let Some((_, put)) = BODIES.iter().find(|(id, _)| *id == operation.id) {
+            put(w, &mut prepared.body);
+        }
+    }
+    let required: Vec<_> = operation.query().filter(|parameter| parameter["required"] == true).collect();
+    if !required.is_empty() {
+        let pairs = required.iter().map(|parameter| format!("{}={}", parameter["name"].as_str().unwrap(), sample(w, parameter)));
+        prepared = prepared.with_query(&pairs.collect::<Vec<_>>().join("&"));
+    }
+    if operation.has("If-Match") {
+        let version = match &prepared.target {
+            Some(record) => record.version(),
+            None => w.owner.get(&prepared.path).expect(200).version(),
+        };
+        prepared.client = prepared.client.at(version);
+    }
+    if operation.parameters().any(|parameter| parameter["name"] == "Idempotency-Key" && parameter["required"] == true) {
+        prepared.client = prepared.client.once(Uuid::now_v7());
+    }
+    prepared
+}
+
+/// The path with an id in it, and with the contract's own examples in place of whatever else it names.
+pub fn path(operation: &Operation, id: Option<&str>) -> String {
+    let mut path = operation.path.clone();
+    for parameter in operation.parameters().filter(|parameter| parameter["in"] == "path") {
+        let name = parameter["name"].as_str().unwrap();
+        let value = match id {
+            Some(id) if name == "id" => id,
+            _ => parameter["example"].as_str().unwrap_or_else(|| panic!("the contract has no example of {{{name}}}")),
+        };
+        path = path.replace(&format!("{{{name}}}"), value);
+    }
+    path
+}
+
+/// A record of the collection that a path begins with.
+pub fn record(w: &World, path: &str) -> Record {
+    let collection = path.strip_prefix("/api/v1/").and_then(|rest| rest.split('/').next()).unwrap();
+    let kind = KINDS.iter().find(|kind| kind.collection == collection);
+    let kind = kind.unwrap_or_else(|| panic!("no fixture makes a record of {path}: add {collection:?} to KINDS"));
+    (kind.make)(w)
+}
+
+/// A value of a parameter of the query that is taken.
+pub fn sample(w: &World, parameter: &Value) -> String {
+    let schema = super::operations::resolved(&parameter["schema"]);
+    let name = parameter["name"].as_str().unwrap();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    if let Some(example) = parameter.get("example").or(schema.get("example")) {
+        return text(example);
+    }
+    if schema["type"] == "array" {
+        let mut item = parameter.clone();
+        item["schema"] = schema["items"].clone();
+        return sample(w, &item);
+    }
+    match (schema["enum"].get(0), schema["type"].as_str(), schema["format"].as_str()) {
+        (Some(word), _, _) => text(word),
+        (_, _, Some("uuid")) => id_called(w, name),
+        (_, _, Some("date")) => "2026-11-23".to_owned(),
+        (_, _, Some("date-time")) => "2026-11-23T09:15:00Z".to_owned(),
+        (_, Some("integer"), _) => text(schema.get("minimum").unwrap_or(&json!(1))),
+        (_, Some("boolean"), _) => "true".to_owned(),
+        (_, Some("string"), _) if schema.get("pattern").is_none() => "text".to_owned(),
+        _ => panic!("no value is known for the parameter {name}: give it an example in the contract"),
+    }
+}
+
+fn target(w: &World, operation: &Operation) -> Record {
+    match STATES.iter().find(|(id, _)| *id == operation.id) {
+        Some((_, make)) => make(w),
+        None => record(w, &operation.path),
+    }
+}
+
+/// Puts ids of records of this world in the place of those of the example, by the names of the fields.
+fn put_ids(w: &World, value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(id) if name.ends_with("_id") && Uuid::try_parse(id).is_ok() => *id = id_called(w, name),
+                    Value::Array(ids) if name.ends_with("_ids") => {
+                        let id = id_called(w, name.trim_end_matches('s'));
+                        ids.iter_mut().for_each(|place| *place = json!(id));
+                    }
+                    _ => put_ids(w, member),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| put_ids(w, item)),
+        _ => {}
+    }
+}
+
+fn id_called(w: &World, name: &str) -> String {
+    let kind = KINDS.iter().find(|kind| kind.names.contains(&name));
+    let kind = kind.unwrap_or_else(|| panic!("no fixture is called {name}: add it to the names of its kind in KINDS"));
+    (kind.make)(w).id().to_owned()
+}
+
+/// The collections of the contract that hold records, each with the operation that lists it.
+pub fn collections() -> Vec<&'static str> {
+    let paths = document()["paths"].as_object().unwrap();
+    paths.keys().filter(|path| paths.contains_key(&format!("{path}/{{id}}"))).map(String::as_str).collect()
+}
