@@ -14,7 +14,10 @@ fn a_new_customer_has_defaults_a_place_and_a_version() {
     let customer = answer.expect(201);
     assert_eq!(customer["name"], "Jan Żak");
     assert_eq!(customer["tax_id"], json!({ "scheme": "none", "country": null, "number": null }));
-    assert_eq!((&customer["currency"], &customer["language"], &customer["tags"]), (&json!("PLN"), &json!("pl"), &json!([])));
+    assert_eq!(
+        (&customer["currency"], &customer["language"], &customer["tags"]),
+        (&json!("PLN"), &json!("pl"), &json!([]))
+    );
     assert_eq!(customer["caretaker_id"], w.owner.id.to_string());
     assert_eq!((&customer["hourly_rate"], &customer["archived_at"]), (&Value::Null, &Value::Null));
     assert_eq!(answer.header("etag"), Some("\"1\""));
@@ -35,7 +38,10 @@ fn a_nip_is_normalised_and_its_check_digit_checked() {
     refusal.refused(422, "validation_failed");
     assert_eq!(refusal.wrong(), ["/tax_id/number tax_id"]);
     assert_eq!(w.count("customers"), 1);
-    assert_eq!(names(&w.owner.get("/customers?tax_number=5261040828").expect(200)), ["Piekarnia Złoty Kłos sp. z o.o."]);
+    assert_eq!(
+        names(&w.owner.get("/customers?tax_number=5261040828").expect(200)),
+        ["Piekarnia Złoty Kłos sp. z o.o."]
+    );
 }
 
 #[test]
@@ -124,11 +130,15 @@ fn an_external_id_belongs_to_one_customer() {
 #[test]
 fn a_merge_patch_keeps_empties_and_replaces() {
     let w = World::new();
-    let customer = w.customer().with("notes", "old").with("tags", json!(["a", "b"])).with("email", "a@klos.example").create();
+    let customer =
+        w.customer().with("notes", "old").with("tags", json!(["a", "b"])).with("email", "a@klos.example").create();
     let path = format!("/customers/{}", customer.id());
     w.owner.patch(&path, json!({ "notes": null })).refused(428, "precondition_required");
     let changed = w.owner.at(1).patch(&path, json!({ "notes": null, "tags": ["c"] })).expect(200);
-    assert_eq!((&changed["notes"], &changed["tags"], &changed["email"]), (&Value::Null, &json!(["c"]), &json!("a@klos.example")));
+    assert_eq!(
+        (&changed["notes"], &changed["tags"], &changed["email"]),
+        (&Value::Null, &json!(["c"]), &json!("a@klos.example"))
+    );
     assert_eq!(changed.version(), 2);
     let stale = w.owner.at(1).patch(&path, json!({ "notes": "late" })).refused(412, "precondition_failed");
     assert_eq!(stale["current_etag"], "\"2\"");
@@ -172,7 +182,10 @@ fn its_caretaker_and_those_above_may_change_it() {
     assert_eq!(customer["caretaker_id"], below.id.to_string());
     let path = format!("/customers/{}", customer.id());
     for (version, who) in (1..).zip([&below, &manager, &w.owner]) {
-        assert_eq!(who.at(version).patch(&path, json!({ "notes": version.to_string() })).expect(200).version(), version + 1);
+        assert_eq!(
+            who.at(version).patch(&path, json!({ "notes": version.to_string() })).expect(200).version(),
+            version + 1
+        );
     }
     for who in [&colleague, &other_manager] {
         who.at(4).patch(&path, json!({ "notes": "mine" })).refused(403, "forbidden");

@@ -13,7 +13,10 @@ fn a_rate_is_a_customers_an_operators_or_the_organizations() {
     assert_eq!((&ours["customer_id"], &ours["operator_id"]), (&Value::Null, &Value::Null));
     let of_customer = w.hourly_rate("150.00", "2026-01-01").with("customer_id", customer.id()).create();
     let of_operator = w.hourly_rate("90.00", "2026-02-01").with("operator_id", operator.id.to_string()).create();
-    let both = w.hourly_rate("1", "2026-01-01").with("customer_id", customer.id()).with("operator_id", operator.id.to_string());
+    let both = w
+        .hourly_rate("1", "2026-01-01")
+        .with("customer_id", customer.id())
+        .with("operator_id", operator.id.to_string());
     assert_eq!(both.send().wrong(), ["/operator_id exclusive"]);
 
     let list = |query: &str| {
@@ -73,7 +76,9 @@ fn nobody_sets_its_own_price() {
     let manager = w.operator("manager", "none", Some(&w.owner));
     let below = w.operator("operator", "none", Some(&manager));
     let customer = w.customer().by(&below).create();
-    let of = |operator: &crate::support::Caller| w.hourly_rate("90.00", "2026-01-01").with("operator_id", operator.id.to_string());
+    let of = |operator: &crate::support::Caller| {
+        w.hourly_rate("90.00", "2026-01-01").with("operator_id", operator.id.to_string())
+    };
 
     of(&below).by(&below).send().refused(403, "forbidden");
     of(&manager).by(&manager).send().refused(403, "forbidden");

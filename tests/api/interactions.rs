@@ -23,10 +23,13 @@ fn a_call_is_registered_with_few_words() {
     let w = World::new();
     let customer = w.customer().create();
     let operator = w.operator("operator", "none", None);
-    let answer = operator.post("/interactions", json!({
-        "customer_id": customer.id(), "channel": "phone", "direction": "inbound",
-        "started_at": "2026-11-02T09:00:00Z", "duration_minutes": 25, "subject": "VAT return",
-    }));
+    let answer = operator.post(
+        "/interactions",
+        json!({
+            "customer_id": customer.id(), "channel": "phone", "direction": "inbound",
+            "started_at": "2026-11-02T09:00:00Z", "duration_minutes": 25, "subject": "VAT return",
+        }),
+    );
     let call = answer.expect(201);
     let me = json!(operator.id.to_string());
     assert_eq!((&call["operator_id"], &call["caretaker_id"], &call["registered_by_id"]), (&me, &me, &me));
@@ -94,7 +97,8 @@ fn an_entry_keeps_its_rate_until_its_price_depends_on_something_else() {
     w.owner.at(1).patch(&rate, json!({ "amount": "200.00" })).expect(200);
     w.owner.at(1).patch(&format!("/customers/{}", customer.id()), json!({ "round_up_minutes": 45 })).expect(200);
 
-    let kept = w.owner.at(1).patch(&path, json!({ "subject": "Another", "billable": false, "tags": ["x"] })).expect(200);
+    let kept =
+        w.owner.at(1).patch(&path, json!({ "subject": "Another", "billable": false, "tags": ["x"] })).expect(200);
     assert_price(&kept, &priced(60, "100.00", "organization", "100.00"));
     let anew = w.owner.at(2).patch(&path, json!({ "duration_minutes": 61 })).expect(200);
     assert_price(&anew, &priced(90, "200.00", "organization", "300.00"));
@@ -165,7 +169,14 @@ fn all_that_is_wrong_is_told_at_once() {
     answer.refused(422, "validation_failed");
     let mut wrong = answer.wrong();
     wrong.sort();
-    let wanted = ["/channel enum", "/duration_minutes maximum", "/hourly_rate pattern", "/started_at format", "/subject minLength", "/tags/0 pattern"];
+    let wanted = [
+        "/channel enum",
+        "/duration_minutes maximum",
+        "/hourly_rate pattern",
+        "/started_at format",
+        "/subject minLength",
+        "/tags/0 pattern",
+    ];
     assert_eq!(wrong, wanted);
 }
 
@@ -209,7 +220,8 @@ fn lists_filter_and_sort_by_what_people_look_for() {
     let (customer, other) = (w.customer().create(), w.customer().create());
     let person = w.person(customer.id()).create();
     let operator = w.operator("operator", "none", None);
-    let make = |subject: &str, moment: &str| w.interaction(customer.id()).with("subject", subject).with("started_at", moment);
+    let make =
+        |subject: &str, moment: &str| w.interaction(customer.id()).with("subject", subject).with("started_at", moment);
     make("second", "2026-02-01T10:00:00Z").with("channel", "letter").with("tags", json!(["vat", "zus"])).create();
     make("third", "2026-03-01T10:00:00Z").by(&operator).with("person_id", person.id()).create();
     make("first", "2026-01-01T10:00:00Z").with("status", "not_held").with("tags", json!(["cit"])).create();

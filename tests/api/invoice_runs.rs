@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 /// What a run made of periods, without the ids that differ.
 fn amounts(results: &[Record]) -> Vec<[Value; 6]> {
-    let of = |it: &Record| ["subscription_id", "period_start_on", "scheduled_on", "net", "vat", "gross"].map(|name| it[name].clone());
+    let of = |it: &Record| {
+        ["subscription_id", "period_start_on", "scheduled_on", "net", "vat", "gross"].map(|name| it[name].clone())
+    };
     results.iter().map(of).collect()
 }
 
@@ -21,7 +23,8 @@ fn a_preview_shows_what_an_issue_does_and_does_nothing() {
     let subscriptions = w.subscribers(4);
     let archived = subscriptions[3]["customer_id"].as_str().unwrap();
     w.owner.post(&format!("/customers/{archived}/archival"), Value::Null).expect(200);
-    let overrides = json!({ "line_overrides": [{ "key": "bookkeeping", "unit_price": "33.33", "discount_percent": "5" }] });
+    let overrides =
+        json!({ "line_overrides": [{ "key": "bookkeeping", "unit_price": "33.33", "discount_percent": "5" }] });
     w.owner.at(1).patch(&format!("/subscriptions/{}", subscriptions[0].id()), overrides).expect(200);
     let before: Vec<_> = subscriptions.iter().map(|it| w.reread("/subscriptions", it)).collect();
 
@@ -66,7 +69,10 @@ fn a_run_is_accepted_and_followed_to_its_end() {
     let accepted = w.owner.post("/invoice-runs", &body);
     let run = accepted.expect(202);
     let location = accepted.header("location").unwrap().to_owned();
-    assert_eq!((location.as_str(), accepted.header("retry-after")), (&*format!("/api/v1/invoice-runs/{}", run.id()), Some("1")));
+    assert_eq!(
+        (location.as_str(), accepted.header("retry-after")),
+        (&*format!("/api/v1/invoice-runs/{}", run.id()), Some("1"))
+    );
     assert_eq!((&run["kind"], &run["status"], &run["result"]), (&json!("invoice_run"), &json!("queued"), &Value::Null));
     let waited = w.owner.with("Prefer", "respond-async, wait=30").get(&location);
     assert_eq!(waited.header("preference-applied"), Some("wait=30"));
@@ -106,7 +112,10 @@ fn one_bad_subscription_fails_alone_and_is_tried_again_first() {
     assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": 2, "skipped": 0, "failed": 1 }));
     assert_eq!(run["progress"], json!({ "done": 3, "failed": 1, "total": 3 }));
     let failed = w.owner.get(&format!("/invoice-runs/{}/results?outcome=failed", run.id())).expect(200).items();
-    assert_eq!((&failed[0]["subscription_id"], &failed[0]["problem"]), (&json!(subscriptions[1].id()), &json!("buyer_address_missing")));
+    assert_eq!(
+        (&failed[0]["subscription_id"], &failed[0]["problem"]),
+        (&json!(subscriptions[1].id()), &json!("buyer_address_missing"))
+    );
 
     let address = json!({ "billing_address": { "line1": "ul. Nowa 1", "city": "Łódź", "country": "PL" } });
     w.owner.at(homeless.version()).patch(&customer, address).expect(200);
@@ -116,9 +125,13 @@ fn one_bad_subscription_fails_alone_and_is_tried_again_first() {
     w.owner.at(version).patch(&path, json!({ "catch_up": "latest" })).expect(200);
     w.run("issue", "2026-04-30");
     let path = format!("/occurrences?subscription_id={}&sort=scheduled_on", subscriptions[1].id());
-    let states: Vec<_> = w.owner.get(&path).expect(200).items().iter().map(|it| (it["state"].clone(), it["attempts"].clone())).collect();
+    let states: Vec<_> =
+        w.owner.get(&path).expect(200).items().iter().map(|it| (it["state"].clone(), it["attempts"].clone())).collect();
     let (invoiced, skipped) = (json!("invoiced"), json!("skipped"));
-    assert_eq!(states, [(invoiced.clone(), json!(2)), (skipped.clone(), json!(0)), (skipped, json!(0)), (invoiced, json!(1))]);
+    assert_eq!(
+        states,
+        [(invoiced.clone(), json!(2)), (skipped.clone(), json!(0)), (skipped, json!(0)), (invoiced, json!(1))]
+    );
     assert_eq!(w.reread("/subscriptions", &subscriptions[1])["consecutive_failures"], 0);
 }
 
@@ -155,20 +168,33 @@ fn what_only_the_database_refuses_fails_alone_too() {
     assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": 2, "skipped": 0, "failed": 1 }));
     assert_eq!(numbers(&w), [1, 2]);
     let occurrences = w.owner.get("/occurrences?state=failed").expect(200).items();
-    assert_eq!((&occurrences[0]["subscription_id"], &occurrences[0]["problem"]), (&json!(subscriptions[1].id()), &json!("internal")));
+    assert_eq!(
+        (&occurrences[0]["subscription_id"], &occurrences[0]["problem"]),
+        (&json!(subscriptions[1].id()), &json!("internal"))
+    );
 }
 
 #[test]
 fn missed_periods_are_billed_as_the_subscription_says() {
     let w = World::new();
     let template = w.template();
-    let subscribe = |catch_up: &str| w.subscription(template.id(), w.buyer().create().id()).with("catch_up", catch_up).create();
+    let subscribe =
+        |catch_up: &str| w.subscription(template.id(), w.buyer().create().id()).with("catch_up", catch_up).create();
     let (all, latest, skip) = (subscribe("all"), subscribe("latest"), subscribe("skip"));
-    let ended = w.subscription(template.id(), w.buyer().create().id()).with("catch_up", "skip").with("ends_on", "2026-02-15").create();
+    let ended = w
+        .subscription(template.id(), w.buyer().create().id())
+        .with("catch_up", "skip")
+        .with("ends_on", "2026-02-15")
+        .create();
     let run = w.run("issue", "2026-03-15");
     assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": 5, "skipped": 6, "failed": 0 }));
     let billed = |subscription: &Record| {
-        let mut billed: Vec<_> = w.invoices().iter().filter(|it| it["subscription_id"] == subscription.id()).map(|it| it["period_start_on"].as_str().unwrap().to_owned()).collect();
+        let mut billed: Vec<_> = w
+            .invoices()
+            .iter()
+            .filter(|it| it["subscription_id"] == subscription.id())
+            .map(|it| it["period_start_on"].as_str().unwrap().to_owned())
+            .collect();
         billed.sort();
         billed
     };
@@ -193,7 +219,10 @@ fn a_run_is_for_chosen_subscriptions_templates_or_customers() {
     };
     let [first, second, third, _] = [0, 1, 2, 3].map(|at: usize| subscriptions[at].id());
     assert_eq!(issue(json!({ "subscription_ids": [first, second] })), 2);
-    assert_eq!(issue(json!({ "customer_ids": [subscriptions[2]["customer_id"]], "subscription_ids": [first, third] })), 1);
+    assert_eq!(
+        issue(json!({ "customer_ids": [subscriptions[2]["customer_id"]], "subscription_ids": [first, third] })),
+        1
+    );
     assert_eq!(issue(json!({ "template_ids": [subscriptions[0]["template_id"]] })), 1);
     assert_eq!(numbers(&w), [1, 2, 3, 4]);
 
@@ -229,7 +258,8 @@ fn no_invoice_is_dated_before_the_last_of_its_series_nor_ahead() {
 fn today_is_the_organizations_own_day() {
     // Never the same day: they are 25 hours apart.
     let days = ["Pacific/Kiritimati", "Pacific/Pago_Pago"].map(|zone| {
-        let run = World::with(|fields| fields.time_zone = zone.to_owned()).run_with(json!({ "mode": "preview" })).expect(200);
+        let run =
+            World::with(|fields| fields.time_zone = zone.to_owned()).run_with(json!({ "mode": "preview" })).expect(200);
         assert_eq!(run["through_on"], run["issue_on"]);
         run["issue_on"].as_str().unwrap().to_owned()
     });
@@ -245,7 +275,11 @@ fn numbers_begin_again_with_the_month_and_follow_the_subscriptions() {
     let listed: Vec<_> = w.invoices().iter().map(|it| (it["number"].clone(), it["subscription_id"].clone())).collect();
     let expected: Vec<_> = ["01", "02"]
         .iter()
-        .flat_map(|month| (1..).zip(&subscriptions).map(move |(number, it)| (json!(format!("FV/{number}/{month}/2026")), json!(it.id()))))
+        .flat_map(|month| {
+            (1..)
+                .zip(&subscriptions)
+                .map(move |(number, it)| (json!(format!("FV/{number}/{month}/2026")), json!(it.id())))
+        })
         .collect();
     assert_eq!(listed, expected);
 }
@@ -271,7 +305,10 @@ fn a_run_waits_for_a_subscription_that_somebody_is_changing() {
     let subscriptions = w.subscribers(3);
     let held = w.write(|tx| {
         let held = opiekun_persistence::subscriptions::lock(tx, subscriptions[1].id().parse().unwrap(), None)?;
-        let run = w.owner.post("/invoice-runs", json!({ "mode": "issue", "through_on": "2026-01-31", "issue_on": "2026-01-31" })).expect(202);
+        let run = w
+            .owner
+            .post("/invoice-runs", json!({ "mode": "issue", "through_on": "2026-01-31", "issue_on": "2026-01-31" }))
+            .expect(202);
         eventually("the others to be billed", || (w.count("invoices") == 2).then_some(()));
         assert_eq!(w.reread("/invoice-runs", &run)["status"], "running");
         assert_eq!(held.id.to_string(), subscriptions[1].id());
@@ -288,7 +325,10 @@ fn a_cancelled_run_stops_and_another_goes_on() {
     let run = w.write(|tx| {
         // What it waits for keeps the run from ending.
         opiekun_persistence::subscriptions::lock(tx, subscriptions[1].id().parse().unwrap(), None)?;
-        let run = w.owner.post("/invoice-runs", json!({ "mode": "issue", "through_on": "2026-02-28", "issue_on": "2026-01-31" })).expect(202);
+        let run = w
+            .owner
+            .post("/invoice-runs", json!({ "mode": "issue", "through_on": "2026-02-28", "issue_on": "2026-01-31" }))
+            .expect(202);
         eventually("the others to be billed", || (w.count("invoices") == 4).then_some(()));
         let cancellation = format!("/invoice-runs/{}/cancellation", run.id());
         let cancelled = w.owner.post(&cancellation, Value::Null).expect(200);
@@ -307,7 +347,8 @@ fn a_cancelled_run_stops_and_another_goes_on() {
 fn a_finished_run_cannot_be_cancelled() {
     let w = World::new();
     let run = w.run("issue", "2026-01-31");
-    let problem = w.owner.post(&format!("/invoice-runs/{}/cancellation", run.id()), Value::Null).refused(409, "state_invalid");
+    let problem =
+        w.owner.post(&format!("/invoice-runs/{}/cancellation", run.id()), Value::Null).refused(409, "state_invalid");
     assert_eq!(problem["state"], "succeeded");
     assert_eq!(w.reread("/invoice-runs", &run), run);
 }
@@ -318,8 +359,12 @@ fn a_daily_subscription_catches_up_a_part_a_run() {
     let template = w.template();
     let daily = json!({ "every": { "unit": "day", "count": 1 }, "anchor_on": "2026-01-01", "billing": "in_advance" });
     w.subscription(template.id(), w.buyer().create().id()).with("schedule", daily).create();
-    let issue = || w.run_with(json!({ "mode": "issue", "through_on": "2026-07-19", "issue_on": "2026-01-31" })).expect(200);
-    assert_eq!([issue(), issue(), issue()].map(|run| run["counts"]["invoiced"].clone()), [json!(120), json!(80), json!(0)]);
+    let issue =
+        || w.run_with(json!({ "mode": "issue", "through_on": "2026-07-19", "issue_on": "2026-01-31" })).expect(200);
+    assert_eq!(
+        [issue(), issue(), issue()].map(|run| run["counts"]["invoiced"].clone()),
+        [json!(120), json!(80), json!(0)]
+    );
     assert_eq!(numbers(&w), (1..=200).collect::<Vec<_>>());
 }
 
@@ -328,7 +373,10 @@ fn every_issue_is_told_once_and_by_whom() {
     let w = World::new();
     w.subscribers(2);
     let script = w.api_key(&["billing:write"]);
-    script.with("Prefer", "wait=30").post("/invoice-runs", json!({ "mode": "issue", "through_on": "2026-01-31", "issue_on": "2026-01-31" })).expect(200);
+    script
+        .with("Prefer", "wait=30")
+        .post("/invoice-runs", json!({ "mode": "issue", "through_on": "2026-01-31", "issue_on": "2026-01-31" }))
+        .expect(200);
     let actors = text_rows(&format!(
         "select actor_kind || ' ' || actor_id from audit_entries where organization_id = '{}' and resource_type = 'invoice'",
         w.organization_id

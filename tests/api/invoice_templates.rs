@@ -9,7 +9,8 @@ fn line(key: &str) -> Value {
 fn what_is_left_out_is_as_in_poland() {
     let w = World::new();
     let template = w.template();
-    let shown = ["currency", "price_mode", "payment_days", "payment_method", "language"].map(|name| template[name].clone());
+    let shown =
+        ["currency", "price_mode", "payment_days", "payment_method", "language"].map(|name| template[name].clone());
     assert_eq!(shown, [json!("PLN"), json!("net"), json!(14), json!("transfer"), json!("pl")]);
     assert_eq!(template["lines"][0]["kind"], "fixed");
 }

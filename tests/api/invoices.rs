@@ -177,7 +177,10 @@ fn invoices_are_found_by_number_customer_run_and_date() {
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         path = format!("/invoices?sort=issued_on&limit=2&cursor={cursor}");
     }
-    assert_eq!(numbers, ["FV/1/01/2026", "FV/2/01/2026", "FV/3/01/2026", "FV/1/02/2026", "FV/2/02/2026", "FV/3/02/2026"]);
+    assert_eq!(
+        numbers,
+        ["FV/1/01/2026", "FV/2/01/2026", "FV/3/01/2026", "FV/1/02/2026", "FV/2/02/2026", "FV/3/02/2026"]
+    );
 }
 
 #[test]

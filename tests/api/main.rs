@@ -4,6 +4,7 @@
 mod support;
 
 mod contract;
+mod crash;
 mod walk;
 mod customers;
 mod hourly_rates;

@@ -32,7 +32,8 @@ fn who_got_no_invoice_this_month() {
     let archived = subscriptions[1]["customer_id"].as_str().unwrap();
     w.owner.post(&format!("/customers/{archived}/archival"), Value::Null).expect(200);
     w.run("issue", "2026-01-31");
-    let failed = w.owner.get("/occurrences?state=failed&scheduled_on[gte]=2026-01-01&scheduled_on[lte]=2026-01-31").expect(200);
+    let failed =
+        w.owner.get("/occurrences?state=failed&scheduled_on[gte]=2026-01-01&scheduled_on[lte]=2026-01-31").expect(200);
     let failed = failed.items();
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["subscription_id"], subscriptions[1].id());

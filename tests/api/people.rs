@@ -8,7 +8,10 @@ fn a_person_belongs_to_a_customer_for_good() {
     let w = World::new();
     let (customer, other) = (w.customer().create(), w.customer().create());
     let person = w.person(customer.id()).with("position", "Księgowa").create();
-    assert_eq!((&person["customer_id"], &person["registered_by_id"]), (&customer["id"], &json!(w.owner.id.to_string())));
+    assert_eq!(
+        (&person["customer_id"], &person["registered_by_id"]),
+        (&customer["id"], &json!(w.owner.id.to_string()))
+    );
     let path = format!("/people/{}", person.id());
     assert_eq!(w.owner.get(&path).expect(200), person);
     let moved = w.owner.at(1).patch(&path, json!({ "customer_id": other.id() }));

@@ -138,7 +138,14 @@ fn an_end_leaves_no_period_and_can_be_put_off() {
 fn a_list_is_of_a_customer_a_template_or_a_state() {
     let w = World::new();
     let subscriptions = w.subscribers(3);
-    let ended = w.owner.at(1).patch(&format!("/subscriptions/{}", subscriptions[0].id()), json!({ "ends_on": "2026-01-02", "starts_on": "2026-01-01" })).expect(200);
+    let ended = w
+        .owner
+        .at(1)
+        .patch(
+            &format!("/subscriptions/{}", subscriptions[0].id()),
+            json!({ "ends_on": "2026-01-02", "starts_on": "2026-01-01" }),
+        )
+        .expect(200);
     assert_eq!(ended["state"], "active");
     let listed = |query: &str| w.owner.get(&format!("/subscriptions?{query}")).expect(200).items().len();
     let customer_id = subscriptions[1]["customer_id"].as_str().unwrap();

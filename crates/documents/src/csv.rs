@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn what_starts_like_a_formula_is_text() {
-        for text in ["=1+1", "+48221234567", "@SUM(A1)", "-2+3", "-", "-A1", "\tx", "\rx", "-1.", "-.5", "--1", "+1", "-1e5"] {
+        for text in
+            ["=1+1", "+48221234567", "@SUM(A1)", "-2+3", "-", "-A1", "\tx", "\rx", "-1.", "-.5", "--1", "+1", "-1e5"]
+        {
             assert_eq!(cell(text), format!("'{text}"));
         }
     }

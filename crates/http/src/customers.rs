@@ -65,7 +65,7 @@ pub struct CustomerInput {
     #[serde(default)]
     pub email: Option<String>,
     /// E.164.
-    #[schema(pattern = r"^\+[1-9][0-9]{6,14}$", example = "+48221234567")]
+    #[schema(max_length = 16, pattern = r"^\+[1-9][0-9]{6,14}$", example = "+48221234567")]
     #[serde(default)]
     pub phone: Option<String>,
     /// The operator responsible; who creates a customer without one becomes it.

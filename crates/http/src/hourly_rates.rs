@@ -17,9 +17,7 @@ use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal;
 use opiekun_domain::ids::{CustomerId, HourlyRateId, OperatorId};
 use opiekun_domain::permission::Permission;
-use opiekun_persistence::hourly_rates::{
-    HourlyRate, HourlyRateFields, HourlyRateFilter, HourlyRateSort, RateHolder,
-};
+use opiekun_persistence::hourly_rates::{HourlyRate, HourlyRateFields, HourlyRateFilter, HourlyRateSort, RateHolder};
 use opiekun_persistence::{Page, Tx, customers, hourly_rates, organizations};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -19,9 +19,7 @@ use opiekun_domain::decimal::{Amount, HourlyRate};
 use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, PersonId};
 use opiekun_domain::interaction::{Channel, Direction, InteractionStatus};
 use opiekun_domain::permission::Permission;
-use opiekun_persistence::interactions::{
-    Interaction, InteractionFields, InteractionFilter, InteractionSort, Pricing,
-};
+use opiekun_persistence::interactions::{Interaction, InteractionFields, InteractionFilter, InteractionSort, Pricing};
 use opiekun_persistence::{Page, interactions};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -207,8 +205,7 @@ impl InteractionInput {
 }
 
 impl Sorting for InteractionSort {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("started_at", Self::StartedAt), ("created_at", Self::CreatedAt)];
+    const WORDS: &'static [(&'static str, Self)] = &[("started_at", Self::StartedAt), ("created_at", Self::CreatedAt)];
 }
 
 /// Which interactions.

@@ -460,7 +460,8 @@ fn different_keys(template: &InvoiceTemplateInput) -> Result<(), ValidationError
     let lines = &template.lines;
     let repeated = lines.iter().enumerate().any(|(index, line)| lines.iter().take(index).any(|it| it.key == line.key));
     if repeated {
-        let mut error = ValidationError::new("uniqueItems").with_message("The keys of lines differ from each other".into());
+        let mut error =
+            ValidationError::new("uniqueItems").with_message("The keys of lines differ from each other".into());
         error.add_param("field".into(), &"lines");
         return Err(error);
     }

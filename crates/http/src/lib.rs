@@ -155,6 +155,8 @@ pub fn serve(listener: TcpListener, db: Db, settings: Settings) -> io::Result<Se
     .worker_max_blocking_threads(settings.database_connections.div_ceil(WORKERS))
     .client_request_timeout(Duration::from_secs(30))
     .shutdown_timeout(45)
+    // The process has more to end than this server, so it takes the signals and stops us by our handle.
+    .disable_signals()
     .listen(listener)?
     .run();
     Ok(server)

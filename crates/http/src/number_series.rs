@@ -128,7 +128,7 @@ pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[NumberSeriesId]) -> Result<Vec<Valu
 
 /// List number series.
 ///
-/// Newest first.
+/// Each with the number that its next invoice would get today. Newest first.
 #[utoipa::path(tag = "Number series", security(("sign_in" = ["billing:read"])),
     params(NumberSeriesQuery, Listing<()>), responses((status = 200, body = PageBody<NumberSeriesBody>)))]
 #[get("/number-series")]

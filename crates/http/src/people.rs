@@ -51,7 +51,7 @@ pub struct PersonInput {
     #[serde(default)]
     pub email: Option<String>,
     /// E.164.
-    #[schema(pattern = r"^\+[1-9][0-9]{6,14}$", example = "+48601234567")]
+    #[schema(max_length = 16, pattern = r"^\+[1-9][0-9]{6,14}$", example = "+48601234567")]
     #[serde(default)]
     pub phone: Option<String>,
     #[schema(max_items = 50)]
@@ -249,12 +249,7 @@ async fn create_person(
 #[utoipa::path(tag = "People", security(("sign_in" = ["crm:read"])),
     responses((status = 200, body = PersonBody)))]
 #[get("/people/{id}")]
-async fn get_person(
-    state: web::Data<State>,
-    actor: Actor,
-    id: Id<PersonId>,
-    shape: Shape,
-) -> Result<Reply, ApiError> {
+async fn get_person(state: web::Data<State>, actor: Actor, id: Id<PersonId>, shape: Shape) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
     state
         .read(scope, move |tx| {
@@ -303,11 +298,7 @@ async fn update_person(
 #[utoipa::path(tag = "People", security(("sign_in" = ["crm:read"])),
     responses((status = 200, body = PersonalData)))]
 #[get("/people/{id}/personal-data")]
-async fn export_personal_data(
-    state: web::Data<State>,
-    actor: Actor,
-    id: Id<PersonId>,
-) -> Result<Reply, ApiError> {
+async fn export_personal_data(state: web::Data<State>, actor: Actor, id: Id<PersonId>) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
     state
         .snapshot(scope, move |tx| {

@@ -1,7 +1,8 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, number_series, occurrences, operators, organization, people, subscriptions, time_cost, timeline,
+    api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates,
+    invoices, me, number_series, occurrences, operators, organization, people, subscriptions, time_cost, timeline,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 

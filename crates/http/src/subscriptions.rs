@@ -320,7 +320,7 @@ pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<Valu
 
 /// List subscriptions.
 ///
-/// Newest first.
+/// Who is billed for what, and when next: `next_issue_on[lte]` finds what is due. Newest first.
 #[utoipa::path(tag = "Subscriptions", security(("sign_in" = ["billing:read"])),
     params(SubscriptionQuery, Listing<()>), responses((status = 200, body = PageBody<SubscriptionBody>)))]
 #[get("/subscriptions")]

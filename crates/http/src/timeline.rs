@@ -37,9 +37,7 @@ pub enum TimelineEntryBody {
 impl From<TimelineEntry> for TimelineEntryBody {
     fn from(entry: TimelineEntry) -> Self {
         match entry {
-            TimelineEntry::Interaction(row) => {
-                Self::Interaction { at: row.fields.started_at, interaction: row.into() }
-            }
+            TimelineEntry::Interaction(row) => Self::Interaction { at: row.fields.started_at, interaction: row.into() },
         }
     }
 }

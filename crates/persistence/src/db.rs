@@ -2,6 +2,7 @@
 
 use crate::error::{Result, StoreError};
 use chrono::{DateTime, Utc};
+use diesel::RunQueryDsl;
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
@@ -152,6 +153,12 @@ impl Db {
         Ok(self.connection()?.batch_execute("select 1")?)
     }
 
+    /// What the database's clock says.
+    pub fn clock(&self) -> Result<DateTime<Utc>> {
+        let moment = diesel::dsl::sql::<diesel::sql_types::Timestamptz>("clock_timestamp()");
+        Ok(diesel::select(moment).get_result(&mut *self.connection()?)?)
+    }
+
     /// One transaction: everything that `work` writes happens, or nothing does.
     pub fn transaction<T, E: From<StoreError>>(
         &self,
@@ -203,30 +210,49 @@ pub(crate) fn transaction<T, E: From<StoreError>>(
     conn.transaction(|conn| work(&mut Tx { conn, scope, now }).map_err(Undo::Work)).map_err(Undo::into_work)
 }
 
+/// The version of a PostgreSQL server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerVersion {
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl std::fmt::Display for ServerVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// Which PostgreSQL answers at an address.
+pub fn server_version(url: &str) -> Result<ServerVersion> {
+    let number = diesel::dsl::sql::<diesel::sql_types::Integer>("current_setting('server_version_num')::int");
+    let number: i32 = diesel::select(number).get_result(&mut establish(url)?)?;
+    let number = u32::try_from(number).unwrap_or_default();
+    Ok(ServerVersion { major: number / 10_000, minor: number % 10_000 })
+}
+
+/// The migrations that have not run yet, in their order. Looks only, but for an empty table of migrations.
+pub fn pending_migrations(url: &str) -> Result<Vec<String>> {
+    let pending = establish(url)?.pending_migrations(MIGRATIONS).map_err(migration_fault)?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+}
+
+fn establish(url: &str) -> Result<PgConnection> {
+    PgConnection::establish(url).map_err(|error| StoreError::Unavailable(error.to_string()))
+}
+
+fn migration_fault(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    StoreError::Database(diesel::result::Error::QueryBuilderError(error))
+}
+
 /// Brings the database up to this version and tells which migrations ran. Safe to call from many servers at once.
 pub fn migrate(url: &str) -> Result<Vec<String>> {
-    let mut conn = PgConnection::establish(url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let mut conn = establish(url)?;
     conn.batch_execute(&format!("select pg_advisory_lock({MIGRATION_LOCK})"))?;
     let ran = conn
         .run_pending_migrations(MIGRATIONS)
         .map(|versions| versions.iter().map(ToString::to_string).collect())
-        .map_err(|error| StoreError::Database(diesel::result::Error::QueryBuilderError(error)));
+        .map_err(migration_fault);
     conn.batch_execute(&format!("select pg_advisory_unlock({MIGRATION_LOCK})"))?;
     ran
-}
-
-/// The version of the server that an address leads to, such as `15.18`.
-pub fn server_version(url: &str) -> Result<String> {
-    let mut conn = PgConnection::establish(url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    Ok(diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>("split_part(current_setting('server_version'), ' ', 1)"))
-        .get_result(&mut conn)?)
-}
-
-/// Which migrations the database lacks.
-pub fn pending_migrations(url: &str) -> Result<Vec<String>> {
-    let mut conn = PgConnection::establish(url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    let pending = conn
-        .pending_migrations(MIGRATIONS)
-        .map_err(|error| StoreError::Database(diesel::result::Error::QueryBuilderError(error)))?;
-    Ok(pending.iter().map(|migration| migration.name().version().to_string()).collect())
 }

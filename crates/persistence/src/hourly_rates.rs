@@ -103,12 +103,7 @@ pub struct RatesInForce {
 }
 
 /// The caller has seen to it that the currency is the organization's.
-pub fn create(
-    tx: &mut Tx<'_>,
-    holder: RateHolder,
-    currency: Currency,
-    fields: HourlyRateFields,
-) -> Result<HourlyRate> {
+pub fn create(tx: &mut Tx<'_>, holder: RateHolder, currency: Currency, fields: HourlyRateFields) -> Result<HourlyRate> {
     let (customer_id, operator_id) = match holder {
         RateHolder::Customer(id) => (Some(id), None),
         RateHolder::Operator(id) => (None, Some(id)),
@@ -183,10 +178,7 @@ fn newest(tx: &mut Tx<'_>, holders: &[Uuid], day: NaiveDate) -> Result<Vec<(Uuid
         .order((hourly_rates::holder_id, hourly_rates::valid_from_on.desc()))
         .select((hourly_rates::holder_id, hourly_rates::valid_from_on, hourly_rates::amount))
         .load(tx.conn)?;
-    Ok(rows
-        .into_iter()
-        .map(|(holder, valid_from_on, rate)| (holder, DatedRate { valid_from_on, rate }))
-        .collect())
+    Ok(rows.into_iter().map(|(holder, valid_from_on, rate)| (holder, DatedRate { valid_from_on, rate })).collect())
 }
 
 /// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.

@@ -165,10 +165,14 @@ pub fn lock(tx: &mut Tx<'_>, id: InteractionId, seen: Option<i32>) -> Result<Int
 /// Writes to a row that [`lock`] has returned, and counts its version up. It is priced anew when something changes
 /// that its price depends on, or when it had none.
 pub fn update(tx: &mut Tx<'_>, interaction: &Interaction, fields: InteractionFields) -> Result<Interaction> {
-    let pricing =
-        if keeps_its_price(interaction, &fields) { interaction.pricing.clone() } else { price(tx, &fields)? };
+    let pricing = if keeps_its_price(interaction, &fields) { interaction.pricing.clone() } else { price(tx, &fields)? };
     let after = diesel::update(interactions::table.find((tx.organization_id(), interaction.id)))
-        .set((fields, pricing, interactions::version.eq(interactions::version + 1), interactions::updated_at.eq(tx.now)))
+        .set((
+            fields,
+            pricing,
+            interactions::version.eq(interactions::version + 1),
+            interactions::updated_at.eq(tx.now),
+        ))
         .returning(Interaction::as_returning())
         .get_result(tx.conn)?;
     record(tx, "updated", Some(interaction), Some(&after))?;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 impl World {
     /// With the address that an invoice needs.
     pub fn buyer(&self) -> Draft {
-        self.customer().with("billing_address", json!({ "line1": "ul. Chlebowa 4", "city": "Pruszków", "country": "PL" }))
+        self.customer()
+            .with("billing_address", json!({ "line1": "ul. Chlebowa 4", "city": "Pruszków", "country": "PL" }))
     }
 
     /// A template with one line of 100.00 net at 23 %, and a series of its own.

@@ -1,5 +1,6 @@
 //! Requests and answers.
 
+use super::process::Process;
 use super::server::Server;
 use serde_json::Value;
 use std::borrow::Borrow;
@@ -20,6 +21,11 @@ impl Client {
     /// Somebody who has not signed in.
     pub fn nobody() -> Self {
         Self { url: Server::shared().url.clone(), headers: Vec::new() }
+    }
+
+    /// Somebody who has not signed in, at a server that is a process of its own.
+    pub fn at_process(process: &Process) -> Self {
+        Self { url: process.url.clone(), headers: Vec::new() }
     }
 
     /// The same caller at another server.
@@ -215,10 +221,21 @@ impl Answer {
     }
 }
 
+const TELLING: &[&str] = &[
+    "allow", "cache-control", "content-length", "content-type", "etag", "idempotency-replayed", "link", "location",
+    "retry-after", "vary", "www-authenticate", "x-request-id",
+];
+
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text: String = self.text().chars().take(4000).collect();
-        write!(f, "{}\n  answered {} {:?}\n  {text}", self.asked, self.status, self.headers)
+        writeln!(f, "{}\n  answered {}", self.asked, self.status)?;
+        for (name, value) in &self.headers {
+            // The others are the same on every answer.
+            if TELLING.contains(&name.as_str()) {
+                writeln!(f, "  {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
+            }
+        }
+        f.write_str(&self.text().chars().take(4000).collect::<String>())
     }
 }
 

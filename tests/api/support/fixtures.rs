@@ -5,8 +5,11 @@
 
 use super::client::{Answer, Client, Record};
 use super::operations::{Operation, document};
-use super::world::{PASSWORD, World};
+use super::world::{PASSWORD, World, now};
+use opiekun_domain::invoice_run::RunMode;
+use opiekun_persistence::invoice_runs::{self, InvoiceRunFields};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
 /// One kind of record that has addresses of its own.
@@ -48,12 +51,8 @@ const KINDS: &[Kind] = &[
         names: &["interaction_id"],
         make: |w| w.interaction(w.customer().create().id()).create(),
     },
-    Kind { collection: "number-series", names: &["series_id"], make: |w| w.number_series().create() },
-    Kind {
-        collection: "invoice-templates",
-        names: &["template_id"],
-        make: |w| w.invoice_template(w.number_series().create().id()).create(),
-    },
+    Kind { collection: "number-series", names: &["series_id"], make: number_series },
+    Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },
     Kind { collection: "subscriptions", names: &["subscription_id"], make: subscription },
     Kind {
         collection: "occurrences",
@@ -75,7 +74,24 @@ const KINDS: &[Kind] = &[
 ];
 
 /// Operations that ask for a record in a state of its own.
-const STATES: &[(&str, fn(&World) -> Record)] = &[];
+const STATES: &[(&str, fn(&World) -> Record)] = &[
+    // One that has ended by itself can't be cancelled; one that was cancelled can, and stays so.
+    ("cancel_invoice_run", |w| {
+        let run = w.write(|tx| {
+            let fields = InvoiceRunFields {
+                mode: RunMode::Preview,
+                through_on: now().date_naive(),
+                issue_on: now().date_naive(),
+                subscription_ids: None,
+                template_ids: None,
+                customer_ids: None,
+            };
+            let run = invoice_runs::create(tx, fields)?;
+            invoice_runs::cancel(tx, &run)
+        });
+        w.owner.get(&format!("/invoice-runs/{}", run.id)).expect(200)
+    }),
+];
 
 /// Examples that cannot be sent as they stand.
 const BODIES: &[(&str, fn(&World, &mut Value))] = &[
@@ -84,14 +100,41 @@ const BODIES: &[(&str, fn(&World, &mut Value))] = &[
         body["password"] = json!(PASSWORD);
     }),
     ("change_password", |_, body| body["current_password"] = json!(PASSWORD)),
-    // Nobody else in the whole system may have it.
+    // What no two may have.
     ("create_operator", |_, body| body["email"] = json!(format!("{}@test.example", Uuid::now_v7().simple()))),
     ("update_operator", |_, body| body["email"] = json!(format!("{}@test.example", Uuid::now_v7().simple()))),
+    ("create_customer", |_, body| body["external_id"] = json!(mark())),
+    ("update_customer", |_, body| body["external_id"] = json!(mark())),
+    ("create_hourly_rate", |w, body| body["customer_id"] = json!(w.customer().create().id())),
+    ("create_number_series", numbered),
+    ("update_number_series", numbered),
 ];
 
+fn numbered(_: &World, body: &mut Value) {
+    let mark = mark();
+    body["name"] = json!(mark);
+    body["pattern"] = json!(format!("FV{mark}/{{number}}/{{month}}/{{year}}"));
+}
+
+/// A short text that comes once.
+fn mark() -> String {
+    static MARKS: AtomicU32 = AtomicU32::new(1);
+    format!("X{}", MARKS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// With a name and a pattern of its own, since no two of an organization have the same.
+fn number_series(w: &World) -> Record {
+    let mark = mark();
+    let pattern = format!("FV{mark}/{{number}}/{{month}}/{{year}}");
+    w.number_series().name(&format!("Sales {mark}")).with("pattern", pattern).create()
+}
+
+fn invoice_template(w: &World) -> Record {
+    w.invoice_template(number_series(w).id()).name(&format!("Bookkeeping {}", mark())).create()
+}
+
 fn subscription(w: &World) -> Record {
-    let template = w.invoice_template(w.number_series().create().id()).create();
-    w.subscription(template.id(), w.customer().create().id()).create()
+    w.subscription(invoice_template(w).id(), w.buyer().create().id()).create()
 }
 
 /// The first invoice of a subscription, issued by a run.
@@ -266,7 +309,7 @@ fn id_called(w: &World, name: &str) -> String {
     (kind.make)(w).id().to_owned()
 }
 
-/// The collections of the contract that hold records, each with the operation that lists it.
+/// The collections of the contract that hold records.
 pub fn collections() -> Vec<&'static str> {
     let paths = document()["paths"].as_object().unwrap();
     paths.keys().filter(|path| paths.contains_key(&format!("{path}/{{id}}"))).map(String::as_str).collect()

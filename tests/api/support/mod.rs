@@ -6,12 +6,14 @@ mod database;
 mod drafts;
 pub mod fixtures;
 pub mod operations;
+mod process;
 mod server;
 mod world;
 
 pub use client::{Answer, Client, Record};
-pub use database::{count, execute, integer, scratch_database, text_rows};
+pub use database::{connection, count, execute, integer, scratch_database, text_rows, text_rows_of};
 pub use drafts::Draft;
+pub use process::{Process, opiekun};
 pub use server::{SECRET, Server};
 pub use world::{Caller, PASSWORD, World, now};
 

@@ -12,6 +12,9 @@ pub(super) enum Direction {
     Response,
 }
 
+/// References may lead in circles.
+const DEPTH_MAX: usize = 16;
+
 /// An example of a schema.
 pub(super) fn of(schema: &Value, components: &Value, direction: Direction) -> Value {
     example(schema, components, direction, 0).unwrap_or(Value::Null)
@@ -19,7 +22,7 @@ pub(super) fn of(schema: &Value, components: &Value, direction: Direction) -> Va
 
 /// `None` where a request does better without the field.
 fn example(schema: &Value, components: &Value, direction: Direction, depth: usize) -> Option<Value> {
-    if depth > 8 {
+    if depth > DEPTH_MAX {
         return None;
     }
     if let Some(given) = schema.get("example").or_else(|| schema["examples"].get(0)) {
@@ -60,11 +63,21 @@ fn example(schema: &Value, components: &Value, direction: Direction, depth: usiz
 
 fn object(schema: &Value, components: &Value, direction: Direction, depth: usize) -> Value {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    // Of a patch nothing is required. It shows what a whole body must hold: within, all of that; at the top, what has
+    // an example.
+    let is_patch = schema.get("minProperties").is_some();
     let mut members = Map::new();
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let is_kept = is_patch && without_null(property) == *property;
+        let is_exemplary = || {
+            let component = component_name(property).map(|name| &components["schemas"][name]);
+            depth > 0 || component.is_some_and(|it| it.get("example").is_some() && it["format"] != "uuid")
+        };
         let wanted = match direction {
             Direction::Response => property.get("x-optional").is_none(),
-            Direction::Request => required.contains(&name.as_str()) || has_example(property, components, 0),
+            Direction::Request => {
+                required.contains(&name.as_str()) || has_example(property, components, 0) || (is_kept && is_exemplary())
+            }
         };
         if !wanted {
             continue;
@@ -88,7 +101,7 @@ fn object(schema: &Value, components: &Value, direction: Direction, depth: usize
 
 /// Whether somebody wrote an example for this field, or for a field within it.
 fn has_example(schema: &Value, components: &Value, depth: usize) -> bool {
-    if depth > 8 {
+    if depth > DEPTH_MAX {
         return false;
     }
     if schema.get("example").is_some() || schema.get("examples").is_some() {

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MERGE_PATCH: &str = "application/merge-patch+json";
+/// Of the texts that a parameter takes several of, with commas between.
+const LIST_ITEM_LENGTH_MAX: u64 = 120;
 
 pub(super) fn finish(mut document: Value) -> Result<Value, ContractError> {
     document["jsonSchemaDialect"] = json!("https://spec.openapis.org/oas/3.1/dialect/base");
@@ -216,6 +218,11 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
         if parameter["schema"]["type"] == "array" {
             parameter["style"] = json!("form");
             parameter["explode"] = json!(false);
+            let items = &mut parameter["schema"]["items"];
+            if items["type"] == "string" && ["enum", "format", "maxLength", "pattern"].iter().all(|it| items.get(it).is_none())
+            {
+                items["maxLength"] = json!(LIST_ITEM_LENGTH_MAX);
+            }
         }
     }
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {

@@ -187,7 +187,9 @@ pub(super) fn add_patch(input: &str, schemas: &mut Map<String, Value>) -> String
         {
             merged = reference(&add_patch(&nested, schemas));
         }
-        properties.insert(property.clone(), if required.contains(property) { merged } else { nullable(merged) });
+        // There is nothing between true and false that null could mean.
+        let stays = required.contains(property) || merged["type"] == "boolean";
+        properties.insert(property.clone(), if stays { merged } else { nullable(merged) });
     }
     let patch = json!({
         "type": "object",

@@ -87,6 +87,10 @@ fn check(operation: &Operation, place: ParameterPlace, name: &str, value: &str, 
         wrong.push(Wrong::parameter(name, "unknown", "No such parameter; see the operation's documentation"));
         return;
     };
+    if value.chars().any(char::is_control) {
+        wrong.push(Wrong::parameter(name, "control_character", "Holds a control character"));
+        return;
+    }
     let value = typed(&parameter.schema, value);
     if let Some(error) = parameter.validator.iter_errors(&value).next() {
         let mut found = Vec::new();

@@ -1,0 +1,69 @@
+//! The binary itself, as a process of its own that a test may kill.
+
+use super::server::SECRET;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+
+/// The binary, built as these tests were.
+fn binary() -> &'static PathBuf {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let build = ["build", "--package", "opiekun-server", "--bin", "opiekun", "--message-format", "json"];
+        let built = Command::new(env!("CARGO")).args(build).stderr(Stdio::inherit()).output().unwrap();
+        assert!(built.status.success(), "the binary does not build");
+        let messages =
+            built.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        let mut binaries = messages
+            .filter(|it| it["target"]["name"] == "opiekun")
+            .filter_map(|it| it["executable"].as_str().map(PathBuf::from));
+        binaries.next().unwrap()
+    });
+    &BINARY
+}
+
+/// The binary, to be run with a command over a database.
+pub fn opiekun(database_url: &str) -> Command {
+    let mut command = Command::new(binary());
+    command.env("DATABASE_URL", database_url).env("OPIEKUN_JWT_SECRET", SECRET).env("OPIEKUN_LOG", "warn");
+    command
+}
+
+/// `opiekun serve` over a database, killed when dropped.
+pub struct Process {
+    child: Child,
+    /// Where it listens.
+    pub url: String,
+}
+
+impl Process {
+    pub fn serve(database_url: &str) -> Self {
+        let mut command = opiekun(database_url);
+        let mut child =
+            command.arg("serve").env("OPIEKUN_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let url = lines.find_map(|line| {
+            let (_, rest) = line.split_once("http://")?;
+            Some(format!("http://{}", rest.split(['/', ' ']).next()?))
+        });
+        // What else it says is read, so that it never waits for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        let process = Self { url: url.unwrap_or_default(), child };
+        assert!(!process.url.is_empty(), "the binary did not begin to serve");
+        process
+    }
+
+    /// SIGKILL: it has no chance to put anything in order.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
