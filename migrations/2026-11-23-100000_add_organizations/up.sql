@@ -10,7 +10,6 @@ create table organizations (
     time_zone text not null,
     locale text not null check (locale in ('pl', 'en')),
     round_up_minutes integer check (round_up_minutes between 1 and 480),
-    auto_invoicing boolean not null default false,
     version integer not null default 1,
     created_at timestamptz not null,
     updated_at timestamptz not null,

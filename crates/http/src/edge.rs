@@ -123,7 +123,7 @@ fn log(response: &ServiceResponse<BoxBody>, method: &Method, context: RequestCon
         operation,
         status = status.as_u16(),
         caller = caller.map(tracing::field::display),
-        elapsed_ms = elapsed.as_millis(),
+        elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         "answered"
     );
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {

@@ -98,7 +98,7 @@ fn collection_of(kind: &str) -> Option<&'static str> {
 #[into_params(parameter_in = Query)]
 pub struct EventQuery {
     /// `next_after` of the last answer; 0, the start of the feed, unless told.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     after: Option<i64>,
     /// At most so many; 50 unless told.
     #[param(minimum = 1, maximum = 200)]

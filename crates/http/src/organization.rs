@@ -51,10 +51,6 @@ pub struct OrganizationInput {
     #[schema(minimum = 1, maximum = 480, example = 15)]
     #[serde(default)]
     pub round_up_minutes: Option<i32>,
-    /// Whether due invoices are issued every day without being asked for.
-    #[schema(default = false)]
-    #[serde(default)]
-    pub auto_invoicing: bool,
 }
 
 /// An account that customers pay to.
@@ -106,7 +102,6 @@ impl From<OrganizationFields> for OrganizationInput {
             time_zone,
             locale,
             round_up_minutes,
-            auto_invoicing,
         } = fields;
         Self {
             legal_name,
@@ -117,7 +112,6 @@ impl From<OrganizationFields> for OrganizationInput {
             time_zone,
             locale,
             round_up_minutes,
-            auto_invoicing,
         }
     }
 }
@@ -136,7 +130,6 @@ impl OrganizationInput {
             time_zone: self.time_zone,
             locale: self.locale,
             round_up_minutes: self.round_up_minutes,
-            auto_invoicing: self.auto_invoicing,
         })
     }
 }

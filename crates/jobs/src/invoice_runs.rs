@@ -17,7 +17,7 @@ use opiekun_persistence::{Db, Result, Scope, StoreError, Tx};
 use std::time::Duration;
 
 /// Works on one run that nobody else works on; `false` when there is none.
-pub fn work(db: &Db, clock: Clock, stop: &Stop) -> Result<bool> {
+pub(crate) fn work(db: &Db, clock: Clock, stop: &Stop) -> Result<bool> {
     match RunLease::any(db)? {
         Some(mut lease) => work_on(&mut lease, clock, stop).map(|()| true),
         None => Ok(false),

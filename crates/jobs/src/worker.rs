@@ -94,7 +94,7 @@ impl Worker {
 
 /// Says to the threads that they shall end, or look for work.
 #[derive(Debug, Default)]
-pub struct Stop {
+pub(crate) struct Stop {
     told: Mutex<Told>,
     changed: Condvar,
 }

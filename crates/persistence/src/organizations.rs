@@ -43,8 +43,6 @@ pub struct OrganizationFields {
     pub locale: Language,
     /// Started units of so many minutes are billed whole, unless a customer has a rule of its own.
     pub round_up_minutes: Option<i32>,
-    /// Whether due invoices are issued every day without being asked for.
-    pub auto_invoicing: bool,
 }
 
 impl Organization {

@@ -339,7 +339,6 @@ diesel::table! {
         time_zone -> Text,
         locale -> Text,
         round_up_minutes -> Nullable<Int4>,
-        auto_invoicing -> Bool,
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,

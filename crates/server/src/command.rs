@@ -1,10 +1,14 @@
 //! The commands, as `opiekun --help` tells them.
 
+use crate::demo::DemoArguments;
+use crate::invoices::RunArguments;
+use crate::organization::CreateArguments;
+use crate::settings;
 use clap::{Parser, Subcommand};
 
-/// CRM and recurring invoices as a REST API. Settings are environment variables, which README.md lists.
+/// CRM and recurring invoices as a REST API
 #[derive(Debug, Parser)]
-#[command(name = "opiekun", version, disable_help_subcommand = true)]
+#[command(name = "opiekun", version, disable_help_subcommand = true, after_long_help = settings::help())]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -27,11 +31,34 @@ pub enum Command {
 pub enum DatabaseCommand {
     /// Bring the database up to this version
     Migrate,
+    /// Make an accounting office with a year of plausible data, the same for the same seed and day
+    Demo(DemoArguments),
+    /// Organizations
+    #[command(subcommand)]
+    Organization(OrganizationCommand),
+    /// Invoices
+    #[command(subcommand)]
+    Invoices(InvoicesCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OrganizationCommand {
+    /// Make an organization and its first owner
+    Create(CreateArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum InvoicesCommand {
+    /// Issue everything that is due; exits with 0 when nothing failed, 1 when some did, 2 when it could not run
+    Run(RunArguments),
 }
 
 impl Command {
     /// What the process exits with when the command could not be run at all.
     pub const fn exit_code_of_failure(&self) -> u8 {
-        1
+        match self {
+            Self::Database(DatabaseCommand::Invoices(_)) => 2,
+            _ => 1,
+        }
     }
 }

@@ -1,87 +1,102 @@
-//! The database of a command: the one that `DATABASE_URL` names, or a private one of our own.
+//! The database of a command: the one that DATABASE_URL names, or a private PostgreSQL.
 
+use crate::address;
+use crate::failure::Failure;
 use crate::settings::Settings;
 use opiekun_local_postgres::{LocalPostgres, OLDEST_MAJOR, Options, default_root_dir};
-use opiekun_persistence::{Db, StoreError, migrate, server_version};
+use opiekun_persistence::{Db, StoreError};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// A reachable PostgreSQL, which is stopped with this value if it is ours.
-pub struct Database {
-    pub url: String,
-    /// Which one it is, for people.
-    pub description: String,
-    local: Option<LocalPostgres>,
-}
 
-/// Why there is no database to work with.
-#[derive(Debug, thiserror::Error)]
-pub enum NoDatabase {
-    #[error(transparent)]
-    Local(#[from] opiekun_local_postgres::Error),
-    #[error("the database that DATABASE_URL names does not answer: {0}")]
-    Unreachable(String),
-    #[error("the database runs PostgreSQL {0}, but version {OLDEST_MAJOR} or newer is needed")]
-    TooOld(String),
-    #[error("the database could not be brought up to this version: {0}")]
-    Migration(StoreError),
+/// A database that answers. A private one that this process started stops when the value is dropped.
+pub enum Database {
+    Private(Box<LocalPostgres>),
+    Given { url: String },
 }
 
 impl Database {
-    /// Finds or starts the database. With `exclusive` a private one must not be served by another process already.
-    pub fn open(settings: &Settings, exclusive: bool) -> Result<Self, NoDatabase> {
+    /// Opens it for one command, which may borrow the private PostgreSQL of a server that runs.
+    pub fn open(settings: &Settings) -> Result<Self, Failure> {
         let database = match &settings.database_url {
-            Some(url) => Self {
-                url: url.clone(),
-                description: "the database of DATABASE_URL".to_owned(),
-                local: None,
-            },
+            Some(url) => Self::Given { url: url.clone() },
             None => {
-                let root_dir = default_root_dir(&settings.data_dir, settings.pg_user.as_deref())?;
-                let options = Options {
-                    programs_dir: settings.pg_bin.clone(),
-                    run_as: settings.pg_user.clone(),
-                    ..Options::new(root_dir)
-                };
-                let local = LocalPostgres::start(options)?;
-                let local = if exclusive { local.require_started()? } else { local };
-                let description = format!(
-                    "a private PostgreSQL {} in {} (DATABASE_URL is not set)",
-                    local.version(),
-                    local.root_dir().display()
-                );
-                Self { url: local.url(), description, local: Some(local) }
+                let mut options = Options::new(private_dir(settings)?);
+                options.programs_dir.clone_from(&settings.postgres.programs_dir);
+                options.run_as.clone_from(&settings.postgres.run_as);
+                options.wait = Duration::from_secs(settings.postgres.wait_seconds);
+                Self::Private(Box::new(LocalPostgres::start(options)?))
             }
         };
-        let version = server_version(&database.url).map_err(|error| NoDatabase::Unreachable(plain(&error)))?;
-        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        if major.is_none_or(|major| major < OLDEST_MAJOR) {
-            return Err(NoDatabase::TooOld(version));
-        }
+        database.check_version()?;
         Ok(database)
     }
 
-    /// Brings the schema up to this version; tells which migrations ran.
-    pub fn migrate(&self) -> Result<Vec<String>, NoDatabase> {
-        migrate(&self.url).map_err(NoDatabase::Migration)
+    /// Opens it for a server, which would lose a borrowed one when its owner stops.
+    pub fn open_to_serve(settings: &Settings) -> Result<Self, Failure> {
+        match Self::open(settings)? {
+            Self::Private(postgres) => Ok(Self::Private(Box::new(postgres.require_started()?))),
+            given => Ok(given),
+        }
     }
 
-    pub fn connect(&self, connections: u32) -> Result<Db, NoDatabase> {
-        Db::connect(&self.url, connections).map_err(|error| NoDatabase::Unreachable(plain(&error)))
-    }
-
-    /// Whether it is a private one.
     pub const fn is_private(&self) -> bool {
-        self.local.is_some()
+        matches!(self, Self::Private(_))
     }
 
-    /// Stops a private server. What uses it must have ended.
-    pub fn close(self) {
-        if let Some(local) = self.local {
-            local.stop();
+    /// Brings it up to this version; tells which migrations ran.
+    pub fn migrate(&self) -> Result<Vec<String>, Failure> {
+        opiekun_persistence::migrate(&self.url()).map_err(|error| self.fault("can't migrate", &error))
+    }
+
+    /// The migrations that this version has and the database has not.
+    pub fn pending_migrations(&self) -> Result<Vec<String>, Failure> {
+        opiekun_persistence::pending_migrations(&self.url()).map_err(|error| self.fault("can't look into", &error))
+    }
+
+    pub fn connect(&self, connections: u16) -> Result<Db, Failure> {
+        Db::connect(&self.url(), connections.into()).map_err(|error| self.fault("can't reach", &error))
+    }
+
+    fn check_version(&self) -> Result<(), Failure> {
+        let found =
+            opiekun_persistence::server_version(&self.url()).map_err(|error| self.fault("can't reach", &error))?;
+        if found.major < OLDEST_MAJOR {
+            return Err(Failure::new(format_args!(
+                "{self} is PostgreSQL {found}, but version {OLDEST_MAJOR} or newer is needed: upgrade it, or set \
+                 DATABASE_URL to another"
+            )));
+        }
+        Ok(())
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Private(postgres) => postgres.url(),
+            Self::Given { url } => url.clone(),
+        }
+    }
+
+    fn fault(&self, doing: &str, error: &StoreError) -> Failure {
+        Failure::new(format_args!("{doing} {self}: {}", address::redacted(&error.to_string(), &self.url())))
+    }
+}
+
+/// As people are told which database is used.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Private(postgres) => {
+                let dir = postgres.root_dir().display();
+                write!(f, "a private PostgreSQL {} in {dir} (DATABASE_URL is not set)", postgres.version())
+            }
+            Self::Given { url } => f.write_str(&address::shown(url)),
         }
     }
 }
 
-/// The first line of what the library says, which holds no password.
-fn plain(error: &StoreError) -> String {
-    error.to_string().lines().next().unwrap_or_default().trim().to_owned()
+/// Where the private PostgreSQL of these settings lies, or would lie.
+pub fn private_dir(settings: &Settings) -> Result<PathBuf, Failure> {
+    Ok(default_root_dir(&settings.data_dir, settings.postgres.run_as.as_deref())?)
 }

@@ -1,67 +1,132 @@
-//! `opiekun serve`: from nothing to a server, and back to nothing in order.
+//! `opiekun serve`: from a free port to a running server, and back in the opposite order.
 
 use crate::clock;
-use crate::console::say;
 use crate::database::Database;
-use crate::demo;
+use crate::demo::{self, Demo};
+use crate::failure::Failure;
 use crate::secrets;
 use crate::settings::Settings;
+use crate::terminal::say;
+use actix_web::dev::ServerHandle;
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use opiekun_jobs::Worker;
-use opiekun_persistence::organizations;
-use std::error::Error;
-use std::net::{SocketAddr, TcpListener};
+use opiekun_persistence::{Db, organizations};
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::task::Poll;
 
-/// Connections that background work takes at most, and one to spare.
-const BACKGROUND_CONNECTIONS: u32 = 6;
+/// What background work takes at most, and one to spare.
+const BACKGROUND_CONNECTIONS: u16 = 6;
 
-/// Serves until it is told to stop by SIGINT or SIGTERM.
-pub fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
-    // Taken first, so that a port in use is told before anything is started or written.
-    let listener = TcpListener::bind(settings.listen)
-        .map_err(|error| format!("can't serve on {} ({error}): set OPIEKUN_LISTEN", settings.listen))?;
-    let address = listener.local_addr()?;
-    let keys = secrets::keys(&settings)
-        .map_err(|error| format!("no signing secret in {} ({error})", settings.data_dir.display()))?;
-    let database = Database::open(&settings, true)?;
+pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
+    // Bound before anything slow: a busy port is told at once, and early requests wait instead of being refused.
+    let listener = bind(&settings.listen)?;
+    let address = listener.local_addr().map_err(Failure::new)?;
+    let keys = secrets::keys(settings)?;
+    let database = Database::open_to_serve(settings)?;
+    say(format_args!("Using {database}"));
     database.migrate()?;
-    // Two pools: a long run of background work never keeps a request waiting for a connection.
-    let db = database.connect(settings.database_connections)?;
+    // Two pools: a long invoice run never keeps a request waiting for a connection.
+    let connections = settings.database_connections.get();
+    let db = database.connect(connections)?;
     let background = database.connect(BACKGROUND_CONNECTIONS)?;
-    let is_demo = database.is_private() && !organizations::any(&db)?;
-    if is_demo {
-        say("An empty database: filling it with a year of a demo firm…");
-        demo::fill(&background, &demo::Plan::small(clock::now()))?;
+    if database.is_private() {
+        fill_if_empty(&background)?;
     }
-    welcome(address, &database, demo::is_there(&db)?);
+    let has_demo = demo::state(&db)? == demo::State::Whole;
 
     let worker = Worker::start(&background, clock::now);
-    let settings = opiekun_http::Settings {
-        cors_origins: settings.cors_origins,
-        requests_a_minute: settings.requests_a_minute,
+    let http = opiekun_http::Settings {
+        cors_origins: settings.cors_origins.clone(),
+        requests_a_minute: settings.rate_limit,
         keys,
-        database_connections: usize::try_from(settings.database_connections)?,
+        database_connections: usize::from(connections),
         clock: Arc::new(clock::now),
         wake: Arc::new(worker.waker()),
     };
-    // The future ends when a signal came and the requests in flight are answered.
-    let served = actix_web::rt::System::new().block_on(async { opiekun_http::serve(listener, db, settings)?.await });
+    let served = actix_web::rt::System::new().block_on(async {
+        let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let server = opiekun_http::serve(listener, db, http)?;
+        actix_web::rt::spawn(stop_when_told(server.handle(), signals));
+        welcome(address, has_demo);
+        server.await
+    });
+    // The requests have been answered. Background work ends at its next batch, and the private database goes last.
     worker.stop();
     drop(background);
-    database.close();
-    Ok(served?)
+    drop(database);
+    served.map_err(|error: io::Error| Failure::new(format_args!("the server failed: {error}")))?;
+    say("Stopped");
+    Ok(ExitCode::SUCCESS)
 }
 
-fn welcome(address: SocketAddr, database: &Database, has_demo: bool) {
-    say(format!("Opiekun serves on http://{address} with {}.", database.description));
-    say(format!("  Swagger UI: http://{address}/docs/"));
+fn bind(listen: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(listen).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::new(format_args!(
+            "{listen} is taken by another program: stop that one, or set OPIEKUN_LISTEN to another address, such as \
+             127.0.0.1:8081"
+        )),
+        io::ErrorKind::PermissionDenied => Failure::new(format_args!(
+            "may not listen on {listen} (ports below 1024 are root's): set OPIEKUN_LISTEN to another port"
+        )),
+        _ => Failure::new(format_args!("can't listen on {listen} ({error}): see OPIEKUN_LISTEN")),
+    })
+}
+
+/// A private database that nobody has put anything in gets the demo, and one whose filling was cut off the rest.
+fn fill_if_empty(db: &Db) -> Result<(), Failure> {
+    match demo::state(db)? {
+        demo::State::Whole => return Ok(()),
+        demo::State::Absent if organizations::any(db)? => return Ok(()),
+        demo::State::Absent | demo::State::Unfinished => {}
+    }
+    say("The database is empty: filling it with the demo, a year of an accounting office");
+    demo::fill(db, Demo::small(clock::now()))
+}
+
+fn welcome(address: SocketAddr, has_demo: bool) {
+    let url = reachable_url(address);
+    say(format_args!("Serving on {url}; Swagger UI: {url}/docs"));
     if has_demo {
         let (email, password) = (demo::OWNER_EMAIL, demo::PASSWORD);
-        say(format!("  Sign in (demo firm \"{}\"): {email} / {password}", demo::LEGAL_NAME));
-        say(format!(
-            "  Try: curl -s http://{address}/api/v1/auth/token -d grant_type=password -d username={email} -d password={password}"
+        say(format_args!("Sign in to the demo, \"{}\", as {email} with {password}, or try:", demo::LEGAL_NAME));
+        say(format_args!(
+            "  curl -s {url}/api/v1/auth/token -d grant_type=password -d username={email} -d password={password}"
         ));
     } else {
-        say("  Make the first organization with: opiekun organization create --help");
+        say("Make an organization and its owner with: opiekun organization create --help");
     }
+}
+
+/// An address that can be called, where the server listens on all of them.
+fn reachable_url(address: SocketAddr) -> String {
+    let here = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    format!("http://{}", SocketAddr::new(here, address.port()))
+}
+
+type Signals = (Signal, Signal);
+
+/// Lets requests in flight finish, unless it is told a second time.
+async fn stop_when_told(server: ServerHandle, mut signals: Signals) {
+    told(&mut signals).await;
+    say("Stopping when the requests in flight are answered; once more to stop at once");
+    let stopping = server.clone();
+    actix_web::rt::spawn(async move { stopping.stop(true).await });
+    told(&mut signals).await;
+    server.stop(false).await;
+}
+
+/// Waits for either signal.
+async fn told((interrupt, terminate): &mut Signals) {
+    poll_fn(|context| {
+        let is_told = interrupt.poll_recv(context).is_ready() || terminate.poll_recv(context).is_ready();
+        if is_told { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

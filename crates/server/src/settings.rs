@@ -1,259 +1,400 @@
-//! Settings, all from the environment: one list, which README.md repeats and a test compares.
+//! The settings: environment variables, read once and checked before anything starts.
 
-use opiekun_http::SECRET_BYTES_MIN;
+use crate::failure::Failure;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
 
-/// One setting, as its documentation has it.
-pub struct Setting {
+/// A setting, as the README lists it.
+pub struct Variable {
     pub name: &'static str,
+    /// What holds without it.
     pub default: &'static str,
     pub meaning: &'static str,
 }
 
 /// Every setting there is.
-pub const ALL: &[Setting] = &[
-    Setting {
+pub const VARIABLES: [Variable; 15] = [
+    Variable {
         name: "DATABASE_URL",
         default: "a private PostgreSQL",
-        meaning: "`postgres://user:password@host/database` of PostgreSQL 14 or newer",
+        meaning: "The database, as `postgres://user:password@host/name`; PostgreSQL 14 or newer. This build speaks no TLS: put the database on a private network or socket.",
     },
-    Setting { name: "OPIEKUN_LISTEN", default: "127.0.0.1:8080", meaning: "Address and port to serve on" },
-    Setting {
+    Variable {
         name: "OPIEKUN_DATA_DIR",
-        default: "./.opiekun",
-        meaning: "Where the private PostgreSQL and the generated signing secret are kept",
+        default: "`./.opiekun`",
+        meaning: "The folder of the private PostgreSQL and of the signing secret.",
     },
-    Setting {
+    Variable { name: "OPIEKUN_LISTEN", default: "`127.0.0.1:8080`", meaning: "The address and port to serve on." },
+    Variable {
         name: "OPIEKUN_ENV",
-        default: "development",
-        meaning: "`production` demands `DATABASE_URL` and `OPIEKUN_JWT_SECRET`, and logs JSON",
+        default: "`development`",
+        meaning: "`production` wants DATABASE_URL and OPIEKUN_JWT_SECRET, and refuses the demo.",
     },
-    Setting {
+    Variable {
         name: "OPIEKUN_JWT_SECRET",
-        default: "made and kept in the data folder",
-        meaning: "At least 32 bytes. Several, separated by commas: the first signs, all are taken",
+        default: "made, and kept in the data folder",
+        meaning: "What tokens are signed with: 32 bytes or more, such as `openssl rand -hex 32` prints. Several with commas between: the first signs, all are accepted.",
     },
-    Setting { name: "OPIEKUN_LOG", default: "info", meaning: "What is logged: `debug`, `opiekun_http=debug,info`, …" },
-    Setting {
+    Variable {
+        name: "OPIEKUN_LOG",
+        default: "`info`",
+        meaning: "What is logged, as `tracing` filters say it: `warn`, `info,opiekun_http=debug`. JSON in production, and wherever standard error is no terminal.",
+    },
+    Variable {
         name: "OPIEKUN_CORS_ORIGINS",
         default: "none",
-        meaning: "Origins of browsers that may call, separated by commas",
+        meaning: "The origins of browser front ends that may call, with commas between: `https://crm.example.pl`.",
     },
-    Setting {
+    Variable {
         name: "OPIEKUN_RATE_LIMIT",
-        default: "600",
-        meaning: "Requests a minute for each operator, key and address",
+        default: "`600`",
+        meaning: "How many requests a minute each operator, key and address may make of one node.",
     },
-    Setting {
+    Variable {
         name: "OPIEKUN_DATABASE_CONNECTIONS",
-        default: "16",
-        meaning: "Connections for requests; background work takes 6 more",
+        default: "`16`",
+        meaning: "The most connections that a node opens for requests; its background work takes up to 6 more.",
     },
-    Setting {
+    Variable {
+        name: "OPIEKUN_AUTO_INVOICING",
+        default: "`off`",
+        meaning: "The daily automatic run. This version has none and refuses `on`: let cron call `opiekun invoices run`.",
+    },
+    Variable {
+        name: "OPIEKUN_REQUIRE_DATABASE_URL",
+        default: "`0`",
+        meaning: "`1` never starts a private PostgreSQL, so that a lost DATABASE_URL is an error and no empty database.",
+    },
+    Variable {
         name: "OPIEKUN_PG_BIN",
         default: "looked for",
-        meaning: "Folder of `initdb` and `postgres` for the private PostgreSQL",
+        meaning: "The folder of the programs `initdb` and `postgres` for the private PostgreSQL.",
     },
-    Setting {
+    Variable {
         name: "OPIEKUN_PG_USER",
-        default: "postgres, else nobody",
-        meaning: "As root: the account that the private PostgreSQL runs as",
+        default: "`postgres`, else `nobody`",
+        meaning: "As root: the account that runs the private PostgreSQL.",
     },
-    Setting {
-        name: "OPIEKUN_REQUIRE_DATABASE_URL",
-        default: "off",
-        meaning: "`1`: without `DATABASE_URL` stop instead of starting a private PostgreSQL",
+    Variable {
+        name: "OPIEKUN_PG_WAIT",
+        default: "`60`",
+        meaning: "The most seconds to wait for the private PostgreSQL to start, or to recover after a crash.",
     },
-    Setting {
+    Variable {
         name: "OPIEKUN_OWNER_PASSWORD",
-        default: "made and shown",
-        meaning: "The first owner's password, for `opiekun organization create`",
+        default: "made, and printed once",
+        meaning: "The password of the owner that `opiekun organization create` makes.",
     },
 ];
 
-/// The settings, read and checked.
-pub struct Settings {
-    pub database_url: Option<String>,
-    pub listen: SocketAddr,
-    pub data_dir: PathBuf,
-    pub is_production: bool,
-    /// Empty: one is made and kept in the data folder.
-    pub jwt_secrets: Vec<String>,
-    pub log: String,
-    pub cors_origins: Vec<String>,
-    pub requests_a_minute: NonZeroU32,
-    pub database_connections: u32,
-    pub pg_bin: Option<PathBuf>,
-    pub pg_user: Option<String>,
-    pub owner_password: Option<String>,
-    /// Names that start like ours and are none: typing errors, most likely.
-    pub unknown: Vec<String>,
+/// The settings, for `opiekun --help`.
+pub fn help() -> String {
+    VARIABLES.iter().fold("Settings, which are environment variables:".to_owned(), |help, variable| {
+        format!("{help}\n\n  {} (default: {})\n    {}", variable.name, variable.default, variable.meaning)
+    })
 }
 
-/// A setting that can't be used, said so that the reader can mend it. Values are never repeated: they may be secret.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} {problem}")]
-pub struct BadSetting {
-    pub name: &'static str,
-    pub problem: String,
+/// Names that only tests read.
+const OF_TESTS: &str = "OPIEKUN_TEST_";
+
+/// All settings, checked. It holds secrets, and so is never printed.
+pub struct Settings {
+    /// Without it there is a private PostgreSQL.
+    pub database_url: Option<String>,
+    pub data_dir: PathBuf,
+    pub listen: String,
+    pub is_production: bool,
+    /// The first signs, all are accepted. None means the ones in the data folder.
+    pub jwt_secrets: Vec<String>,
+    pub cors_origins: Vec<String>,
+    /// Requests a minute.
+    pub rate_limit: NonZeroU32,
+    pub database_connections: NonZeroU16,
+    pub postgres: PostgresSettings,
+    pub owner_password: Option<String>,
+    log: String,
+    unknown: Vec<String>,
+}
+
+/// What the private PostgreSQL is told.
+pub struct PostgresSettings {
+    pub programs_dir: Option<PathBuf>,
+    pub run_as: Option<String>,
+    pub wait_seconds: u64,
 }
 
 impl Settings {
-    /// Reads the settings from the environment's variables.
-    pub fn read(variables: impl Iterator<Item = (String, String)>) -> Result<Self, BadSetting> {
-        let set: BTreeMap<String, String> =
-            variables.filter(|(_, value)| !value.trim().is_empty()).map(|(name, value)| (name, value.trim().to_owned())).collect();
-        let given = |name: &str| set.get(name).cloned();
-        let bad = |name, problem: &str| BadSetting { name, problem: problem.to_owned() };
+    /// Reads the process's environment. A variable that is set to nothing counts as not set.
+    pub fn from_environment() -> Result<Self, Failure> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let name = name.into_string().ok().filter(|name| is_ours(name))?;
+                Some(match value.into_string() {
+                    Ok(value) => Ok((name, value)),
+                    Err(_) => Err(Failure::new(format_args!("{name} is not text in UTF-8"))),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Self::read(variables)
+    }
 
-        let is_production = match given("OPIEKUN_ENV").as_deref() {
-            None | Some("development") => false,
-            Some("production") => true,
-            Some(_) => return Err(bad("OPIEKUN_ENV", "is `development` or `production`")),
+    fn read(variables: BTreeMap<String, String>) -> Result<Self, Failure> {
+        let mut reader = Reader { left: variables };
+        let is_production = reader.one_of("OPIEKUN_ENV", &["development", "production"])? == Some(1);
+        let needs_url = reader.switch("OPIEKUN_REQUIRE_DATABASE_URL")?;
+        let database_url = reader.text("DATABASE_URL").map(checked_url).transpose()?;
+        if database_url.is_none() && (is_production || needs_url) {
+            let why = if is_production { "OPIEKUN_ENV=production" } else { "OPIEKUN_REQUIRE_DATABASE_URL=1" };
+            return Err(Failure::new(format_args!(
+                "DATABASE_URL is missing, and {why} allows no private PostgreSQL: set it to \
+                 postgres://user:password@host/name"
+            )));
+        }
+        let jwt_secrets = match reader.text("OPIEKUN_JWT_SECRET") {
+            Some(secrets) => {
+                let secrets = list(&secrets, ',');
+                crate::secrets::check(&secrets, "OPIEKUN_JWT_SECRET")?;
+                secrets
+            }
+            None if is_production => {
+                return Err(Failure::new(
+                    "OPIEKUN_JWT_SECRET is missing, and OPIEKUN_ENV=production makes none by itself: set it to what \
+                     `openssl rand -hex 32` prints, the same on every node",
+                ));
+            }
+            None => Vec::new(),
         };
-        let database_url = given("DATABASE_URL");
-        let must_have_url = is_production || is_on(given("OPIEKUN_REQUIRE_DATABASE_URL"), "OPIEKUN_REQUIRE_DATABASE_URL")?;
-        if must_have_url && database_url.is_none() {
-            return Err(bad("DATABASE_URL", "is not set, and a private PostgreSQL is not to be started here"));
+        if reader.switch("OPIEKUN_AUTO_INVOICING")? {
+            return Err(Failure::new(
+                "OPIEKUN_AUTO_INVOICING=on is not possible yet: leave it off, and let cron call `opiekun invoices run`",
+            ));
         }
-        if let Some(url) = &database_url {
-            check_url(url)?;
-        }
-        let jwt_secrets = list(given("OPIEKUN_JWT_SECRET"));
-        if is_production && jwt_secrets.is_empty() {
-            return Err(bad("OPIEKUN_JWT_SECRET", "is not set, which production demands"));
-        }
-        if jwt_secrets.iter().any(|secret| secret.len() < SECRET_BYTES_MIN) {
-            return Err(bad("OPIEKUN_JWT_SECRET", &format!("needs at least {SECRET_BYTES_MIN} bytes for each secret")));
-        }
-        let listen = given("OPIEKUN_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-        let listen = listen.parse().map_err(|_| bad("OPIEKUN_LISTEN", "is no address with a port, such as 127.0.0.1:8080"))?;
-        let requests_a_minute = number(given("OPIEKUN_RATE_LIMIT"), "OPIEKUN_RATE_LIMIT", 600)?;
-        let connections = number(given("OPIEKUN_DATABASE_CONNECTIONS"), "OPIEKUN_DATABASE_CONNECTIONS", 16)?;
-        let unknown = set
-            .keys()
-            .filter(|name| name.starts_with("OPIEKUN_") && !name.starts_with("OPIEKUN_TEST_"))
-            .filter(|name| !ALL.iter().any(|setting| setting.name == name.as_str()))
-            .cloned()
-            .collect();
-        Ok(Self {
+        let settings = Self {
             database_url,
-            listen,
-            data_dir: given("OPIEKUN_DATA_DIR").map_or_else(|| PathBuf::from(".opiekun"), PathBuf::from),
+            data_dir: reader.text("OPIEKUN_DATA_DIR").unwrap_or_else(|| ".opiekun".to_owned()).into(),
+            listen: reader.parsed("OPIEKUN_LISTEN", "an address and port such as 127.0.0.1:8080", listen_address)?
+                .unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             is_production,
             jwt_secrets,
-            log: given("OPIEKUN_LOG").unwrap_or_else(|| "info".to_owned()),
-            cors_origins: list(given("OPIEKUN_CORS_ORIGINS")),
-            requests_a_minute,
-            database_connections: connections.get().min(1_000),
-            pg_bin: given("OPIEKUN_PG_BIN").map(PathBuf::from),
-            pg_user: given("OPIEKUN_PG_USER"),
-            owner_password: given("OPIEKUN_OWNER_PASSWORD"),
-            unknown,
-        })
+            cors_origins: reader.parsed("OPIEKUN_CORS_ORIGINS", "origins such as https://crm.example.pl", origins)?
+                .unwrap_or_default(),
+            rate_limit: reader.parsed("OPIEKUN_RATE_LIMIT", "a whole number from 1 on", number)?
+                .unwrap_or(NonZeroU32::MIN.saturating_add(599)),
+            database_connections: reader
+                .parsed("OPIEKUN_DATABASE_CONNECTIONS", "a whole number from 2 to 1000", |text| {
+                    number(text).filter(|count: &NonZeroU16| (2..=1000).contains(&count.get()))
+                })?
+                .unwrap_or(NonZeroU16::MIN.saturating_add(15)),
+            postgres: PostgresSettings {
+                programs_dir: reader.text("OPIEKUN_PG_BIN").map(PathBuf::from),
+                run_as: reader.text("OPIEKUN_PG_USER"),
+                wait_seconds: reader
+                    .parsed("OPIEKUN_PG_WAIT", "seconds from 1 to 3600", |text| {
+                        number(text).filter(|seconds| (1..=3600).contains(seconds))
+                    })?
+                    .unwrap_or(60),
+            },
+            owner_password: reader.text("OPIEKUN_OWNER_PASSWORD"),
+            log: reader
+                .parsed("OPIEKUN_LOG", "a filter such as info,opiekun_http=debug", |text| {
+                    EnvFilter::try_new(text).is_ok().then(|| text.to_owned())
+                })?
+                .unwrap_or_else(|| "info".to_owned()),
+            unknown: reader.left.into_keys().filter(|name| !name.starts_with(OF_TESTS)).collect(),
+        };
+        Ok(settings)
+    }
+
+    /// What is logged. The web framework's own start and stop lines say nothing that ours don't.
+    pub fn log_filter(&self) -> EnvFilter {
+        EnvFilter::new(format!("actix_server=warn,{}", self.log))
+    }
+
+    /// A name that is misspelt is a setting that does not hold.
+    pub fn warn_of_unknown(&self) {
+        for name in &self.unknown {
+            tracing::warn!(name, "this is not a setting of Opiekun and changes nothing");
+        }
+    }
+
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
     }
 }
 
-/// The library for PostgreSQL is built without TLS, and would say so less clearly.
-fn check_url(url: &str) -> Result<(), BadSetting> {
-    let bad = |problem: &str| Err(BadSetting { name: "DATABASE_URL", problem: problem.to_owned() });
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return bad("starts with postgres://");
-    }
-    if ["sslmode=require", "sslmode=verify-ca", "sslmode=verify-full"].iter().any(|mode| url.contains(mode)) {
-        return bad("demands TLS, which this build has not: connect through a private network or a local proxy");
-    }
-    Ok(())
+/// The variables that nothing has asked for yet.
+struct Reader {
+    left: BTreeMap<String, String>,
 }
 
-fn list(value: Option<String>) -> Vec<String> {
-    let value = value.unwrap_or_default();
-    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-}
-
-fn number(value: Option<String>, name: &'static str, default: u32) -> Result<NonZeroU32, BadSetting> {
-    let number = value.map_or(Ok(default), |value| value.parse());
-    number
-        .ok()
-        .and_then(NonZeroU32::new)
-        .ok_or_else(|| BadSetting { name, problem: "is a whole number above zero".to_owned() })
-}
-
-fn is_on(value: Option<String>, name: &'static str) -> Result<bool, BadSetting> {
-    match value.as_deref() {
-        None | Some("0" | "off" | "false") => Ok(false),
-        Some("1" | "on" | "true") => Ok(true),
-        Some(_) => Err(BadSetting { name, problem: "is `1` or `0`".to_owned() }),
+impl Reader {
+    fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.left.remove(name)?.trim().to_owned();
+        (!value.is_empty()).then_some(value)
     }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Failure> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let value = parse(&text);
+        value.map(Some).ok_or_else(|| Failure::new(format_args!("{name} is {text:?}, but {expected} is expected")))
+    }
+
+    fn one_of(&mut self, name: &str, words: &[&str]) -> Result<Option<usize>, Failure> {
+        self.parsed(name, &words.join(" or "), |text| words.iter().position(|word| *word == text))
+    }
+
+    fn switch(&mut self, name: &str) -> Result<bool, Failure> {
+        let words = ["0", "1", "off", "on", "false", "true"];
+        Ok(self.one_of(name, &words)?.is_some_and(|place| place % 2 == 1))
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    name == "DATABASE_URL" || name.starts_with("OPIEKUN_")
+}
+
+/// What is between separators, without the empty and the space around.
+pub fn list(text: &str, separator: char) -> Vec<String> {
+    text.split(separator).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn checked_url(url: String) -> Result<String, Failure> {
+    crate::address::check(&url).map_err(|fault| Failure::new(format_args!("DATABASE_URL {fault}")))?;
+    Ok(url)
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn listen_address(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    (!host.is_empty() && port.parse::<u16>().is_ok()).then(|| text.to_owned())
+}
+
+/// Origins as browsers send them: scheme, host and perhaps a port, nothing behind.
+fn origins(text: &str) -> Option<Vec<String>> {
+    let origins = list(text, ',');
+    let is_origin = |origin: &String| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' ', '?', '#', '@']))
+    };
+    origins.iter().all(is_origin).then_some(origins)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, BadSetting> {
-        Settings::read(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    const URL: &str = "postgres://opiekun:tajne@db.example/opiekun";
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::read(owned.collect()).map_err(|failure| failure.to_string())
     }
 
-    fn refused(variables: &[(&str, &str)]) -> String {
-        read(variables).err().unwrap().to_string()
-    }
-
-    const SECRET: &str = "a secret of more than thirty-two bytes";
-
-    #[test]
-    fn nothing_needs_to_be_set() {
-        let settings = read(&[]).unwrap();
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.requests_a_minute.get(), 600);
-        assert!(settings.database_url.is_none() && settings.jwt_secrets.is_empty() && !settings.is_production);
+    #[track_caller]
+    fn refusal(variables: &[(&str, &str)]) -> String {
+        read(variables).map(|_| ()).expect_err("a refusal")
     }
 
     #[test]
-    fn production_demands_a_database_and_a_secret() {
-        assert!(refused(&[("OPIEKUN_ENV", "production")]).starts_with("DATABASE_URL"));
-        let url = ("DATABASE_URL", "postgres://db/opiekun");
-        assert!(refused(&[("OPIEKUN_ENV", "production"), url]).starts_with("OPIEKUN_JWT_SECRET"));
-        assert!(read(&[("OPIEKUN_ENV", "production"), url, ("OPIEKUN_JWT_SECRET", SECRET)]).unwrap().is_production);
+    fn without_any_there_are_defaults() {
+        let settings = read(&[]).expect("defaults");
+        assert_eq!(settings.listen, "127.0.0.1:8080");
+        assert_eq!(settings.data_dir, PathBuf::from(".opiekun"));
+        assert_eq!((settings.rate_limit.get(), settings.database_connections.get()), (600, 16));
+        assert_eq!(settings.postgres.wait_seconds, 60);
+        assert!(settings.database_url.is_none() && settings.jwt_secrets.is_empty() && settings.cors_origins.is_empty());
+        assert!(!settings.is_production);
     }
 
     #[test]
-    fn several_secrets_are_taken_and_a_weak_one_is_not() {
-        let settings = read(&[("OPIEKUN_JWT_SECRET", &format!("{SECRET}, {SECRET} too"))]).unwrap();
-        assert_eq!(settings.jwt_secrets, [SECRET.to_owned(), format!("{SECRET} too")]);
-        let message = refused(&[("OPIEKUN_JWT_SECRET", "short")]);
-        assert!(message.starts_with("OPIEKUN_JWT_SECRET needs") && !message.contains("short"));
+    fn a_variable_set_to_nothing_is_not_set() {
+        let settings = read(&[("DATABASE_URL", " "), ("OPIEKUN_LISTEN", ""), ("OPIEKUN_JWT_SECRET", "")]);
+        assert_eq!(settings.expect("defaults").listen, "127.0.0.1:8080");
     }
 
     #[test]
-    fn what_can_not_be_read_is_named() {
+    fn production_wants_a_database_and_a_secret() {
+        let production = ("OPIEKUN_ENV", "production");
+        assert!(refusal(&[production, ("OPIEKUN_JWT_SECRET", SECRET)]).contains("DATABASE_URL is missing"));
+        assert!(refusal(&[production, ("DATABASE_URL", URL)]).contains("OPIEKUN_JWT_SECRET is missing"));
+        let both = read(&[production, ("DATABASE_URL", URL), ("OPIEKUN_JWT_SECRET", SECRET)]);
+        assert!(both.expect("both").is_production);
+        assert!(refusal(&[("OPIEKUN_REQUIRE_DATABASE_URL", "1")]).contains("OPIEKUN_REQUIRE_DATABASE_URL=1"));
+        assert!(refusal(&[("OPIEKUN_ENV", "prod")]).contains("development or production"));
+    }
+
+    #[test]
+    fn several_secrets_are_taken_and_weak_ones_refused() {
+        let both = format!("{SECRET}, abcdefghijklmnopqrstuvwxyz012345");
+        let settings = read(&[("OPIEKUN_JWT_SECRET", &both)]).expect("two secrets");
+        assert_eq!(settings.jwt_secrets, [SECRET, "abcdefghijklmnopqrstuvwxyz012345"]);
+        for weak in ["short", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &format!("{SECRET},short"), ","] {
+            let message = refusal(&[("OPIEKUN_JWT_SECRET", weak)]);
+            assert!(message.starts_with("OPIEKUN_JWT_SECRET"), "{message}");
+            assert!(weak.len() < 3 || !message.contains(weak), "no message tells a secret: {message}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_by_name() {
         for (name, value) in [
-            ("OPIEKUN_LISTEN", "everywhere"),
+            ("OPIEKUN_LISTEN", "8080"),
+            ("OPIEKUN_LISTEN", "127.0.0.1:99999"),
             ("OPIEKUN_RATE_LIMIT", "0"),
-            ("OPIEKUN_DATABASE_CONNECTIONS", "many"),
-            ("OPIEKUN_ENV", "prod"),
-            ("OPIEKUN_REQUIRE_DATABASE_URL", "perhaps"),
-            ("DATABASE_URL", "mysql://db/opiekun"),
-            ("DATABASE_URL", "postgres://db/opiekun?sslmode=require"),
+            ("OPIEKUN_RATE_LIMIT", "viel"),
+            ("OPIEKUN_DATABASE_CONNECTIONS", "1"),
+            ("OPIEKUN_CORS_ORIGINS", "https://crm.example.pl/app"),
+            ("OPIEKUN_CORS_ORIGINS", "*"),
+            ("OPIEKUN_LOG", "info,=,"),
+            ("OPIEKUN_REQUIRE_DATABASE_URL", "yes please"),
+            ("OPIEKUN_PG_WAIT", "0"),
+            ("OPIEKUN_AUTO_INVOICING", "on"),
         ] {
-            assert!(refused(&[(name, value)]).starts_with(name), "{name}={value}");
+            let message = refusal(&[(name, value)]);
+            assert!(message.starts_with(name), "{message}");
         }
     }
 
     #[test]
-    fn a_misspelt_name_is_noticed() {
-        assert_eq!(read(&[("OPIEKUN_LISTN", "127.0.0.1:1")]).unwrap().unknown, ["OPIEKUN_LISTN"]);
+    fn origins_are_split_at_commas() {
+        let settings = read(&[("OPIEKUN_CORS_ORIGINS", "https://crm.example.pl, http://localhost:5173,")]);
+        assert_eq!(settings.expect("origins").cors_origins, ["https://crm.example.pl", "http://localhost:5173"]);
     }
 
     #[test]
-    fn the_readme_lists_every_setting() {
+    fn unknown_names_are_kept_for_a_warning_and_those_of_tests_are_not() {
+        let settings = read(&[("OPIEKUN_LISTE", "1"), ("OPIEKUN_TEST_KEEP_DB", "1"), ("OPIEKUN_LOG", "warn")]);
+        assert_eq!(settings.expect("settings").unknown(), ["OPIEKUN_LISTE"]);
+    }
+
+    #[test]
+    fn every_listed_variable_is_read() {
+        for variable in &VARIABLES {
+            let settings = read(&[(variable.name, "")]).expect(variable.name);
+            assert!(settings.unknown().is_empty(), "{} is listed and not read", variable.name);
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_the_settings_as_they_are() {
         let readme = include_str!("../../../README.md");
-        for Setting { name, default, meaning } in ALL {
-            let row = format!("| `{name}` | {default} | {meaning} |");
-            assert!(readme.contains(&row), "README.md lacks the line\n{row}");
-        }
+        let table: String = VARIABLES
+            .iter()
+            .map(|Variable { name, default, meaning }| format!("| `{name}` | {default} | {meaning} |\n"))
+            .collect();
+        assert!(readme.contains(&table), "the table of settings in README.md should be\n\n{table}");
     }
 }

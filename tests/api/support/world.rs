@@ -74,7 +74,6 @@ impl World {
             time_zone: "Europe/Warsaw".into(),
             locale: "pl".parse().unwrap(),
             round_up_minutes: None,
-            auto_invoicing: false,
         };
         change(&mut fields);
         let organization_id = OrganizationId::at(clock());

@@ -129,10 +129,10 @@ fn no_id_in_a_path_is_a_fault_of_ours() {
 
 #[test]
 fn a_body_that_is_too_large_is_refused() {
-    let w = World::new();
     each(
         |operation| !operation.bodies().is_empty(),
         |operation| {
+            let w = World::new();
             let request = prepared(&w, operation);
             let send = |bytes: usize| {
                 let mut body = request.body.to_string().into_bytes();
@@ -172,10 +172,10 @@ fn a_body_that_is_too_deep_is_refused() {
 
 #[test]
 fn a_field_that_comes_twice_is_not_a_fault_of_ours() {
-    let w = World::new();
     each(
         |operation| !operation.bodies().is_empty(),
         |operation| {
+            let w = World::new();
             let request = prepared(&w, operation);
             let text = request.body.to_string();
             let first = text.trim_start_matches('{').split(',').next().unwrap().trim_end_matches('}');

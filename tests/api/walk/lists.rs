@@ -155,7 +155,7 @@ fn a_cursor_is_good_for_its_own_list_only() {
             let (w, stranger) = (World::new(), World::new());
             let path = filled(&w, operation);
             let page = w.owner.get(&format!("{path}?limit=1")).expect(200);
-            for made_up in ["x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "%00", "eyJrIjoiMDE5MmYwYzEifQ"] {
+            for made_up in ["x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "eyJrIjoiMDE5MmYwYzEifQ"] {
                 w.owner.get(&format!("{path}?cursor={made_up}")).refused(400, "cursor_invalid");
             }
             let Some(cursor) = page["next_cursor"].as_str() else {

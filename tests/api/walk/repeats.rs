@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 /// How many of these requests left something behind: each change is recorded with the request that made it.
 fn effects(w: &World, answers: &[Answer]) -> i64 {
-    let ids: Vec<_> = answers.iter().map(|answer| format!("'{}'", answer.header("x-request-id").unwrap())).collect();
+    let ids: Vec<_> = answers.iter().map(|answer| answer.header("x-request-id").unwrap()).collect();
     count(&format!(
-        "(select distinct request_id from audit_entries where organization_id = '{}' and request_id in ({})) requests",
+        "(select distinct request_id from audit_entries where organization_id = '{}' and request_id = any ('{{{}}}')) requests",
         w.organization_id,
-        ids.join(", ")
+        ids.join(",")
     ))
 }
 
@@ -36,7 +36,7 @@ fn varied(operation: &Operation, request: &Prepared) -> Option<Prepared> {
     let validator = validator(&content["schema"]);
     let others = leaves(&request.body).into_iter().flat_map(|(pointer, value)| {
         let other: Vec<Value> = match value {
-            Value::String(text) => vec![json!(format!("{text} bis")), json!(text.replace('1', "2"))],
+            Value::String(text) => vec![json!(format!("{text} bis")), json!(text.replace('1', "2")), json!(text.replace("-30", "-29"))],
             Value::Number(number) => vec![json!(number.as_i64().unwrap_or_default() + 1)],
             Value::Bool(it) => vec![json!(!it)],
             _ => Vec::new(),

@@ -13,7 +13,7 @@ fn a_path_with_a_bad_id_is_refused() {
     each(
         |operation| operation.path.contains("{id}"),
         |operation| {
-            for id in ["not-an-id", "1", "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aaa", "%00", "null"] {
+            for id in ["not-an-id", "1", "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aaa", "null"] {
                 let mut request = prepared(&w, operation);
                 request.path = path(operation, Some(id));
                 let answer = request.send();
@@ -59,10 +59,10 @@ fn a_body_of_another_shape_is_refused() {
 
 #[test]
 fn a_body_of_another_media_type_is_refused() {
-    let w = World::new();
     each(
         |operation| !operation.bodies().is_empty(),
         |operation| {
+            let w = World::new();
             let request = prepared(&w, operation);
             let body = request.body.to_string();
             let taken: Vec<_> = operation.bodies().iter().map(|(media_type, _)| *media_type).collect();
@@ -255,7 +255,8 @@ fn head_is_get_without_the_body() {
             let head = request.client.head(&request.path);
             assert_eq!((head.status, head.body.len()), (get.status, 0), "{head:?}");
             let headers = |answer: &crate::support::Answer| {
-                let of_the_request = ["date", "x-request-id", "ratelimit", "transfer-encoding", "connection"];
+                // The last one is a set, in whatever order.
+                let of_the_request = ["date", "x-request-id", "ratelimit", "connection", "access-control-expose-headers"];
                 let mut headers: Vec<_> = answer
                     .headers
                     .iter()

@@ -71,7 +71,8 @@ fn object(schema: &Value, components: &Value, direction: Direction, depth: usize
         let is_kept = is_patch && without_null(property) == *property;
         let is_exemplary = || {
             let component = component_name(property).map(|name| &components["schemas"][name]);
-            depth > 0 || component.is_some_and(|it| it.get("example").is_some() && it["format"] != "uuid")
+            // The body itself is one reference deep.
+            depth > 1 || component.is_some_and(|it| it.get("example").is_some() && it["format"] != "uuid")
         };
         let wanted = match direction {
             Direction::Response => property.get("x-optional").is_none(),
