@@ -15,7 +15,7 @@ fn a_run_that_was_killed_goes_on_without_a_gap_or_a_double() {
     let owner = ["--owner-email", "anna@test.example", "--owner-name", "Anna Nowak"];
     let mut create = opiekun(&database.url);
     create.args(organization).args(address).args(owner).env("OPIEKUN_OWNER_PASSWORD", PASSWORD);
-    assert!(create.status().unwrap().success());
+    assert!(create.output().unwrap().status.success());
 
     let server = Process::serve(&database.url);
     let owner = sign_in(&server);

@@ -3,17 +3,28 @@
 
 mod support;
 
+mod api_keys;
+mod architecture;
+mod audit_log;
+mod auth;
+mod browsers;
 mod contract;
 mod crash;
-mod walk;
 mod customers;
+mod events;
 mod hourly_rates;
 mod interactions;
 mod invoice_runs;
 mod invoice_templates;
 mod invoices;
+mod limits;
 mod number_series;
 mod occurrences;
+mod operators;
+mod organization;
+mod pages;
 mod people;
+mod schema;
 mod subscriptions;
 mod time_cost;
+mod walk;

@@ -42,3 +42,23 @@ fn who_got_no_invoice_this_month() {
     let expanded = w.owner.get(&path).expect(200).items();
     assert_eq!(expanded[0]["subscription"]["customer"]["id"], archived);
 }
+
+#[test]
+fn a_parked_subscription_goes_on_when_its_failed_period_is_to_be_tried_again() {
+    let w = World::new();
+    let subscription = &w.subscribers(1)[0];
+    let customer = subscription["customer_id"].as_str().unwrap();
+    w.owner.post(&format!("/customers/{customer}/archival"), Value::Null).expect(200);
+    for _ in 0..3 {
+        w.run("issue", "2026-01-31");
+    }
+    assert_eq!(w.reread("/subscriptions", subscription)["state"], "parked");
+    let failed = w.owner.get("/occurrences?state=failed").expect(200).items().remove(0);
+    let retries = format!("/occurrences/{}/retries", failed.id());
+    w.owner.delete(&format!("/customers/{customer}/archival")).expect(200);
+    w.owner.post(&retries, Value::Null).expect(200);
+    assert_eq!(w.reread("/subscriptions", subscription)["state"], "active");
+    w.run("issue", "2026-01-31");
+    assert_eq!(w.reread("/occurrences", &failed)["state"], "invoiced");
+    assert_eq!(w.owner.post(&retries, Value::Null).expect(409)["state"], "invoiced");
+}

@@ -1,6 +1,8 @@
 //! Calendar days: what a day is in a time zone, and which days are worked in Poland.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday};
+use chrono::{
+    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday,
+};
 use chrono_tz::Tz;
 
 use crate::schedule::IssueDayShift;
@@ -150,8 +152,15 @@ mod tests {
     #[test]
     fn easter_falls_where_the_church_has_it() {
         for (year, sunday) in [
-            (1990, "1990-04-15"), (2000, "2000-04-23"), (2008, "2008-03-23"), (2011, "2011-04-24"),
-            (2024, "2024-03-31"), (2025, "2025-04-20"), (2026, "2026-04-05"), (2027, "2027-03-28"), (2038, "2038-04-25"),
+            (1990, "1990-04-15"),
+            (2000, "2000-04-23"),
+            (2008, "2008-03-23"),
+            (2011, "2011-04-24"),
+            (2024, "2024-03-31"),
+            (2025, "2025-04-20"),
+            (2026, "2026-04-05"),
+            (2027, "2027-03-28"),
+            (2038, "2038-04-25"),
         ] {
             assert_eq!(easter_sunday(year), Some(day(sunday)));
         }
@@ -159,12 +168,31 @@ mod tests {
 
     #[test]
     fn public_holidays_of_2026() {
-        let holidays: Vec<_> =
-            day("2026-01-01").iter_days().take(365).filter(|day| is_public_holiday(*day)).map(|day| day.to_string()).collect();
-        assert_eq!(holidays, [
-            "2026-01-01", "2026-01-06", "2026-04-05", "2026-04-06", "2026-05-01", "2026-05-03", "2026-05-24",
-            "2026-06-04", "2026-08-15", "2026-11-01", "2026-11-11", "2026-12-24", "2026-12-25", "2026-12-26",
-        ]);
+        let holidays: Vec<_> = day("2026-01-01")
+            .iter_days()
+            .take(365)
+            .filter(|day| is_public_holiday(*day))
+            .map(|day| day.to_string())
+            .collect();
+        assert_eq!(
+            holidays,
+            [
+                "2026-01-01",
+                "2026-01-06",
+                "2026-04-05",
+                "2026-04-06",
+                "2026-05-01",
+                "2026-05-03",
+                "2026-05-24",
+                "2026-06-04",
+                "2026-08-15",
+                "2026-11-01",
+                "2026-11-11",
+                "2026-12-24",
+                "2026-12-25",
+                "2026-12-26",
+            ]
+        );
     }
 
     #[test]
@@ -186,8 +214,16 @@ mod tests {
 
     fn zones() -> impl Strategy<Value = Tz> {
         proptest::sample::select(vec![
-            Tz::UTC, Tz::Europe__Warsaw, Tz::America__Sao_Paulo, Tz::America__Havana, Tz::America__St_Johns,
-            Tz::Asia__Kathmandu, Tz::Asia__Beirut, Tz::Australia__Lord_Howe, Tz::Pacific__Kiritimati, Tz::Africa__Cairo,
+            Tz::UTC,
+            Tz::Europe__Warsaw,
+            Tz::America__Sao_Paulo,
+            Tz::America__Havana,
+            Tz::America__St_Johns,
+            Tz::Asia__Kathmandu,
+            Tz::Asia__Beirut,
+            Tz::Australia__Lord_Howe,
+            Tz::Pacific__Kiritimati,
+            Tz::Africa__Cairo,
         ])
     }
 

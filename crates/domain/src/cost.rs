@@ -168,7 +168,10 @@ mod tests {
             resolve_rate(None, &customer, &operator, &organization, day),
             resolved("120.00", RateSource::Operator)
         );
-        assert_eq!(resolve_rate(None, &customer, &none, &organization, day), resolved("90.00", RateSource::Organization));
+        assert_eq!(
+            resolve_rate(None, &customer, &none, &organization, day),
+            resolved("90.00", RateSource::Organization)
+        );
         assert_eq!(resolve_rate(None, &customer, &none, &none, day), None);
     }
 

@@ -170,9 +170,8 @@ fn is_written(text: &str, digits: usize, places: usize, negative: bool) -> bool 
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (unsigned, None),
     };
-    let is_digits = |part: &str, most: usize| {
-        (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let is_digits =
+        |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
     is_digits(whole, digits) && fraction.is_none_or(|fraction| is_digits(fraction, places))
 }
 

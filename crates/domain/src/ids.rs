@@ -73,39 +73,39 @@ macro_rules! id {
 }
 
 id! { /// A firm that keeps its data here.
-      OrganizationId }
+OrganizationId }
 id! { /// A user of one organization.
-      OperatorId }
+OperatorId }
 id! { /// A script's key to the API.
-      ApiKeyId }
+ApiKeyId }
 id! { /// One sign-in: the family of refresh tokens that descend from it.
-      SignInId }
+SignInId }
 id! { /// A company or person that the firm deals with.
-      CustomerId }
+CustomerId }
 id! { /// A contact person at a customer.
-      PersonId }
+PersonId }
 id! { /// The price of an hour from a day on.
-      HourlyRateId }
+HourlyRateId }
 id! { /// One contact with a customer.
-      InteractionId }
+InteractionId }
 id! { /// A sequence of invoice numbers.
-      NumberSeriesId }
+NumberSeriesId }
 id! { /// What is billed: lines, terms, texts.
-      InvoiceTemplateId }
+InvoiceTemplateId }
 id! { /// A template put on a customer with a schedule.
-      SubscriptionId }
+SubscriptionId }
 id! { /// One period of one subscription.
-      OccurrenceId }
+OccurrenceId }
 id! { /// One execution of "issue everything due".
-      InvoiceRunId }
+InvoiceRunId }
 id! { /// An invoice, draft or issued.
-      InvoiceId }
+InvoiceId }
 id! { /// One line of an invoice.
-      InvoiceLineId }
+InvoiceLineId }
 id! { /// One record of the audit log.
-      AuditEntryId }
+AuditEntryId }
 id! { /// One event of the change feed.
-      EventId }
+EventId }
 
 #[cfg(test)]
 mod tests {

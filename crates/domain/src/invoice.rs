@@ -123,7 +123,9 @@ pub fn totals(lines: &[Line], price_mode: PriceMode) -> Result<Totals, Overflow>
         .map(|(code, sum)| vat_total(code, Amount::new(sum).ok_or(Overflow)?, price_mode))
         .collect::<Result<Vec<_>, _>>()?;
     let sum_of = |part: fn(&VatTotal) -> Amount| {
-        by_code.iter().try_fold(Decimal::ZERO, |sum, total| sum.checked_add(part(total).value()))
+        by_code
+            .iter()
+            .try_fold(Decimal::ZERO, |sum, total| sum.checked_add(part(total).value()))
             .and_then(Amount::new)
             .ok_or(Overflow)
     };
@@ -189,14 +191,17 @@ mod tests {
     fn an_accounting_office_bills_its_month_net() {
         let lines = [
             line("1", "850.00", None, VatCode::Percent23), // bookkeeping
-            line("7", "49.90", None, VatCode::Percent23), // payroll, 7 × 49.90 = 349.30
-            line("3", "35.00", None, VatCode::Percent8), // 105.00
+            line("7", "49.90", None, VatCode::Percent23),  // payroll, 7 × 49.90 = 349.30
+            line("3", "35.00", None, VatCode::Percent8),   // 105.00
         ];
-        assert_eq!(rows(&lines, PriceMode::Net), [
-            ["23", "1199.30", "275.84", "1475.14"], // 1199.30 × 0.23 = 275.839
-            ["8", "105.00", "8.40", "113.40"],
-            ["", "1304.30", "284.24", "1588.54"],
-        ]);
+        assert_eq!(
+            rows(&lines, PriceMode::Net),
+            [
+                ["23", "1199.30", "275.84", "1475.14"], // 1199.30 × 0.23 = 275.839
+                ["8", "105.00", "8.40", "113.40"],
+                ["", "1304.30", "284.24", "1588.54"],
+            ]
+        );
     }
 
     #[test]
@@ -210,17 +215,20 @@ mod tests {
     fn a_shop_bills_gross() {
         let lines = [
             line("2", "61.50", None, VatCode::Percent23), // 123.00 × 23 ÷ 123 = 23.00
-            line("1", "9.99", None, VatCode::Percent5), // 9.99 × 5 ÷ 105 = 0.4757…
+            line("1", "9.99", None, VatCode::Percent5),   // 9.99 × 5 ÷ 105 = 0.4757…
             line("1", "200.00", None, VatCode::Exempt),
             line("1", "10.00", None, VatCode::Percent0),
         ];
-        assert_eq!(rows(&lines, PriceMode::Gross), [
-            ["23", "100.00", "23.00", "123.00"],
-            ["5", "9.51", "0.48", "9.99"],
-            ["0", "10.00", "0.00", "10.00"],
-            ["zw", "200.00", "0.00", "200.00"],
-            ["", "319.51", "23.48", "342.99"],
-        ]);
+        assert_eq!(
+            rows(&lines, PriceMode::Gross),
+            [
+                ["23", "100.00", "23.00", "123.00"],
+                ["5", "9.51", "0.48", "9.99"],
+                ["0", "10.00", "0.00", "10.00"],
+                ["zw", "200.00", "0.00", "200.00"],
+                ["", "319.51", "23.48", "342.99"],
+            ]
+        );
         assert_eq!(line_net(&lines[0], PriceMode::Gross), Ok(amount("100.00")));
         assert_eq!(line_net(&lines[1], PriceMode::Gross), Ok(amount("9.51")));
     }
@@ -254,14 +262,13 @@ mod tests {
 
     fn any_line(quantity_most: i64, price_most: i64) -> impl Strategy<Value = Line> {
         let codes = proptest::sample::select(VatCode::ALL);
-        (-quantity_most..=quantity_most, -price_most..=price_most, proptest::option::of(0_i64..=10_000), codes).prop_map(
-            |(quantity, price, discount, vat)| Line {
+        (-quantity_most..=quantity_most, -price_most..=price_most, proptest::option::of(0_i64..=10_000), codes)
+            .prop_map(|(quantity, price, discount, vat)| Line {
                 quantity: Quantity::new(Decimal::new(quantity, 4)).expect("a quantity"),
                 unit_price: UnitPrice::new(Decimal::new(price, 4)).expect("a price"),
                 discount_percent: discount.map(|it| Percent::new(Decimal::new(it, 2)).expect("a percent")),
                 vat,
-            },
-        )
+            })
     }
 
     fn price_modes() -> impl Strategy<Value = PriceMode> {

@@ -38,7 +38,9 @@ pub enum NumberPatternProblem {
     TooLong,
     #[error("a brace is opened and not closed, or closed and not opened")]
     UnmatchedBrace,
-    #[error("there is no placeholder {{{name}}}; there are {{number}}, {{number:1}} to {{number:9}}, {{month}}, {{year}}, {{year2}}")]
+    #[error(
+        "there is no placeholder {{{name}}}; there are {{number}}, {{number:1}} to {{number:9}}, {{month}}, {{year}}, {{year2}}"
+    )]
     UnknownPlaceholder { name: String },
     #[error("only letters without diacritics, digits and / - _ . may stand between placeholders")]
     Character,

@@ -133,7 +133,10 @@ mod tests {
         for catch_up in CatchUp::ALL {
             assert_eq!(outcome(since_january(), "2025-12-31", *catch_up), (vec![], vec![], 0));
             assert_eq!(outcome(since_january(), "2026-01-01", *catch_up), (vec![0], vec![], 1));
-            assert_eq!(outcome(Progress { next_index: 1, ..since_january() }, "2026-01-31", *catch_up), (vec![], vec![], 1));
+            assert_eq!(
+                outcome(Progress { next_index: 1, ..since_january() }, "2026-01-31", *catch_up),
+                (vec![], vec![], 1)
+            );
         }
     }
 

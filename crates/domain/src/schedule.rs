@@ -281,8 +281,20 @@ pub(crate) mod tests {
     fn monthly_from_the_31st_of_january() {
         let monthly = every(1, Unit::Month, "2026-01-31");
         let expected = [
-            "2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31", "2026-06-30", "2026-07-31",
-            "2026-08-31", "2026-09-30", "2026-10-31", "2026-11-30", "2026-12-31", "2027-01-31", "2027-02-28",
+            "2026-01-31",
+            "2026-02-28",
+            "2026-03-31",
+            "2026-04-30",
+            "2026-05-31",
+            "2026-06-30",
+            "2026-07-31",
+            "2026-08-31",
+            "2026-09-30",
+            "2026-10-31",
+            "2026-11-30",
+            "2026-12-31",
+            "2027-01-31",
+            "2027-02-28",
         ];
         assert_eq!(starts(monthly.clone(), 14), expected);
         assert_eq!(starts(on_day(monthly.clone(), ScheduleDay::OnDay(31)), 14), expected);
@@ -318,19 +330,27 @@ pub(crate) mod tests {
         };
         let planned = |rule: ScheduleRule| -> Vec<[String; 3]> {
             let schedule = Schedule::new(rule).expect("a schedule");
-            let row = |period: Period| [period.start_on, period.end_on, schedule.issue_on(&period)].map(|day| day.to_string());
+            let row = |period: Period| {
+                [period.start_on, period.end_on, schedule.issue_on(&period)].map(|day| day.to_string())
+            };
             schedule.periods(0).take(5).map(row).collect()
         };
-        assert_eq!(planned(rule.clone()), [
-            ["2026-01-01", "2026-04-01", "2026-04-01"], // Wednesday
-            ["2026-04-01", "2026-07-01", "2026-07-01"], // Wednesday
-            ["2026-07-01", "2026-10-01", "2026-10-01"], // Thursday
-            ["2026-10-01", "2027-01-01", "2027-01-04"], // New Year, then a weekend: Monday
-            ["2027-01-01", "2027-04-01", "2027-04-01"], // Thursday
-        ]);
+        assert_eq!(
+            planned(rule.clone()),
+            [
+                ["2026-01-01", "2026-04-01", "2026-04-01"], // Wednesday
+                ["2026-04-01", "2026-07-01", "2026-07-01"], // Wednesday
+                ["2026-07-01", "2026-10-01", "2026-10-01"], // Thursday
+                ["2026-10-01", "2027-01-01", "2027-01-04"], // New Year, then a weekend: Monday
+                ["2027-01-01", "2027-04-01", "2027-04-01"], // Thursday
+            ]
+        );
         let last_day_of_quarter =
             ScheduleRule { issue_offset_days: -1, issue_day_shift: IssueDayShift::Before, ..rule.clone() };
-        assert_eq!(planned(last_day_of_quarter).map_issue(), ["2026-03-31", "2026-06-30", "2026-09-30", "2026-12-31", "2027-03-31"]);
+        assert_eq!(
+            planned(last_day_of_quarter).map_issue(),
+            ["2026-03-31", "2026-06-30", "2026-09-30", "2026-12-31", "2027-03-31"]
+        );
         let fourth = ScheduleRule { issue_offset_days: 3, ..rule };
         // Saturday 4 April before Easter → Tuesday the 7th; Saturday 4 July → Monday the 6th; Sunday 4 October → Monday
         // the 5th; Monday 4 January 2027 stays; Sunday 4 April 2027 → Monday the 5th.
@@ -374,7 +394,9 @@ pub(crate) mod tests {
     #[test]
     fn the_first_period_from_a_day_on() {
         let schedule = Schedule::new(every(1, Unit::Month, "2026-01-31")).expect("a schedule");
-        for (from, index) in [("2020-01-01", 0), ("2026-01-31", 0), ("2026-02-01", 1), ("2026-02-28", 1), ("2026-03-01", 2)] {
+        for (from, index) in
+            [("2020-01-01", 0), ("2026-01-31", 0), ("2026-02-01", 1), ("2026-02-28", 1), ("2026-03-01", 2)]
+        {
             assert_eq!(schedule.first_index_from(day(from)), Ok(index), "{from}");
         }
         assert_eq!(schedule.first_index_from(NaiveDate::MAX), Err(OutOfCalendar));

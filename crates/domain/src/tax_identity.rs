@@ -194,7 +194,9 @@ fn other_identity(country: Option<&str>, number: Option<&str>) -> (Field, Field)
     };
     let number = match number {
         None => Err(TaxIdentityProblem::NumberMissing),
-        Some(number) if number.chars().count() > TaxIdentity::NUMBER_LENGTH_MAX || number.contains(char::is_control) => {
+        Some(number)
+            if number.chars().count() > TaxIdentity::NUMBER_LENGTH_MAX || number.contains(char::is_control) =>
+        {
             Err(TaxIdentityProblem::NumberForm)
         }
         Some(number) => Ok(Some(number.to_owned())),
@@ -204,7 +206,10 @@ fn other_identity(country: Option<&str>, number: Option<&str>) -> (Field, Field)
 
 /// In upper case and without the separators that people write for the eye.
 fn compact(text: &str) -> String {
-    text.chars().filter(|it| !it.is_whitespace() && !matches!(it, '-' | '.')).map(|it| it.to_ascii_uppercase()).collect()
+    text.chars()
+        .filter(|it| !it.is_whitespace() && !matches!(it, '-' | '.'))
+        .map(|it| it.to_ascii_uppercase())
+        .collect()
 }
 
 /// The first nine digits weighted 6, 5, 7, 2, 3, 4, 5, 6, 7 and summed, modulo 11, give the tenth. No digit is 10,
@@ -289,10 +294,7 @@ mod tests {
         let long = "1".repeat(51);
         assert_eq!(identity(TaxScheme::Other, Some("Swiss"), Some(&long)), Err(vec![CountryForm, NumberForm]));
         assert_eq!(TaxIdentity::new(TaxScheme::None, None, Some("  ")), Ok(TaxIdentity::NONE));
-        assert_eq!(
-            identity(TaxScheme::None, Some("PL"), Some("1")),
-            Err(vec![CountryNotExpected, NumberNotExpected])
-        );
+        assert_eq!(identity(TaxScheme::None, Some("PL"), Some("1")), Err(vec![CountryNotExpected, NumberNotExpected]));
         assert_eq!(CountryNotExpected.field(), "country");
         assert_eq!(NumberNotExpected.field(), "number");
     }

@@ -2,23 +2,24 @@
 
 use crate::actor::Actor;
 use crate::listing::{Filters, Id, Listing, Sorting};
+use crate::once::Once;
 use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use actix_web::{get, web};
+use actix_web::{get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::ids::{InvoiceId, OccurrenceId, SubscriptionId};
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::occurrences::{Occurrence, OccurrenceFilter, OccurrenceSort};
-use opiekun_persistence::{Page, occurrences};
+use opiekun_persistence::{Page, occurrences, subscriptions};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(list_occurrences).service(get_occurrence);
+    config.service(list_occurrences).service(get_occurrence).service(retry_occurrence);
 }
 
 /// One period of one subscription, and what became of it. There is one for every period that a run has taken up.
@@ -156,6 +157,35 @@ async fn get_occurrence(
         .read(scope, move |tx| {
             let body = OccurrenceBody::from(occurrences::find(tx, id.0)?);
             shape.one(tx, body.version, &body)
+        })
+        .await
+}
+
+/// Have a failed period tried again.
+///
+/// Forgets the failures of its subscription, so that one that was parked for them goes on: the next run tries this
+/// period first. Put right before what `problem` names. Issues nothing by itself.
+#[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:write"])),
+    responses((status = 200, body = OccurrenceBody)))]
+#[post("/occurrences/{id}/retries")]
+async fn retry_occurrence(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<OccurrenceId>,
+    once: Once,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    state
+        .submit(scope, once, move |tx| {
+            let occurrence = occurrences::find(tx, id.0)?;
+            let subscription = subscriptions::lock(tx, occurrence.subscription_id, None)?;
+            // Read again behind the lock: a run may have settled it meanwhile.
+            let occurrence = occurrences::find(tx, id.0)?;
+            if occurrence.state != OccurrenceState::Failed {
+                return Err(ApiError::state_invalid(occurrence.state.as_str(), "Only a failed period is tried again"));
+            }
+            subscriptions::forgive(tx, &subscription)?;
+            Ok(Reply::ok(&OccurrenceBody::from(occurrence)))
         })
         .await
 }

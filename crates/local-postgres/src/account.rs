@@ -21,10 +21,7 @@ impl Account {
     ///
     /// `run_as` is the wish of the person who runs this. Without one, existing data stay with their owner:
     /// otherwise they would become unusable the day an account `postgres` appears beside `nobody`.
-    pub(crate) fn to_switch_to(
-        run_as: Option<&str>,
-        data_dir: Option<&Path>,
-    ) -> Result<Option<Self>, Error> {
+    pub(crate) fn to_switch_to(run_as: Option<&str>, data_dir: Option<&Path>) -> Result<Option<Self>, Error> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
@@ -35,11 +32,7 @@ impl Account {
     }
 
     fn choose(passwd: &str, run_as: Option<&str>, owner: Option<u32>) -> Result<Self, Error> {
-        let accounts: Vec<Self> = passwd
-            .lines()
-            .filter_map(Self::parse)
-            .filter(|account| account.uid != 0)
-            .collect();
+        let accounts: Vec<Self> = passwd.lines().filter_map(Self::parse).filter(|account| account.uid != 0).collect();
         if run_as.is_none()
             && let Some(account) = accounts.iter().find(|account| Some(account.uid) == owner)
         {
@@ -51,15 +44,8 @@ impl Account {
         };
         wanted
             .iter()
-            .find_map(|name| {
-                accounts
-                    .iter()
-                    .find(|account| account.name == *name)
-                    .cloned()
-            })
-            .ok_or_else(|| Error::NoAccount {
-                wanted: wanted.into_iter().map(str::to_owned).collect(),
-            })
+            .find_map(|name| accounts.iter().find(|account| account.name == *name).cloned())
+            .ok_or_else(|| Error::NoAccount { wanted: wanted.into_iter().map(str::to_owned).collect() })
     }
 
     fn parse(line: &str) -> Option<Self> {
@@ -92,10 +78,7 @@ impl Account {
     ) -> Error {
         // EINVAL: a user namespace that doesn't know the account.
         match Errno::from_io_error(&reason) {
-            Some(Errno::PERM | Errno::INVAL) => Error::CannotSwitch {
-                account: self.name.clone(),
-                reason,
-            },
+            Some(Errno::PERM | Errno::INVAL) => Error::CannotSwitch { account: self.name.clone(), reason },
             _ => otherwise(reason),
         }
     }
@@ -104,10 +87,7 @@ impl Account {
     /// What does not exist yet is no obstacle.
     pub(crate) fn check_way(&self, path: &Path) -> Result<(), Error> {
         match self.obstacle(path) {
-            Some(dir) => Err(Error::CannotEnter {
-                dir,
-                account: self.name.clone(),
-            }),
+            Some(dir) => Err(Error::CannotEnter { dir, account: self.name.clone() }),
             None => Ok(()),
         }
     }
@@ -161,25 +141,15 @@ mod tests {
     #[test]
     fn a_missing_account_and_root_are_refused() {
         let message = Account::choose("", None, None).unwrap_err().to_string();
-        assert!(
-            message.contains("no account postgres or nobody"),
-            "{message}"
-        );
+        assert!(message.contains("no account postgres or nobody"), "{message}");
         for name in ["piotr", "root"] {
-            assert!(matches!(
-                Account::choose(PASSWD, Some(name), None),
-                Err(Error::NoAccount { .. })
-            ));
+            assert!(matches!(Account::choose(PASSWD, Some(name), None), Err(Error::NoAccount { .. })));
         }
     }
 
     #[test]
     fn the_first_class_of_permission_that_applies_decides() {
-        let anna = Account {
-            name: "anna".into(),
-            uid: 1000,
-            gid: 1000,
-        };
+        let anna = Account { name: "anna".into(), uid: 1000, gid: 1000 };
         assert!(anna.can_enter(0o711, 0, 0));
         assert!(!anna.can_enter(0o700, 0, 0));
         assert!(anna.can_enter(0o710, 0, 1000));

@@ -43,10 +43,7 @@ const TEST_SETTINGS: [&str; 11] = [
 ];
 
 /// PostgreSQL's own words when what a killed server has left behind is still being cleared away.
-const PASSING: [&str; 2] = [
-    "pre-existing shared memory block",
-    "lock file \"postmaster.pid\" already exists",
-];
+const PASSING: [&str; 2] = ["pre-existing shared memory block", "lock file \"postmaster.pid\" already exists"];
 
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -76,19 +73,12 @@ impl Cluster {
     /// The programs that can open these data, or any that will do while there are none.
     pub(crate) fn programs(&self, programs_dir: Option<&Path>) -> Result<Programs, Error> {
         let made_by = std::fs::read_to_string(self.data_dir().join("PG_VERSION")).ok();
-        let programs = Programs::find(
-            programs_dir,
-            made_by.and_then(|major| major.trim().parse().ok()),
-        )?;
+        let programs = Programs::find(programs_dir, made_by.and_then(|major| major.trim().parse().ok()))?;
         if let Some(account) = &self.account {
             // PATH may name a link to a directory that is closed.
             let postgres = programs.postgres();
             account.check_way(programs.dir())?;
-            account.check_way(
-                &postgres
-                    .canonicalize()
-                    .map_err(Error::io("find", &postgres))?,
-            )?;
+            account.check_way(&postgres.canonicalize().map_err(Error::io("find", &postgres))?)?;
         }
         Ok(programs)
     }
@@ -96,15 +86,8 @@ impl Cluster {
     /// Makes the data directory and the database `opiekun`, unless they are there. All of it happens beside its
     /// final name, so that a half-made directory is never taken for a whole one.
     pub(crate) fn initialise(&self, programs: &Programs) -> Result<(), Error> {
-        for leftover in std::fs::read_dir(&self.root)
-            .map_err(Error::io("read", &self.root))?
-            .flatten()
-        {
-            if leftover
-                .file_name()
-                .to_string_lossy()
-                .starts_with("data.new")
-            {
+        for leftover in std::fs::read_dir(&self.root).map_err(Error::io("read", &self.root))?.flatten() {
+            if leftover.file_name().to_string_lossy().starts_with("data.new") {
                 // In vain while an orphaned initdb still writes to it; the next time then.
                 let _ = remove(&leftover.path());
             }
@@ -123,78 +106,46 @@ impl Cluster {
             }
             let said = said(&output);
             if said.contains("could not look up effective user ID") {
-                return Err(Error::UnknownUser {
-                    uid: rustix::process::geteuid().as_raw(),
-                });
+                return Err(Error::UnknownUser { uid: rustix::process::geteuid().as_raw() });
             }
             if ctypes.peek().is_none() || !said.contains("locale") {
-                return Err(Error::NotInitialised {
-                    status: output.status,
-                    tail: tail(&said),
-                });
+                return Err(Error::NotInitialised { status: output.status, tail: tail(&said) });
             }
             remove(&new)?;
         }
         self.create_database(programs, &new)?;
         std::fs::rename(&new, self.data_dir()).map_err(Error::write("rename", &new))?;
         // The new name is on disk only once its directory is.
-        File::open(&self.root)
-            .and_then(|root| root.sync_all())
-            .map_err(Error::write("sync", &self.root))
+        File::open(&self.root).and_then(|root| root.sync_all()).map_err(Error::write("sync", &self.root))
     }
 
     fn run_initdb(&self, programs: &Programs, new: &Path, ctype: &str) -> Result<Output, Error> {
         let mut initdb = self.command(&programs.initdb());
-        initdb.arg("-D").arg(new).args([
-            "-U",
-            NAME,
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-instructions",
-        ]);
+        initdb.arg("-D").arg(new).args(["-U", NAME, "-A", "trust", "-E", "UTF8", "--no-instructions"]);
         initdb.args(["--locale=C", &format!("--lc-ctype={ctype}")]);
         if self.profile == Profile::Test {
             initdb.arg("--no-sync");
         }
-        initdb
-            .output()
-            .map_err(|reason| self.not_run(&programs.initdb(), reason))
+        initdb.output().map_err(|reason| self.not_run(&programs.initdb(), reason))
     }
 
     /// In single-user mode, because a server would already be serving an incomplete cluster.
     fn create_database(&self, programs: &Programs, new: &Path) -> Result<(), Error> {
         let program = programs.postgres();
         let mut postgres = self.command(&program);
-        postgres
-            .arg("--single")
-            .arg("-D")
-            .arg(new)
-            .args(["-c", "exit_on_error=true"]);
+        postgres.arg("--single").arg("-D").arg(new).args(["-c", "exit_on_error=true"]);
         if self.profile == Profile::Test {
             postgres.arg("-F");
         }
-        postgres
-            .arg("postgres")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = postgres
-            .spawn()
-            .map_err(|reason| self.not_run(&program, reason))?;
+        postgres.arg("postgres").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = postgres.spawn().map_err(|reason| self.not_run(&program, reason))?;
         if let Some(mut stdin) = child.stdin.take() {
             // If it is gone already, its status and its words say why.
             let _ = writeln!(stdin, "CREATE DATABASE {NAME}");
         }
-        let output = child
-            .wait_with_output()
-            .map_err(Error::io("wait for", &program))?;
+        let output = child.wait_with_output().map_err(Error::io("wait for", &program))?;
         if !output.status.success() {
-            return Err(Error::NotInitialised {
-                status: output.status,
-                tail: tail(&said(&output)),
-            });
+            return Err(Error::NotInitialised { status: output.status, tail: tail(&said(&output)) });
         }
         Ok(())
     }
@@ -223,8 +174,7 @@ impl Cluster {
             match outcome {
                 Ok((guard, serving)) => return Ok((server, guard, serving)),
                 Err(Error::Exited { tail, .. })
-                    if PASSING.iter().any(|words| tail.contains(words))
-                        && Instant::now() < deadline =>
+                    if PASSING.iter().any(|words| tail.contains(words)) && Instant::now() < deadline =>
                 {
                     std::thread::sleep(Duration::from_millis(500));
                 }
@@ -250,10 +200,7 @@ impl Cluster {
             return Ok(None);
         };
         match postmaster.answer() {
-            Some(Answer::Welcome(version)) => Ok(Some(Serving {
-                postmaster,
-                version,
-            })),
+            Some(Answer::Welcome(version)) => Ok(Some(Serving { postmaster, version })),
             Some(Answer::Refusal(reason)) => Err(Error::Refused(reason)),
             None => Ok(None),
         }
@@ -279,31 +226,16 @@ impl Cluster {
             let previous = self.root.join("postgres.log.1");
             std::fs::rename(&log, &previous).map_err(Error::write("rename", &log))?;
         }
-        let output = File::options()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&log)
-            .map_err(Error::write("make", &log))?;
+        let output =
+            File::options().append(true).create_new(true).mode(0o600).open(&log).map_err(Error::write("make", &log))?;
         let errors = output.try_clone().map_err(Error::io("open", &log))?;
 
         let program = programs.postgres();
         let mut sockets = std::ffi::OsString::from("unix_socket_directories=");
         sockets.push(&self.socket_dir);
         let mut postgres = self.command(&program);
-        postgres
-            .arg("-D")
-            .arg(self.data_dir())
-            .arg("-c")
-            .arg(sockets);
-        postgres.args([
-            "-c",
-            "listen_addresses=",
-            "-c",
-            "unix_socket_permissions=0700",
-            "-c",
-            "port=5432",
-        ]);
+        postgres.arg("-D").arg(self.data_dir()).arg("-c").arg(sockets);
+        postgres.args(["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700", "-c", "port=5432"]);
         if self.profile == Profile::Test {
             for setting in TEST_SETTINGS {
                 postgres.args(["-c", setting]);
@@ -311,22 +243,12 @@ impl Cluster {
         }
         // Out of reach of Ctrl-C, which would stop the database before the requests in flight are answered.
         postgres.process_group(0).stdout(output).stderr(errors);
-        postgres
-            .spawn()
-            .map_err(|reason| self.not_run(&program, reason))
+        postgres.spawn().map_err(|reason| self.not_run(&program, reason))
     }
 
-    fn wait_until_ready(
-        &self,
-        server: &mut Child,
-        deadline: Instant,
-        wait: Duration,
-    ) -> Result<Serving, Error> {
+    fn wait_until_ready(&self, server: &mut Child, deadline: Instant, wait: Duration) -> Result<Serving, Error> {
         loop {
-            if let Some(status) = server
-                .try_wait()
-                .map_err(Error::io("wait for", &self.log()))?
-            {
+            if let Some(status) = server.try_wait().map_err(Error::io("wait for", &self.log()))? {
                 let log = self.log();
                 let tail = tail(&std::fs::read_to_string(&log).unwrap_or_default());
                 return Err(Error::Exited { status, log, tail });
@@ -337,10 +259,7 @@ impl Cluster {
                 return Ok(serving);
             }
             if Instant::now() >= deadline {
-                return Err(Error::TimedOut {
-                    waited: wait,
-                    log: self.log(),
-                });
+                return Err(Error::TimedOut { waited: wait, log: self.log() });
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -350,12 +269,7 @@ impl Cluster {
     /// surroundings say, so that the messages can be read here and two machines agree on the day.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .env("LC_ALL", "C")
-            .env("TZ", "UTC")
-            .env_remove("PGDATA");
+        command.current_dir("/").stdin(Stdio::null()).env("LC_ALL", "C").env("TZ", "UTC").env_remove("PGDATA");
         if let Some(account) = &self.account {
             account.run(&mut command);
         }

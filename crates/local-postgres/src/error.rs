@@ -68,17 +68,11 @@ pub enum Error {
     #[error("{} already exists and belongs to somebody else: have it removed", dir.display())]
     ForeignOwner { dir: PathBuf },
 
-    #[error(
-        "PostgreSQL could not be set up: initdb or its first start ended with {status}:\n{tail}"
-    )]
+    #[error("PostgreSQL could not be set up: initdb or its first start ended with {status}:\n{tail}")]
     NotInitialised { status: ExitStatus, tail: String },
 
     #[error("PostgreSQL did not start, it ended with {status}; the end of {}:\n{tail}", log.display())]
-    Exited {
-        status: ExitStatus,
-        log: PathBuf,
-        tail: String,
-    },
+    Exited { status: ExitStatus, log: PathBuf, tail: String },
 
     #[error("PostgreSQL runs, but refuses connections: {0}")]
     Refused(String),
@@ -93,38 +87,23 @@ pub enum Error {
     AlreadyServed { root_dir: PathBuf },
 
     #[error("could not {doing} {}: {reason}", path.display())]
-    Io {
-        doing: &'static str,
-        path: PathBuf,
-        reason: io::Error,
-    },
+    Io { doing: &'static str, path: PathBuf, reason: io::Error },
 }
 
 impl Error {
     /// For `map_err`: what failed, and on what. The reason is part of the message, not a source behind it: these
     /// messages are read whole by a person.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |reason| Self::Io {
-            doing,
-            path: path.to_owned(),
-            reason,
-        }
+        move |reason| Self::Io { doing, path: path.to_owned(), reason }
     }
 
     /// The same for what changes something on disk, where the way out of a refusal is another place.
     pub(crate) fn write(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |reason| match reason.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::NotWritable {
-                    dir: path.to_owned(),
-                    reason,
-                }
+                Self::NotWritable { dir: path.to_owned(), reason }
             }
-            _ => Self::Io {
-                doing,
-                path: path.to_owned(),
-                reason,
-            },
+            _ => Self::Io { doing, path: path.to_owned(), reason },
         }
     }
 }
@@ -132,21 +111,14 @@ impl Error {
 /// The last lines of a program's output: what a person would look at first.
 pub(crate) fn tail(output: &str) -> String {
     const LINES: usize = 6;
-    let lines: Vec<&str> = output
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 fn list<T: Listed>(items: &[T]) -> String {
     match items {
         [] => "nothing".to_owned(),
-        _ => items
-            .iter()
-            .map(Listed::text)
-            .collect::<Vec<_>>()
-            .join(", "),
+        _ => items.iter().map(Listed::text).collect::<Vec<_>>().join(", "),
     }
 }
 

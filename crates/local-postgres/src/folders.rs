@@ -34,11 +34,7 @@ fn root_dir_for(data_dir: &Path, run_as: Option<&str>, elsewhere: &Path) -> Resu
     let outside = elsewhere.join(short_hash(&data_dir));
     let stays_inside = inside.join("data").exists();
     let moved_outside = outside.join("data").exists() || account.obstacle(&data_dir).is_some();
-    Ok(if moved_outside && !stays_inside {
-        outside
-    } else {
-        inside
-    })
+    Ok(if moved_outside && !stays_inside { outside } else { inside })
 }
 
 /// The directory for the socket of the cluster in `root`. Not inside `root`, whose path may be too long, and not in
@@ -71,15 +67,10 @@ pub(crate) fn make_root_dir(root: &Path, account: Option<&Account>) -> Result<Pa
 /// A directory that nobody but its owner enters. It must not exist yet: its name can be guessed, and the directory
 /// of somebody else would let them in.
 pub(crate) fn make_private(dir: &Path, account: Option<&Account>) -> Result<(), Error> {
-    DirBuilder::new()
-        .mode(0o700)
-        .create(dir)
-        .map_err(|source| match source.kind() {
-            ErrorKind::AlreadyExists => Error::ForeignOwner {
-                dir: dir.to_owned(),
-            },
-            _ => Error::write("make", dir)(source),
-        })?;
+    DirBuilder::new().mode(0o700).create(dir).map_err(|source| match source.kind() {
+        ErrorKind::AlreadyExists => Error::ForeignOwner { dir: dir.to_owned() },
+        _ => Error::write("make", dir)(source),
+    })?;
     match account {
         Some(account) => account.own(dir),
         None => Ok(()),
@@ -91,28 +82,22 @@ pub(crate) fn remove_own(dir: &Path, account: Option<&Account>) -> Result<(), Er
     let Ok(found) = dir.symlink_metadata() else {
         return Ok(());
     };
-    let ours = found.uid() == rustix::process::geteuid().as_raw()
-        || account.is_some_and(|a| a.uid() == found.uid());
+    let ours = found.uid() == rustix::process::geteuid().as_raw() || account.is_some_and(|a| a.uid() == found.uid());
     if !ours || !found.is_dir() {
-        return Err(Error::ForeignOwner {
-            dir: dir.to_owned(),
-        });
+        return Err(Error::ForeignOwner { dir: dir.to_owned() });
     }
     remove(dir)
 }
 
 pub(crate) fn remove(dir: &Path) -> Result<(), Error> {
     match std::fs::remove_dir_all(dir) {
-        Err(reason) if reason.kind() != ErrorKind::NotFound => {
-            Err(Error::write("remove", dir)(reason))
-        }
+        Err(reason) if reason.kind() != ErrorKind::NotFound => Err(Error::write("remove", dir)(reason)),
         _ => Ok(()),
     }
 }
 
 pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
-    std::fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(Error::write("set the permissions of", path))
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(Error::write("set the permissions of", path))
 }
 
 /// Twelve hex digits that stand for a path. FNV-1a, because the name must outlive an update of Rust's own hasher.
@@ -121,9 +106,7 @@ pub(crate) fn short_hash(path: &Path) -> String {
         .as_os_str()
         .as_bytes()
         .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     format!("{:012x}", hash & 0xffff_ffff_ffff)
 }
 
@@ -135,11 +118,7 @@ fn make_enterable(dir: &Path) -> Result<(), Error> {
     if let Some(parent) = dir.parent() {
         make_enterable(parent)?;
     }
-    if make_or_keep(dir)? {
-        set_mode(dir, 0o755)
-    } else {
-        Ok(())
-    }
+    if make_or_keep(dir)? { set_mode(dir, 0o755) } else { Ok(()) }
 }
 
 /// Whether it had to be made; another process may be doing the same.

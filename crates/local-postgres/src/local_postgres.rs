@@ -66,10 +66,7 @@ impl LocalPostgres {
     /// Whoever holds the lock in the directory owns the server. A server found without an owner has lost it to a
     /// kill, and its watchdog is about to stop it; it is stopped and started anew.
     pub fn start(options: Options) -> Result<Self, Error> {
-        let account = Account::to_switch_to(
-            options.run_as.as_deref(),
-            Some(&options.root_dir.join("data")),
-        )?;
+        let account = Account::to_switch_to(options.run_as.as_deref(), Some(&options.root_dir.join("data")))?;
         let root_dir = make_root_dir(&options.root_dir, account.as_ref())?;
         let lock_file = root_dir.join("lock");
         let lock = File::options()
@@ -79,12 +76,7 @@ impl LocalPostgres {
             .mode(0o600)
             .open(&lock_file)
             .map_err(Error::write("open", &lock_file))?;
-        let cluster = Cluster {
-            socket_dir: socket_dir(&root_dir),
-            root: root_dir,
-            account,
-            profile: options.profile,
-        };
+        let cluster = Cluster { socket_dir: socket_dir(&root_dir), root: root_dir, account, profile: options.profile };
         let deadline = Instant::now() + options.wait;
         loop {
             match lock.try_lock() {
@@ -95,17 +87,10 @@ impl LocalPostgres {
                 }
             }
             if let Some(serving) = cluster.serving()? {
-                return Ok(Self {
-                    root_dir: cluster.root,
-                    serving,
-                    started: None,
-                });
+                return Ok(Self { root_dir: cluster.root, serving, started: None });
             }
             if Instant::now() >= deadline {
-                return Err(Error::TimedOut {
-                    waited: options.wait,
-                    log: cluster.log(),
-                });
+                return Err(Error::TimedOut { waited: options.wait, log: cluster.log() });
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -119,16 +104,10 @@ impl LocalPostgres {
                 let _ = kill_process(postmaster.pid, Signal::INT);
             } else if let Some(serving) = cluster.serving()? {
                 // Somebody has started it by hand, with an address of their own. It isn't ours to stop.
-                return Ok(Self {
-                    root_dir: cluster.root,
-                    serving,
-                    started: None,
-                });
+                return Ok(Self { root_dir: cluster.root, serving, started: None });
             }
             if Instant::now() >= deadline {
-                return Err(Error::AlreadyServed {
-                    root_dir: cluster.root,
-                });
+                return Err(Error::AlreadyServed { root_dir: cluster.root });
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -138,28 +117,13 @@ impl LocalPostgres {
             Watchdog::guard(pid).map_err(Error::io("run", Path::new("/bin/sh")))
         })?;
         let root_dir = cluster.root.clone();
-        let server = Server {
-            process,
-            watchdog: Some(watchdog),
-            cluster,
-            _lock: lock,
-        };
-        Ok(Self {
-            root_dir,
-            serving,
-            started: Some(server),
-        })
+        let server = Server { process, watchdog: Some(watchdog), cluster, _lock: lock };
+        Ok(Self { root_dir, serving, started: Some(server) })
     }
 
     /// Refuses a server that another process owns and would take away when it ends.
     pub fn require_started(self) -> Result<Self, Error> {
-        if self.started() {
-            Ok(self)
-        } else {
-            Err(Error::AlreadyServed {
-                root_dir: self.root_dir,
-            })
-        }
+        if self.started() { Ok(self) } else { Err(Error::AlreadyServed { root_dir: self.root_dir }) }
     }
 
     /// Whether this process started the server, and is the one to stop it.

@@ -28,10 +28,7 @@ impl Postmaster {
         let lines: Vec<&str> = file.lines().collect();
         Some(Self {
             pid: Pid::from_raw(lines.first()?.trim().parse().ok()?)?,
-            port: lines
-                .get(3)
-                .and_then(|port| port.trim().parse().ok())
-                .unwrap_or_default(),
+            port: lines.get(3).and_then(|port| port.trim().parse().ok()).unwrap_or_default(),
             socket_dir: lines.get(4).copied().unwrap_or_default().into(),
             ready: lines.get(7).is_some_and(|status| status.trim() == "ready"),
         })
@@ -48,21 +45,15 @@ impl Postmaster {
         };
         // `1234 (name) S ..`, where the name may have spaces and parentheses of its own. Whoever ended but was
         // never waited for still takes signals.
-        let state = stat
-            .rsplit_once(") ")
-            .and_then(|(_, rest)| rest.chars().next());
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
         if matches!(state, None | Some('Z' | 'X')) {
             return false;
         }
         match std::fs::read_link(proc.join("cwd")) {
-            Ok(working_dir) => data_dir
-                .canonicalize()
-                .is_ok_and(|data_dir| working_dir == data_dir),
+            Ok(working_dir) => data_dir.canonicalize().is_ok_and(|data_dir| working_dir == data_dir),
             // Hidden from us, as from a root without CAP_SYS_PTRACE.
-            Err(_) => std::fs::read(proc.join("cmdline")).is_ok_and(|line| {
-                line.split(|byte| *byte == 0)
-                    .any(|word| word == data_dir.as_os_str().as_bytes())
-            }),
+            Err(_) => std::fs::read(proc.join("cmdline"))
+                .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == data_dir.as_os_str().as_bytes())),
         }
     }
 
@@ -72,9 +63,7 @@ impl Postmaster {
             return None;
         }
         // A server that starts, stops, or is too busy to accept: ask again.
-        greet(&self.socket_dir.join(format!(".s.PGSQL.{}", self.port)))
-            .ok()
-            .flatten()
+        greet(&self.socket_dir.join(format!(".s.PGSQL.{}", self.port))).ok().flatten()
     }
 
     /// The address for libpq, which has no other way to write a socket's directory.
@@ -82,9 +71,7 @@ impl Postmaster {
         let mut host = String::new();
         for byte in self.socket_dir.as_os_str().as_bytes() {
             match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    host.push(char::from(*byte))
-                }
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => host.push(char::from(*byte)),
                 _ => host.push_str(&format!("%{byte:02X}")),
             }
         }
@@ -108,11 +95,7 @@ fn greet(socket: &Path) -> io::Result<Option<Answer>> {
     stream.set_write_timeout(patience)?;
     let parameters = format!("user\0{NAME}\0database\0{NAME}\0\0");
     let mut startup = Vec::new();
-    startup.extend(
-        u32::try_from(8 + parameters.len())
-            .map_err(io::Error::other)?
-            .to_be_bytes(),
-    );
+    startup.extend(u32::try_from(8 + parameters.len()).map_err(io::Error::other)?.to_be_bytes());
     startup.extend([0, 3, 0, 0]);
     startup.extend(parameters.as_bytes());
     stream.write_all(&startup)?;
@@ -128,11 +111,7 @@ fn greet(socket: &Path) -> io::Result<Option<Answer>> {
                 if let Some(value) = body.strip_prefix(b"server_version\0") {
                     // `15.20 (Debian 15.20-0+deb12u1)` and a closing zero.
                     let value = String::from_utf8_lossy(value);
-                    version = value
-                        .split([' ', '\0'])
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned();
+                    version = value.split([' ', '\0']).next().unwrap_or_default().to_owned();
                 }
             }
             b'E' => {
@@ -170,9 +149,7 @@ fn field(body: &[u8], which: u8) -> Option<String> {
 
 /// For systems without `/proc`.
 fn looks_like_postgres(pid: Pid) -> bool {
-    let listed = Command::new("ps")
-        .args(["-o", "stat=,comm=", "-p", &pid.to_string()])
-        .output();
+    let listed = Command::new("ps").args(["-o", "stat=,comm=", "-p", &pid.to_string()]).output();
     let Ok(listed) = listed else { return true };
     let listed = String::from_utf8_lossy(&listed.stdout);
     !listed.trim_start().starts_with('Z') && listed.contains("postgres")
@@ -184,27 +161,15 @@ mod tests {
 
     #[test]
     fn an_error_message_is_taken_apart() {
-        let body =
-            b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0Fpostmaster.c\0\0";
+        let body = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0Fpostmaster.c\0\0";
         assert_eq!(field(body, b'C').unwrap(), "57P03");
-        assert_eq!(
-            field(body, b'M').unwrap(),
-            "the database system is starting up"
-        );
+        assert_eq!(field(body, b'M').unwrap(), "the database system is starting up");
         assert_eq!(field(body, b'H'), None);
     }
 
     #[test]
     fn the_address_escapes_the_directory() {
-        let postmaster = Postmaster {
-            pid: Pid::INIT,
-            socket_dir: "/tmp/ó b".into(),
-            port: 5432,
-            ready: true,
-        };
-        assert_eq!(
-            postmaster.url(),
-            "postgres://opiekun@/opiekun?host=%2Ftmp%2F%C3%B3%20b&port=5432"
-        );
+        let postmaster = Postmaster { pid: Pid::INIT, socket_dir: "/tmp/ó b".into(), port: 5432, ready: true };
+        assert_eq!(postmaster.url(), "postgres://opiekun@/opiekun?host=%2Ftmp%2F%C3%B3%20b&port=5432");
     }
 }

@@ -26,10 +26,7 @@ impl Programs {
             Some(dir) => vec![dir.to_owned()],
             None => places(),
         };
-        let found: Vec<Self> = looked_in
-            .iter()
-            .filter_map(|dir| Self::look_into(dir))
-            .collect();
+        let found: Vec<Self> = looked_in.iter().filter_map(|dir| Self::look_into(dir)).collect();
         let Some(first) = found.first() else {
             return Err(Error::NotFound { looked_in });
         };
@@ -45,15 +42,9 @@ impl Programs {
                 let mut majors: Vec<u32> = found.iter().map(|programs| programs.major).collect();
                 majors.sort_unstable();
                 majors.dedup();
-                Error::WrongMajor {
-                    needed,
-                    found: majors,
-                }
+                Error::WrongMajor { needed, found: majors }
             }
-            None => Error::TooOld {
-                major: first.major,
-                dir: first.dir.clone(),
-            },
+            None => Error::TooOld { major: first.major, dir: first.dir.clone() },
         })
     }
 
@@ -81,17 +72,14 @@ impl Programs {
         }
         // Absolute, because the programs are run from another working directory.
         let dir = std::path::absolute(dir).ok()?;
-        let major = major_of(&output_of(
-            Command::new(dir.join("postgres")).arg("--version"),
-        )?)?;
+        let major = major_of(&output_of(Command::new(dir.join("postgres")).arg("--version"))?)?;
         Some(Self { dir, major })
     }
 }
 
 fn places() -> Vec<PathBuf> {
-    let mut places: Vec<PathBuf> = std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default();
+    let mut places: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     if let Some(bindir) = output_of(Command::new("pg_config").arg("--bindir")) {
         places.push(bindir.trim().into());
     }
@@ -99,18 +87,10 @@ fn places() -> Vec<PathBuf> {
     places.extend(numbered("/usr", "pgsql-", "bin")); // postgresql.org's packages for Fedora and its kin
     places.extend(numbered("/usr/lib", "postgresql", "bin")); // openSUSE
     places.extend(numbered("/usr/libexec", "postgresql", "")); // Alpine
-    for homebrew in [
-        "/opt/homebrew/opt",
-        "/usr/local/opt",
-        "/home/linuxbrew/.linuxbrew/opt",
-    ] {
+    for homebrew in ["/opt/homebrew/opt", "/usr/local/opt", "/home/linuxbrew/.linuxbrew/opt"] {
         places.extend(numbered(homebrew, "postgresql@", "bin"));
     }
-    places.extend(numbered(
-        "/Applications/Postgres.app/Contents/Versions",
-        "",
-        "bin",
-    ));
+    places.extend(numbered("/Applications/Postgres.app/Contents/Versions", "", "bin"));
     places.push("/usr/local/pgsql/bin".into()); // built from source
     let mut seen = std::collections::HashSet::new();
     places.retain(|place| !place.as_os_str().is_empty() && seen.insert(place.clone()));
@@ -125,12 +105,7 @@ fn numbered(parent: &str, prefix: &str, below: &str) -> Vec<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {
-            let number = entry
-                .file_name()
-                .to_str()?
-                .strip_prefix(prefix)?
-                .parse()
-                .ok()?;
+            let number = entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()?;
             Some((number, entry.path().join(below)))
         })
         .collect();
@@ -139,23 +114,14 @@ fn numbered(parent: &str, prefix: &str, below: &str) -> Vec<PathBuf> {
 }
 
 fn output_of(command: &mut Command) -> Option<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// 15 for `postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`, 18 for `postgres (PostgreSQL) 18beta1`.
 fn major_of(version: &str) -> Option<u32> {
     let (_, number) = version.split_once("(PostgreSQL) ")?;
-    let end = number
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(number.len());
+    let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     number[..end].parse().ok()
 }
 
@@ -165,10 +131,7 @@ mod tests {
 
     #[test]
     fn the_major_version_is_read_from_what_postgres_says() {
-        assert_eq!(
-            major_of("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(major_of("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n"), Some(15));
         assert_eq!(major_of("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(major_of("bash: postgres: command not found"), None);
     }
@@ -187,20 +150,9 @@ mod tests {
     fn another_major_version_than_the_data_is_refused() {
         let installed = Programs::find(None, None).unwrap();
         assert!(installed.major() >= OLDEST_MAJOR);
-        assert_eq!(
-            Programs::find(None, Some(installed.major()))
-                .unwrap()
-                .major(),
-            installed.major()
-        );
+        assert_eq!(Programs::find(None, Some(installed.major())).unwrap().major(), installed.major());
         let message = Programs::find(None, Some(7)).unwrap_err().to_string();
-        assert!(
-            message.contains("made by PostgreSQL 7, found only"),
-            "{message}"
-        );
-        assert!(
-            message.contains(&installed.major().to_string()),
-            "{message}"
-        );
+        assert!(message.contains("made by PostgreSQL 7, found only"), "{message}");
+        assert!(message.contains(&installed.major().to_string()), "{message}");
     }
 }

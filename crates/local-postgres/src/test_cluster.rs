@@ -31,9 +31,7 @@ pub struct TestCluster {
 impl TestCluster {
     /// The cluster of this run. A run is what the parent of this process, cargo or cargo-nextest, has started.
     pub fn shared() -> Result<Self, Error> {
-        let external = std::env::var("OPIEKUN_TEST_DATABASE_URL")
-            .ok()
-            .filter(|url| !url.is_empty());
+        let external = std::env::var("OPIEKUN_TEST_DATABASE_URL").ok().filter(|url| !url.is_empty());
         let owner = match std::os::unix::process::parent_id() {
             // Outside of our view, or the first process of the machine, which outlives all runs.
             0 | 1 => std::process::id(),
@@ -62,12 +60,7 @@ impl TestCluster {
                 url
             }
             None => {
-                let cluster = Cluster {
-                    root: dir.clone(),
-                    socket_dir,
-                    account,
-                    profile: Profile::Test,
-                };
+                let cluster = Cluster { root: dir.clone(), socket_dir, account, profile: Profile::Test };
                 match running(&cluster)? {
                     Some(url) => url,
                     None => {
@@ -88,14 +81,9 @@ impl TestCluster {
 
     /// Runs `prepare` on the database's address unless a process of this run already has: the place for migrations.
     /// The others wait until it is through. After a failure the next one tries again.
-    pub fn initialise_once<E: From<Error>>(
-        &self,
-        prepare: impl FnOnce(&str) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn initialise_once<E: From<Error>>(&self, prepare: impl FnOnce(&str) -> Result<(), E>) -> Result<(), E> {
         let _lock = lock(&self.dir)?;
-        let marker = self
-            .dir
-            .join(format!("{INITIALISED}{}", short_hash(Path::new(&self.url))));
+        let marker = self.dir.join(format!("{INITIALISED}{}", short_hash(Path::new(&self.url))));
         if !marker.exists() {
             prepare(&self.url)?;
             File::create(&marker).map_err(Error::write("make", &marker))?;
@@ -113,10 +101,7 @@ fn running(cluster: &Cluster) -> Result<Option<String>, Error> {
             return Ok(Some(serving.postmaster.url()));
         }
         if Instant::now() >= deadline {
-            return Err(Error::TimedOut {
-                waited: WAIT,
-                log: cluster.log(),
-            });
+            return Err(Error::TimedOut { waited: WAIT, log: cluster.log() });
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -126,10 +111,7 @@ fn running(cluster: &Cluster) -> Result<Option<String>, Error> {
 /// Without fsync nothing that an earlier server has left behind can be trusted.
 fn start_anew(cluster: &Cluster) -> Result<String, Error> {
     remove(&cluster.data_dir())?;
-    for entry in std::fs::read_dir(&cluster.root)
-        .map_err(Error::io("read", &cluster.root))?
-        .flatten()
-    {
+    for entry in std::fs::read_dir(&cluster.root).map_err(Error::io("read", &cluster.root))?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(INITIALISED) {
             std::fs::remove_file(entry.path()).map_err(Error::write("remove", &entry.path()))?;
         }
@@ -142,11 +124,8 @@ fn start_anew(cluster: &Cluster) -> Result<String, Error> {
 }
 
 fn watch(owner: u32, dir: &Path, socket_dir: &Path, mark: &Path) -> Result<(), Error> {
-    watchdog::remove_after(owner, dir, socket_dir)
-        .map_err(Error::io("run", Path::new("/bin/sh")))?;
-    File::create(mark)
-        .map(drop)
-        .map_err(Error::write("make", mark))
+    watchdog::remove_after(owner, dir, socket_dir).map_err(Error::io("run", Path::new("/bin/sh")))?;
+    File::create(mark).map(drop).map_err(Error::write("make", mark))
 }
 
 /// In the directory for temporary files, since the target directory may be closed to the account. The name can be
@@ -266,9 +245,6 @@ mod tests {
         std::os::unix::fs::chown(&dir, Some(65534), None).unwrap();
         let refused = make_run_dir(u32::MAX, None);
         std::fs::remove_dir(&dir).unwrap();
-        assert!(
-            matches!(refused, Err(Error::ForeignOwner { .. })),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(Error::ForeignOwner { .. })), "{refused:?}");
     }
 }

@@ -37,11 +37,7 @@ pub(crate) struct Watchdog(Child);
 
 impl Watchdog {
     pub(crate) fn guard(server: Pid) -> io::Result<Self> {
-        shell(ON_OUR_DEATH)
-            .arg(server.to_string())
-            .stdin(Stdio::piped())
-            .spawn()
-            .map(Self)
+        shell(ON_OUR_DEATH).arg(server.to_string()).stdin(Stdio::piped()).spawn().map(Self)
     }
 }
 
@@ -58,21 +54,12 @@ impl Drop for Watchdog {
 /// process `owner` is gone.
 pub(crate) fn remove_after(owner: u32, dir: &Path, socket_dir: &Path) -> io::Result<()> {
     let mut watchdog = shell(ON_OWNERS_DEATH);
-    watchdog
-        .arg(owner.to_string())
-        .args([dir, socket_dir])
-        .stdin(Stdio::null())
-        .spawn()
-        .map(drop)
+    watchdog.arg(owner.to_string()).args([dir, socket_dir]).stdin(Stdio::null()).spawn().map(drop)
 }
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script, "opiekun-watchdog"]);
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .current_dir("/");
+    command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).current_dir("/");
     command
 }

@@ -41,28 +41,18 @@ impl Drop for Folder {
 fn sql(postgres: &LocalPostgres, query: &str) -> String {
     let programs = Programs::find(None, None).expect("PostgreSQL is installed");
     let beside = programs.dir().join("psql");
-    let psql = if beside.exists() {
-        beside
-    } else {
-        "psql".into()
-    };
+    let psql = if beside.exists() { beside } else { "psql".into() };
     let output = Command::new(psql)
         .arg(postgres.url())
         .args(["-XAt", "-v", "ON_ERROR_STOP=1", "-c", query])
         .output()
         .expect("psql is installed");
-    assert!(
-        output.status.success(),
-        "{query}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn kill_9(pid: &str) {
-    let status = Command::new("/bin/sh")
-        .args(["-c", "kill -KILL \"$1\"", "sh", pid])
-        .status();
+    let status = Command::new("/bin/sh").args(["-c", "kill -KILL \"$1\"", "sh", pid]).status();
     assert!(status.expect("sh runs").success(), "no process {pid}");
 }
 
@@ -82,9 +72,7 @@ fn other_process(folder: &Folder) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("this program runs");
-    wait_until("the other process serves", || {
-        folder.0.join("serves").exists()
-    });
+    wait_until("the other process serves", || folder.0.join("serves").exists());
     child
 }
 
@@ -95,10 +83,7 @@ fn serves_until_killed() {
     };
     let folder = Path::new(&folder);
     let postgres = LocalPostgres::start(Options::new(folder.join("postgres"))).unwrap();
-    sql(
-        &postgres,
-        "create table if not exists kept as select 42 as answer",
-    );
+    sql(&postgres, "create table if not exists kept as select 42 as answer");
     std::fs::write(folder.join("serves"), "").unwrap();
     std::thread::sleep(Duration::from_secs(600));
 }
@@ -106,26 +91,14 @@ fn serves_until_killed() {
 #[test]
 fn data_survive_a_stop() {
     let folder = Folder::new("stop");
-    let postgres = LocalPostgres::start(folder.options())
-        .unwrap()
-        .require_started()
-        .unwrap();
+    let postgres = LocalPostgres::start(folder.options()).unwrap().require_started().unwrap();
     assert!(postgres.started());
-    assert_eq!(
-        sql(&postgres, "show server_version")
-            .split(' ')
-            .next()
-            .unwrap(),
-        postgres.version()
-    );
+    assert_eq!(sql(&postgres, "show server_version").split(' ').next().unwrap(), postgres.version());
     assert_eq!(sql(&postgres, "select lower('ŁUKASZ')"), "łukasz");
     assert_eq!(sql(&postgres, "show fsync"), "on");
     sql(&postgres, "create table kept as select 42 as answer");
     let socket_dir = PathBuf::from(sql(&postgres, "show unix_socket_directories"));
-    assert_eq!(
-        socket_dir.metadata().unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(socket_dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     postgres.stop();
     assert!(!folder.pid_file().exists());
     assert!(!socket_dir.exists());
@@ -145,17 +118,10 @@ fn of_two_starts_at_once_one_starts_and_the_other_attaches() {
     });
     assert_eq!(one.url(), other.url());
     assert_ne!(one.started(), other.started());
-    let (owner, guest) = if one.started() {
-        (one, other)
-    } else {
-        (other, one)
-    };
+    let (owner, guest) = if one.started() { (one, other) } else { (other, one) };
     assert_eq!(sql(&guest, "select 1"), "1");
     let refused = guest.require_started().unwrap_err().to_string();
-    assert!(
-        refused.contains("already served by another process"),
-        "{refused}"
-    );
+    assert!(refused.contains("already served by another process"), "{refused}");
     assert_eq!(sql(&owner, "select 1"), "1");
 }
 
@@ -263,25 +229,16 @@ fn what_keeps_the_server_from_starting_is_shown() {
 #[test]
 fn missing_programs_and_another_major_version_are_named() {
     let folder = Folder::new("programs");
-    let options = Options {
-        programs_dir: Some(folder.0.clone()),
-        ..folder.options()
-    };
+    let options = Options { programs_dir: Some(folder.0.clone()), ..folder.options() };
     let error = LocalPostgres::start(options).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }));
-    assert!(
-        error.to_string().contains(&folder.0.display().to_string()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&folder.0.display().to_string()), "{error}");
 
     let data_dir = folder.0.join("postgres/data");
     std::fs::create_dir_all(&data_dir).unwrap();
     std::fs::write(data_dir.join("PG_VERSION"), "9\n").unwrap();
     let error = LocalPostgres::start(folder.options()).unwrap_err();
-    assert!(
-        matches!(error, Error::WrongMajor { needed: 9, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::WrongMajor { needed: 9, .. }), "{error}");
 }
 
 #[test]
@@ -289,23 +246,15 @@ fn a_place_that_cannot_be_used_is_named() {
     let folder = Folder::new("closed");
     let closed = folder.0.join("closed");
     std::fs::create_dir(&closed).unwrap();
-    let is_root = std::fs::metadata("/proc/self")
-        .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     // Root writes everywhere, but the account it switches to has to get there.
-    std::fs::set_permissions(
-        &closed,
-        PermissionsExt::from_mode(if is_root { 0o700 } else { 0o500 }),
-    )
-    .unwrap();
+    std::fs::set_permissions(&closed, PermissionsExt::from_mode(if is_root { 0o700 } else { 0o500 })).unwrap();
     let error = LocalPostgres::start(Options::new(closed.join("postgres"))).unwrap_err();
     match &error {
         Error::CannotEnter { dir, .. } => assert_eq!(*dir, closed),
         Error::NotWritable { dir, .. } => assert_eq!(*dir, closed.join("postgres")),
         other => panic!("{other}"),
     }
-    let error = LocalPostgres::start(Options {
-        run_as: Some("nobody-at-all".into()),
-        ..folder.options()
-    });
+    let error = LocalPostgres::start(Options { run_as: Some("nobody-at-all".into()), ..folder.options() });
     assert_eq!(matches!(error, Err(Error::NoAccount { .. })), is_root);
 }

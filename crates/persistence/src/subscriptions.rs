@@ -265,6 +265,25 @@ pub fn update(
     Ok(after)
 }
 
+/// Forgets the failures of a locked subscription: one that was parked for them is taken up again by the next run.
+pub fn forgive(tx: &mut Tx<'_>, subscription: &Subscription) -> Result<Subscription> {
+    let state = match subscription.state {
+        SubscriptionState::Parked => SubscriptionState::Active,
+        state => state,
+    };
+    let after = diesel::update(subscriptions::table.find((tx.organization_id(), subscription.id)))
+        .set((
+            subscriptions::state.eq(state),
+            subscriptions::consecutive_failures.eq(0),
+            subscriptions::version.eq(subscriptions::version + 1),
+            subscriptions::updated_at.eq(tx.now),
+        ))
+        .returning(Subscription::as_returning())
+        .get_result(tx.conn)?;
+    record(tx, "retried", Some(subscription), &after)?;
+    Ok(after)
+}
+
 /// Whether any period of a locked subscription has been taken up: invoiced, skipped or failed.
 pub fn has_occurrences(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<bool> {
     Ok(diesel::select(exists(

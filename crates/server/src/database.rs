@@ -9,7 +9,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-
 /// A database that answers. A private one that this process started stops when the value is dropped.
 pub enum Database {
     Private(Box<LocalPostgres>),
@@ -79,7 +78,9 @@ impl Database {
     }
 
     fn fault(&self, doing: &str, error: &StoreError) -> Failure {
-        Failure::new(format_args!("{doing} {self}: {}", address::redacted(&error.to_string(), &self.url())))
+        // libpq spreads its messages over indented lines.
+        let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        Failure::new(format_args!("{doing} {self}: {}", address::redacted(&reason, &self.url())))
     }
 }
 

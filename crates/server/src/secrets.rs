@@ -16,11 +16,8 @@ const DIFFERENT_CHARACTERS_MIN: usize = 8;
 
 /// The keys in force.
 pub fn keys(settings: &Settings) -> Result<Keys, Failure> {
-    let secrets = if settings.jwt_secrets.is_empty() {
-        kept(&settings.data_dir)?
-    } else {
-        settings.jwt_secrets.clone()
-    };
+    let secrets =
+        if settings.jwt_secrets.is_empty() { kept(&settings.data_dir)? } else { settings.jwt_secrets.clone() };
     Keys::new(&secrets).map_err(Failure::new)
 }
 

@@ -89,7 +89,7 @@ fn fill_if_empty(db: &Db) -> Result<(), Failure> {
 
 fn welcome(address: SocketAddr, has_demo: bool) {
     let url = reachable_url(address);
-    say(format_args!("Serving on {url}; Swagger UI: {url}/docs"));
+    say(format_args!("Serving on {url}; Swagger UI: {url}/docs/"));
     if has_demo {
         let (email, password) = (demo::OWNER_EMAIL, demo::PASSWORD);
         say(format_args!("Sign in to the demo, \"{}\", as {email} with {password}, or try:", demo::LEGAL_NAME));

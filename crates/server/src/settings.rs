@@ -174,13 +174,16 @@ impl Settings {
         let settings = Self {
             database_url,
             data_dir: reader.text("OPIEKUN_DATA_DIR").unwrap_or_else(|| ".opiekun".to_owned()).into(),
-            listen: reader.parsed("OPIEKUN_LISTEN", "an address and port such as 127.0.0.1:8080", listen_address)?
+            listen: reader
+                .parsed("OPIEKUN_LISTEN", "an address and port such as 127.0.0.1:8080", listen_address)?
                 .unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             is_production,
             jwt_secrets,
-            cors_origins: reader.parsed("OPIEKUN_CORS_ORIGINS", "origins such as https://crm.example.pl", origins)?
+            cors_origins: reader
+                .parsed("OPIEKUN_CORS_ORIGINS", "origins such as https://crm.example.pl", origins)?
                 .unwrap_or_default(),
-            rate_limit: reader.parsed("OPIEKUN_RATE_LIMIT", "a whole number from 1 on", number)?
+            rate_limit: reader
+                .parsed("OPIEKUN_RATE_LIMIT", "a whole number from 1 on", number)?
                 .unwrap_or(NonZeroU32::MIN.saturating_add(599)),
             database_connections: reader
                 .parsed("OPIEKUN_DATABASE_CONNECTIONS", "a whole number from 2 to 1000", |text| {

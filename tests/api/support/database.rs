@@ -63,6 +63,17 @@ pub fn scratch_database() -> Scratch {
     Scratch { url: format!("{server}/{name}{query}"), name }
 }
 
+impl Scratch {
+    pub fn connection(&self) -> PgConnection {
+        connection(&self.url)
+    }
+
+    /// The rows of a query, their one column as text.
+    pub fn text_rows(&self, sql: &str) -> Vec<Option<String>> {
+        text_rows_of(&self.url, sql)
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         // What cannot be dropped now is gone with the run's server.

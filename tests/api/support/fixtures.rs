@@ -91,6 +91,13 @@ const STATES: &[(&str, fn(&World) -> Record)] = &[
         });
         w.owner.get(&format!("/invoice-runs/{}", run.id)).expect(200)
     }),
+    // Of a buyer without an address, whom no invoice can name.
+    ("retry_occurrence", |w| {
+        let subscription = w.subscription(invoice_template(w).id(), w.customer().create().id()).create();
+        w.run("issue", &now().date_naive().to_string());
+        let path = format!("/occurrences?limit=1&state=failed&subscription_id={}", subscription.id());
+        w.owner.get(&path).expect(200).items().remove(0)
+    }),
 ];
 
 /// Examples that cannot be sent as they stand.

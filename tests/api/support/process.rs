@@ -1,11 +1,13 @@
 //! The binary itself, as a process of its own that a test may kill.
 
-use super::server::SECRET;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
+
+/// Signs the tokens of every process, so that they outlive it.
+const SECRET: &str = "5f0b6b1c9d2e47a8b3c6d1e0f9a8475263748596a7b8c9d0e1f2031425364758";
 
 /// The binary, built as these tests were.
 fn binary() -> &'static PathBuf {
@@ -45,7 +47,8 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let url = lines.find_map(|line| {
             let (_, rest) = line.split_once("http://")?;
-            Some(format!("http://{}", rest.split(['/', ' ']).next()?))
+            let is_address = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | ':');
+            Some(format!("http://{}", rest.split(|it| !is_address(it)).next()?))
         });
         // What else it says is read, so that it never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));

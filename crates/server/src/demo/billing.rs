@@ -1,9 +1,9 @@
 //! What the office bills: its templates, its subscriptions, and the invoices of the months behind.
 
-use super::Year;
 use super::customers::Known;
 use super::dice::Dice;
 use super::moment;
+use super::{Year, pass_a_minute};
 use crate::failure::Failure;
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -36,13 +36,7 @@ struct Templates {
 }
 
 /// Series, templates and subscriptions, as they were agreed on before the year began.
-pub fn create(
-    tx: &mut Tx<'_>,
-    dice: &mut Dice,
-    year: Year,
-    time_zone: Tz,
-    customers: &[Known],
-) -> Result<(), Failure> {
+pub fn create(tx: &mut Tx<'_>, dice: &mut Dice, year: Year, time_zone: Tz, customers: &[Known]) -> Result<(), Failure> {
     let end = tx.now;
     tx.now = day_bounds(year.first_on, time_zone).0 - AT_WORK;
     let templates = templates(tx)?;
@@ -101,7 +95,12 @@ fn templates(tx: &mut Tx<'_>) -> Result<Templates, StoreError> {
             "Pełna księgowość",
             invoices,
             vec![
-                line("ksiegi", "Prowadzenie ksiąg rachunkowych za {{period.month_name}} {{period.year}}", "usł.", "1250.00"),
+                line(
+                    "ksiegi",
+                    "Prowadzenie ksiąg rachunkowych za {{period.month_name}} {{period.year}}",
+                    "usł.",
+                    "1250.00",
+                ),
                 line("deklaracje", "Deklaracje i JPK za {{period.month_name}} {{period.year}}", "usł.", "200.00"),
             ],
         )?,
@@ -109,7 +108,12 @@ fn templates(tx: &mut Tx<'_>) -> Result<Templates, StoreError> {
             tx,
             "Księgowość: ryczałt i KPiR",
             invoices,
-            vec![line("ewidencja", "Usługi księgowe za okres {{period.start_on}} – {{period.last_on}}", "usł.", "390.00")],
+            vec![line(
+                "ewidencja",
+                "Usługi księgowe za okres {{period.start_on}} – {{period.last_on}}",
+                "usł.",
+                "390.00",
+            )],
         )?,
         payroll: template(
             tx,
@@ -126,6 +130,7 @@ fn templates(tx: &mut Tx<'_>) -> Result<Templates, StoreError> {
 }
 
 fn series(tx: &mut Tx<'_>, name: &str, pattern: &str, reset: Reset) -> Result<NumberSeriesId, StoreError> {
+    pass_a_minute(tx);
     let fields = NumberSeriesFields { name: name.to_owned(), pattern: pattern.to_owned(), reset };
     Ok(number_series::create(tx, fields)?.id)
 }
@@ -136,6 +141,7 @@ fn template(
     series_id: NumberSeriesId,
     lines: Vec<TemplateLine>,
 ) -> Result<InvoiceTemplateId, StoreError> {
+    pass_a_minute(tx);
     let fields = InvoiceTemplateFields {
         name: name.to_owned(),
         series_id,
@@ -174,6 +180,7 @@ fn subscribe(
     rule: ScheduleRule,
     line_overrides: Vec<LineOverride>,
 ) -> Result<(), Failure> {
+    pass_a_minute(tx);
     let starts_on = rule.anchor_on;
     let schedule = Schedule::new(rule).map_err(Failure::new)?;
     // One in twenty left in the course of the year.

@@ -1,11 +1,9 @@
 //! The office's customers and the people there.
 
-use super::Year;
 use super::dice::Dice;
 use super::firm::{rate, talkers};
-use super::words::{
-    BYNAMES, CITIES, FORMS, MEN, POSITIONS, STREETS, SURNAMES, TRADES, WOMEN, nip, plain,
-};
+use super::words::{BYNAMES, CITIES, FORMS, MEN, POSITIONS, STREETS, SURNAMES, TRADES, WOMEN, nip, plain};
+use super::{Year, pass_a_minute};
 use opiekun_domain::address::Address;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::customer::CustomerKind;
@@ -24,15 +22,10 @@ pub struct Known {
     pub people: Vec<PersonId>,
 }
 
-pub fn create(
-    tx: &mut Tx<'_>,
-    dice: &mut Dice,
-    count: usize,
-    year: Year,
-    team: &[OperatorId],
-) -> Result<Vec<Known>> {
+pub fn create(tx: &mut Tx<'_>, dice: &mut Dice, count: usize, year: Year, team: &[OperatorId]) -> Result<Vec<Known>> {
     let mut known = Vec::with_capacity(count);
     for place in 0..count {
+        pass_a_minute(tx);
         let caretaker_id = talkers(team)[place % talkers(team).len()];
         let fields = fields(dice, place, caretaker_id);
         let domain = format!("{}.example", plain(fields.short_name.as_deref().unwrap_or("poczta")));
@@ -105,6 +98,7 @@ fn tags(kind: CustomerKind, place: usize) -> &'static [&'static str] {
 }
 
 fn person(tx: &mut Tx<'_>, dice: &mut Dice, customer_id: CustomerId, domain: &str) -> Result<PersonId> {
+    pass_a_minute(tx);
     let full_name = full_name(dice);
     let local = full_name.split(' ').map(plain).collect::<Vec<_>>().join(".");
     let consents = if dice.percent(40) {

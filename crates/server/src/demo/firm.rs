@@ -1,9 +1,8 @@
 //! The office itself: its operators, in their tree, and what their hours cost.
 
-use super::Year;
 use super::dice::Dice;
 use super::words::nip;
-use super::{LEGAL_NAME, OWNER_EMAIL};
+use super::{LEGAL_NAME, OWNER_EMAIL, Year, pass_a_minute};
 use chrono::{Months, NaiveDate};
 use opiekun_domain::address::Address;
 use opiekun_domain::currency::Currency;
@@ -111,6 +110,7 @@ pub fn operators(tx: &mut Tx<'_>) -> Result<Vec<OperatorId>> {
             active: true,
             locale: Language::Polish,
         };
+        pass_a_minute(tx);
         ids.push(operators::create(tx, fields, None)?.id);
     }
     Ok(ids)
@@ -146,6 +146,7 @@ pub fn rates(tx: &mut Tx<'_>, year: Year, team: &[OperatorId]) -> Result<()> {
 
 /// One dated rate, written as decimals are.
 pub fn rate(tx: &mut Tx<'_>, holder: RateHolder, amount: &str, valid_from_on: NaiveDate) -> Result<()> {
+    pass_a_minute(tx);
     let fields = HourlyRateFields { amount: amount.parse().unwrap_or_default(), valid_from_on };
     hourly_rates::create(tx, holder, Currency::PLN, fields).map(|_| ())
 }

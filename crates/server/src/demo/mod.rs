@@ -17,13 +17,13 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::system_scope::system_scope;
 use crate::terminal::say;
-use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
 use dice::Dice;
-use opiekun_domain::calendar_day::day_of;
+use opiekun_domain::calendar_day::{day_bounds, day_of};
 use opiekun_domain::ids::OrganizationId;
 use opiekun_http::hash_password;
-use opiekun_persistence::{Db, StoreError, credentials, organizations};
+use opiekun_persistence::{Db, StoreError, Tx, credentials, organizations};
 use std::process::ExitCode;
 
 pub const LEGAL_NAME: &str = "Biuro Rachunkowe Kropka";
@@ -120,9 +120,14 @@ pub fn command(settings: &Settings, db: &Db, arguments: &DemoArguments) -> Resul
     if state(db)? == State::Whole {
         return Err(Failure::new(format_args!("the demo is there already: {OWNER_EMAIL} signs in to it")));
     }
+    let now = clock::now();
     let noon = |day: NaiveDate| day.and_hms_opt(11, 0, 0).map(|moment| moment.and_utc());
-    let now = arguments.today.and_then(noon).unwrap_or_else(clock::now);
-    fill(db, Demo { scale: arguments.scale, seed: arguments.seed, now })?;
+    let end = arguments.today.and_then(noon).unwrap_or(now);
+    if arguments.today.is_some_and(|today| today > now.date_naive()) {
+        return Err(Failure::new("--today: the story ends today or before"));
+    }
+    // Not after the machine's own moment: what is done next would otherwise come before the past.
+    fill(db, Demo { scale: arguments.scale, seed: arguments.seed, now: end.min(now) })?;
     say(format_args!("Made \"{LEGAL_NAME}\"; sign in as {OWNER_EMAIL} with {PASSWORD}"));
     Ok(ExitCode::SUCCESS)
 }
@@ -152,6 +157,11 @@ pub fn fill(db: &Db, demo: Demo) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Lets a minute pass: rows have the order of their moments, and those of one moment would have none.
+fn pass_a_minute(tx: &mut Tx<'_>) {
+    tx.now += TimeDelta::minutes(1);
+}
+
 /// Everything but the invoices and passwords, in one transaction.
 fn write(db: &Db, demo: Demo) -> Result<OrganizationId, Failure> {
     let organization_id = OrganizationId::at(demo.now);
@@ -163,9 +173,12 @@ fn write(db: &Db, demo: Demo) -> Result<OrganizationId, Failure> {
         let year = Year::before(today)
             .filter(|year| year.first_on.year() > 2000)
             .ok_or_else(|| Failure::new("--today: a day of this century is expected"))?;
+        // Everybody was there before the year began.
+        tx.now = day_bounds(year.first_on, time_zone).0 - TimeDelta::days(30);
         let team = firm::operators(tx)?;
         firm::rates(tx, year, &team)?;
         let customers = customers::create(tx, &mut dice, demo.customers(), year, &team)?;
+        tx.now = demo.now;
         contacts::create(tx, &mut dice, demo.interactions(), year, time_zone, &team, &customers)?;
         billing::create(tx, &mut dice, year, time_zone, &customers)?;
         Ok(organization_id)

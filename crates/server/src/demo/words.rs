@@ -5,68 +5,184 @@ use opiekun_domain::interaction::Channel;
 use opiekun_domain::tax_identity;
 
 pub const TRADES: [&str; 20] = [
-    "Piekarnia", "Hurtownia Budowlana", "Auto Serwis", "Gabinet Stomatologiczny", "Pracownia Architektoniczna",
-    "Stolarnia", "Kwiaciarnia", "Transport", "Szkoła Językowa", "Restauracja", "Drukarnia", "Gospodarstwo Ogrodnicze",
-    "Studio Graficzne", "Zakład Fryzjerski", "Sklep Rowerowy", "Agencja Reklamowa", "Warsztat Ślusarski",
-    "Biuro Podróży", "Pralnia", "Instalacje Elektryczne",
+    "Piekarnia",
+    "Hurtownia Budowlana",
+    "Auto Serwis",
+    "Gabinet Stomatologiczny",
+    "Pracownia Architektoniczna",
+    "Stolarnia",
+    "Kwiaciarnia",
+    "Transport",
+    "Szkoła Językowa",
+    "Restauracja",
+    "Drukarnia",
+    "Gospodarstwo Ogrodnicze",
+    "Studio Graficzne",
+    "Zakład Fryzjerski",
+    "Sklep Rowerowy",
+    "Agencja Reklamowa",
+    "Warsztat Ślusarski",
+    "Biuro Podróży",
+    "Pralnia",
+    "Instalacje Elektryczne",
 ];
 
 pub const BYNAMES: [&str; 23] = [
-    "Złoty Kłos", "Solid", "Pod Lipami", "Jaśmin", "Wektor", "Dębowy Las", "Stokrotka", "Szybki Bieg", "Lingua",
-    "U Zosi", "Arkusz", "Zielony Zakątek", "Kreska", "Grzebyk", "Dwa Kółka", "Megafon", "Kowadło", "Azymut",
-    "Biała Pościel", "Iskra", "Żuraw", "Północ", "Horyzont",
+    "Złoty Kłos",
+    "Solid",
+    "Pod Lipami",
+    "Jaśmin",
+    "Wektor",
+    "Dębowy Las",
+    "Stokrotka",
+    "Szybki Bieg",
+    "Lingua",
+    "U Zosi",
+    "Arkusz",
+    "Zielony Zakątek",
+    "Kreska",
+    "Grzebyk",
+    "Dwa Kółka",
+    "Megafon",
+    "Kowadło",
+    "Azymut",
+    "Biała Pościel",
+    "Iskra",
+    "Żuraw",
+    "Północ",
+    "Horyzont",
 ];
 
 pub const FORMS: [&str; 5] = ["sp. z o.o.", "s.c.", "sp. j.", "sp. z o.o.", "S.A."];
 
 pub const WOMEN: [&str; 12] = [
-    "Agnieszka", "Barbara", "Ewa", "Elżbieta", "Magdalena", "Małgorzata", "Monika", "Natalia", "Zofia", "Urszula",
-    "Łucja", "Halina",
+    "Agnieszka",
+    "Barbara",
+    "Ewa",
+    "Elżbieta",
+    "Magdalena",
+    "Małgorzata",
+    "Monika",
+    "Natalia",
+    "Zofia",
+    "Urszula",
+    "Łucja",
+    "Halina",
 ];
 
 pub const MEN: [&str; 12] = [
-    "Adam", "Andrzej", "Grzegorz", "Jakub", "Krzysztof", "Łukasz", "Michał", "Paweł", "Rafał", "Stanisław",
-    "Wojciech", "Zbigniew",
+    "Adam",
+    "Andrzej",
+    "Grzegorz",
+    "Jakub",
+    "Krzysztof",
+    "Łukasz",
+    "Michał",
+    "Paweł",
+    "Rafał",
+    "Stanisław",
+    "Wojciech",
+    "Zbigniew",
 ];
 
 /// With the same form for women and men.
 pub const SURNAMES: [&str; 24] = [
-    "Nowak", "Wrona", "Mazur", "Kaczmarek", "Pawlak", "Sikora", "Baran", "Duda", "Szewczyk", "Pietrzak", "Wróbel",
-    "Jabłoń", "Stępień", "Dudek", "Górka", "Michalak", "Król", "Wieczorek", "Zając", "Kubiak", "Wilk", "Lis",
-    "Mróz", "Żak",
+    "Nowak",
+    "Wrona",
+    "Mazur",
+    "Kaczmarek",
+    "Pawlak",
+    "Sikora",
+    "Baran",
+    "Duda",
+    "Szewczyk",
+    "Pietrzak",
+    "Wróbel",
+    "Jabłoń",
+    "Stępień",
+    "Dudek",
+    "Górka",
+    "Michalak",
+    "Król",
+    "Wieczorek",
+    "Zając",
+    "Kubiak",
+    "Wilk",
+    "Lis",
+    "Mróz",
+    "Żak",
 ];
 
 pub const STREETS: [&str; 14] = [
-    "Lipowa", "Polna", "Słoneczna", "Kościuszki", "Ogrodowa", "Leśna", "Szkolna", "Mickiewicza", "Długa", "Młyńska",
-    "Kwiatowa", "Zielona", "Krótka", "Łąkowa",
+    "Lipowa",
+    "Polna",
+    "Słoneczna",
+    "Kościuszki",
+    "Ogrodowa",
+    "Leśna",
+    "Szkolna",
+    "Mickiewicza",
+    "Długa",
+    "Młyńska",
+    "Kwiatowa",
+    "Zielona",
+    "Krótka",
+    "Łąkowa",
 ];
 
 /// With the first digits of their postal codes.
 pub const CITIES: [(&str, &str); 10] = [
-    ("Poznań", "61"), ("Swarzędz", "62"), ("Luboń", "62"), ("Gniezno", "62"), ("Śrem", "63"), ("Września", "62"),
-    ("Kościan", "64"), ("Leszno", "64"), ("Środa Wielkopolska", "63"), ("Oborniki", "64"),
+    ("Poznań", "61"),
+    ("Swarzędz", "62"),
+    ("Luboń", "62"),
+    ("Gniezno", "62"),
+    ("Śrem", "63"),
+    ("Września", "62"),
+    ("Kościan", "64"),
+    ("Leszno", "64"),
+    ("Środa Wielkopolska", "63"),
+    ("Oborniki", "64"),
 ];
 
 pub const POSITIONS: [&str; 6] =
     ["właściciel", "prezes zarządu", "dyrektor finansowy", "kadry", "asystentka zarządu", "specjalista ds. rozliczeń"];
 
 const BY_PHONE: [&str; 9] = [
-    "Pytanie o termin płatności VAT", "Brakujące faktury kosztowe", "Zatrudnienie nowego pracownika",
-    "Rozliczenie samochodu w działalności", "Termin złożenia JPK_V7", "Wyjaśnienie salda rozrachunków",
-    "Pytanie o składki ZUS", "Zwolnienie lekarskie pracownika", "Ulga na złe długi",
+    "Pytanie o termin płatności VAT",
+    "Brakujące faktury kosztowe",
+    "Zatrudnienie nowego pracownika",
+    "Rozliczenie samochodu w działalności",
+    "Termin złożenia JPK_V7",
+    "Wyjaśnienie salda rozrachunków",
+    "Pytanie o składki ZUS",
+    "Zwolnienie lekarskie pracownika",
+    "Ulga na złe długi",
 ];
 const BY_EMAIL: [&str; 8] = [
-    "Faktury za bieżący miesiąc", "Wyciąg bankowy do zaksięgowania", "Deklaracja PIT-4R do podpisu",
-    "Lista płac do akceptacji", "Korekta faktury zakupu", "Zestawienie kosztów do banku",
-    "Zaświadczenie o niezaleganiu", "Umowa zlecenia do sprawdzenia",
+    "Faktury za bieżący miesiąc",
+    "Wyciąg bankowy do zaksięgowania",
+    "Deklaracja PIT-4R do podpisu",
+    "Lista płac do akceptacji",
+    "Korekta faktury zakupu",
+    "Zestawienie kosztów do banku",
+    "Zaświadczenie o niezaleganiu",
+    "Umowa zlecenia do sprawdzenia",
 ];
 const FACE_TO_FACE: [&str; 7] = [
-    "Omówienie wyników kwartału", "Wybór formy opodatkowania", "Przygotowanie do kontroli skarbowej",
-    "Podsumowanie roku i plan na kolejny", "Leasing czy kredyt", "Podpisanie umowy o obsługę",
+    "Omówienie wyników kwartału",
+    "Wybór formy opodatkowania",
+    "Przygotowanie do kontroli skarbowej",
+    "Podsumowanie roku i plan na kolejny",
+    "Leasing czy kredyt",
+    "Podpisanie umowy o obsługę",
     "Przekazanie dokumentów",
 ];
-const BY_CHAT: [&str; 4] =
-    ["Szybkie pytanie o fakturę", "Numer rachunku do wpłaty VAT", "Potwierdzenie terminu spotkania", "Hasło do raportu"];
+const BY_CHAT: [&str; 4] = [
+    "Szybkie pytanie o fakturę",
+    "Numer rachunku do wpłaty VAT",
+    "Potwierdzenie terminu spotkania",
+    "Hasło do raportu",
+];
 const BY_LETTER: [&str; 3] = ["Pismo z urzędu skarbowego", "Wezwanie z ZUS", "Potwierdzenie salda"];
 
 pub const OUTCOMES: [&str; 5] =
