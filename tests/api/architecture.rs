@@ -12,7 +12,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("opiekun-persistence", &["opiekun-domain"]),
     ("opiekun-jobs", &["opiekun-domain", "opiekun-persistence"]),
     ("opiekun-http", &["opiekun-documents", "opiekun-domain", "opiekun-persistence"]),
-    ("opiekun-server", &["opiekun-domain", "opiekun-http", "opiekun-jobs", "opiekun-local-postgres", "opiekun-persistence"]),
+    (
+        "opiekun-server",
+        &["opiekun-domain", "opiekun-http", "opiekun-jobs", "opiekun-local-postgres", "opiekun-persistence"],
+    ),
     ("opiekun-tests", &[]),
 ];
 

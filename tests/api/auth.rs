@@ -59,7 +59,8 @@ fn a_form_does_as_well() {
         "grant_type=password&username={}&password={PASSWORD}&scope=crm%3Aread&client_id=opiekun&client_secret=",
         w.owner.email.replace('@', "%40")
     );
-    let send = |body: &str| nobody().send("POST", "/auth/token", Some("application/x-www-form-urlencoded"), body.as_bytes());
+    let send =
+        |body: &str| nobody().send("POST", "/auth/token", Some("application/x-www-form-urlencoded"), body.as_bytes());
     let token = send(&form).expect(200);
     let form = format!("grant_type=refresh_token&refresh_token={}", token["refresh_token"].as_str().unwrap());
     me(&send(&form).expect(200)["access_token"]).expect(200);
@@ -112,7 +113,10 @@ fn an_unknown_account_takes_as_long_as_a_wrong_password() {
         (0..5).map(try_it).min().unwrap()
     };
     let (unknown, known) = (quickest("nobody.at.all@test.example"), quickest(&w.owner.email));
-    assert!(unknown * 3 > known && known * 3 > unknown, "{unknown:?} for an unknown account, {known:?} for a known one");
+    assert!(
+        unknown * 3 > known && known * 3 > unknown,
+        "{unknown:?} for an unknown account, {known:?} for a known one"
+    );
 }
 
 #[test]
@@ -308,7 +312,8 @@ fn a_token_that_is_not_ours_is_worth_nothing() {
     me(&forged(&token, |_, _| {}, wrong_secret)).refused(401, "unauthenticated");
     me(&forged(&token, |header, _| header["alg"] = json!("none"), |_| Vec::new())).refused(401, "unauthenticated");
     me(&forged(&token, |_, _| {}, |_| Vec::new())).refused(401, "unauthenticated");
-    let past_and_wrong = forged(&token, |_, claims| claims["exp"] = json!(0), signed_with("a wrong secret, long enough to be one"));
+    let past_and_wrong =
+        forged(&token, |_, claims| claims["exp"] = json!(0), signed_with("a wrong secret, long enough to be one"));
     me(&past_and_wrong).refused(401, "unauthenticated");
     for text in ["", ".", "..", "a.b.c", "opk_", "opk__", "null", "Bearer"] {
         me(&json!(text)).refused(401, "unauthenticated");
@@ -377,7 +382,9 @@ fn attempts_from_one_address_are_limited() {
     let server = Server::start(|_| {});
     let client = Client::nobody().on(&server);
     let answers = at_once(4, |thread| {
-        (0..20).map(|turn| with_password(&client, &format!("nobody.{thread}.{turn}@test.example"), "guess").status).collect::<Vec<_>>()
+        (0..20)
+            .map(|turn| with_password(&client, &format!("nobody.{thread}.{turn}@test.example"), "guess").status)
+            .collect::<Vec<_>>()
     });
     let refused = answers.iter().flatten().filter(|status| **status == 429).count();
     assert!(refused >= 10, "only {refused} of 80 were over the limit of the address");

@@ -32,7 +32,15 @@ fn a_page_of_a_known_origin_may_call() {
     assert_eq!(answer.header("access-control-allow-credentials"), None);
     let exposed = answer.header("access-control-expose-headers").unwrap().to_lowercase();
     for name in [
-        "etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id", "deprecation", "sunset",
+        "etag",
+        "link",
+        "location",
+        "ratelimit",
+        "ratelimit-policy",
+        "retry-after",
+        "x-request-id",
+        "deprecation",
+        "sunset",
         "idempotency-replayed",
     ] {
         assert!(exposed.split(", ").any(|other| other == name), "{name} is not in {exposed}");
@@ -42,7 +50,9 @@ fn a_page_of_a_known_origin_may_call() {
 #[test]
 fn a_page_of_another_origin_may_not() {
     let (w, server) = (World::new(), with_origin());
-    for origin in ["https://evil.example", "https://panel.kropka.example.evil.example", "http://panel.kropka.example", "null"] {
+    for origin in
+        ["https://evil.example", "https://panel.kropka.example.evil.example", "http://panel.kropka.example", "null"]
+    {
         let asked = preflight(&Client::nobody().on(&server), origin);
         assert_eq!(asked.header("access-control-allow-origin"), None, "{origin}: {asked:?}");
         let answer = w.owner.on(&server).with("Origin", origin).get("/me");

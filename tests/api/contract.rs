@@ -120,7 +120,8 @@ fn every_operation_says_what_it_is() {
             assert!((1..=60).contains(&summary.chars().count()) && !summary.ends_with('.'), "summary: {summary:?}");
             let description = text("description");
             assert!(description.len() > 10 && !description.starts_with(&summary), "description: {description:?}");
-            let own: Vec<_> = operation.value["tags"].as_array().into_iter().flatten().map(|tag| tag.as_str().unwrap()).collect();
+            let own: Vec<_> =
+                operation.value["tags"].as_array().into_iter().flatten().map(|tag| tag.as_str().unwrap()).collect();
             assert!(own.len() == 1 && tags.contains(own[0]), "tags: {own:?}");
         },
     );
@@ -137,7 +138,8 @@ fn every_tag_is_described_and_used() {
 
 #[test]
 fn every_operation_says_who_may() {
-    let scopes = document()["components"]["securitySchemes"]["sign_in"]["flows"]["password"]["scopes"].as_object().unwrap();
+    let scopes =
+        document()["components"]["securitySchemes"]["sign_in"]["flows"]["password"]["scopes"].as_object().unwrap();
     each(
         |_| true,
         |operation| {
@@ -241,7 +243,8 @@ fn every_list_is_a_page() {
 #[test]
 fn paths_and_fields_are_spelt_as_agreed() {
     let is_kebab = |step: &str| step.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-    let is_snake = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    let is_snake =
+        |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     let mut wrong = Vec::new();
     for operation in operations() {
         let steps = operation.path.strip_prefix("/api/v1/").unwrap().split('/');
@@ -300,8 +303,10 @@ fn examples_fit_their_schemas() {
 #[track_caller]
 fn fits(place: &str, content: &Value) {
     let example = content.get("example").unwrap_or_else(|| panic!("{place}: no example"));
-    let wrong: Vec<_> =
-        validator(&content["schema"]).iter_errors(example).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let wrong: Vec<_> = validator(&content["schema"])
+        .iter_errors(example)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
     assert!(wrong.is_empty(), "{place}: {wrong:#?}\n{example}");
 }
 
@@ -346,9 +351,13 @@ fn bounds(schema: &Value, place: &str, unbounded: &mut Vec<String>, depth: usize
         return;
     }
     let schema = resolved(schema);
-    let is = |word: &str| schema["type"] == word || schema["type"].as_array().is_some_and(|all| all.iter().any(|one| one == word));
+    let is = |word: &str| {
+        schema["type"] == word || schema["type"].as_array().is_some_and(|all| all.iter().any(|one| one == word))
+    };
     let has = |names: &[&str]| names.iter().any(|name| schema.get(name).is_some());
-    if is("string") && !has(&["maxLength", "enum", "const"]) && !["uuid", "date", "date-time"].iter().any(|format| schema["format"] == *format)
+    if is("string")
+        && !has(&["maxLength", "enum", "const"])
+        && !["uuid", "date", "date-time"].iter().any(|format| schema["format"] == *format)
         && !schema["pattern"].as_str().is_some_and(is_bounded)
     {
         unbounded.push(format!("{place}: a text without bounds: {schema}"));
@@ -375,5 +384,8 @@ fn bounds(schema: &Value, place: &str, unbounded: &mut Vec<String>, depth: usize
 /// Whether a pattern ends somewhere: anchored at both ends, nothing in it for ever.
 fn is_bounded(pattern: &str) -> bool {
     let operators = pattern.replace(r"\*", "").replace(r"\+", "");
-    operators.starts_with('^') && operators.ends_with('$') && !operators.contains(['*', '+']) && !operators.contains(",}")
+    operators.starts_with('^')
+        && operators.ends_with('$')
+        && !operators.contains(['*', '+'])
+        && !operators.contains(",}")
 }

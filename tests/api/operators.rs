@@ -33,7 +33,11 @@ fn roles_and_the_billing_right_give_scopes() {
     for (role, billing, expected) in [
         ("viewer", "none", vec!["crm:read", "knowledge:read"]),
         ("viewer", "read", vec!["crm:read", "knowledge:read", "billing:read"]),
-        ("operator", "write", vec!["crm:read", "crm:write", "knowledge:read", "knowledge:write", "billing:read", "billing:write"]),
+        (
+            "operator",
+            "write",
+            vec!["crm:read", "crm:write", "knowledge:read", "knowledge:write", "billing:read", "billing:write"],
+        ),
         ("manager", "none", vec!["crm:read", "crm:write", "knowledge:read", "knowledge:write", "reports:read"]),
     ] {
         let me = w.operator(role, billing, None).get("/me").expect(200);
@@ -110,10 +114,12 @@ fn of_two_owners_who_demote_each_other_at_once_one_stays() {
     for _ in 0..5 {
         let w = World::new();
         let owners = [w.owner.clone(), w.operator("owner", "none", None)];
-        let answers = at_once(2, |turn| owners[turn].at(1).patch(&path(&owners[1 - turn]), json!({ "role": "viewer" })));
+        let answers =
+            at_once(2, |turn| owners[turn].at(1).patch(&path(&owners[1 - turn]), json!({ "role": "viewer" })));
         assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:#?}");
         let left = crate::support::count(&format!(
-            "operators where organization_id = '{}' and role = 'owner' and active", w.organization_id
+            "operators where organization_id = '{}' and role = 'owner' and active",
+            w.organization_id
         ));
         assert_eq!(left, 1);
     }

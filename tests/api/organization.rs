@@ -9,7 +9,8 @@ fn an_owner_changes_it_and_everybody_sees_it() {
     let viewer = w.operator("viewer", "none", None);
     let before = viewer.get("/organization").expect(200);
     assert_eq!((&before["currency"], &before["time_zone"]), (&json!("PLN"), &json!("Europe/Warsaw")));
-    let change = json!({ "legal_name": "Nowa Nazwa sp. z o.o.", "address": { "line2": "lok. 7" }, "round_up_minutes": 15 });
+    let change =
+        json!({ "legal_name": "Nowa Nazwa sp. z o.o.", "address": { "line2": "lok. 7" }, "round_up_minutes": 15 });
     let after = w.owner.at(1).patch("/organization", change).expect(200);
     assert_eq!(after["legal_name"], "Nowa Nazwa sp. z o.o.");
     assert_eq!(after["address"]["line2"], "lok. 7");

@@ -1,7 +1,7 @@
 //! What is there for people and for the machinery around the server: documentation, problems, health, figures.
 
-use crate::support::{Client, World};
 use crate::support::operations::operations;
+use crate::support::{Client, World};
 use std::collections::BTreeSet;
 
 #[test]
@@ -12,7 +12,8 @@ fn the_documentation_works_without_the_internet() {
     let page = nobody.get("//docs/");
     assert_eq!(page.status, 200, "{page:?}");
     let html = page.text();
-    let files: Vec<_> = html.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css")).collect();
+    let files: Vec<_> =
+        html.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css")).collect();
     assert!(files.len() >= 4, "{html}");
     for file in files {
         assert!(!file.contains("//"), "{file} is elsewhere");

@@ -129,7 +129,9 @@ fn names_records(example: &Value) -> bool {
 fn references_to_records_of_others_lead_nowhere() {
     let (w, stranger) = (World::new(), World::new());
     each(
-        |operation| operation.secured && operation.bodies().iter().any(|(_, content)| names_records(&content["example"])),
+        |operation| {
+            operation.secured && operation.bodies().iter().any(|(_, content)| names_records(&content["example"]))
+        },
         |operation| {
             let mut theirs = prepared(&stranger, operation);
             theirs.path = prepared(&w, operation).path;

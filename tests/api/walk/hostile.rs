@@ -73,7 +73,12 @@ fn no_value_of_a_field_is_a_fault_of_ours() {
                 for value in TEXTS.iter().chain(VALUES).copied().chain([long.as_str(), many.as_str()]) {
                     let body = marked.replace(r#""\u0001mark""#, value);
                     assert_ne!(body, marked);
-                    no_fault_of_ours(&request.client.send(&request.method, &request.path, media_type.as_deref(), body.as_bytes()));
+                    no_fault_of_ours(&request.client.send(
+                        &request.method,
+                        &request.path,
+                        media_type.as_deref(),
+                        body.as_bytes(),
+                    ));
                 }
             }
         },
@@ -87,17 +92,51 @@ fn no_value_of_a_parameter_is_a_fault_of_ours() {
         |operation| operation.query().next().is_some(),
         |operation| {
             let request = prepared(&w, operation);
-            let required: Vec<_> = request.path.split_once('?').into_iter().flat_map(|(_, query)| query.split('&')).collect();
+            let required: Vec<_> =
+                request.path.split_once('?').into_iter().flat_map(|(_, query)| query.split('&')).collect();
             for parameter in operation.query() {
                 let name = parameter["name"].as_str().unwrap();
-                let rest = || required.iter().filter(|pair| pair.split('=').next() != Some(name)).map(|&pair| pair.to_owned());
+                let rest =
+                    || required.iter().filter(|pair| pair.split('=').next() != Some(name)).map(|&pair| pair.to_owned());
                 let long = "9".repeat(4_000);
                 for value in [
-                    "", "%00", "a%00b", "%ED%A0%80", "%FF", "%E2%80%AE", "'", "%25", "_", "%5C", "null", "-1", "1.5", "1e99",
-                    "9223372036854775807", "9223372036854775808", "99999999999999999999999999999999", "0000-00-00", "+262143-12-31",
-                    "-262144-01-01", "9999-12-31", "0001-01-01", "9999-12-31T23:59:60Z", "-9999-01-01T00:00:00Z",
-                    "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", ",", ",,,", "a,b,c,d",
-                    "true,false", "..", "%2e%2e%2f", "-", "+", "%7B%7D", "%5B%5D", &long,
+                    "",
+                    "%00",
+                    "a%00b",
+                    "%ED%A0%80",
+                    "%FF",
+                    "%E2%80%AE",
+                    "'",
+                    "%25",
+                    "_",
+                    "%5C",
+                    "null",
+                    "-1",
+                    "1.5",
+                    "1e99",
+                    "9223372036854775807",
+                    "9223372036854775808",
+                    "99999999999999999999999999999999",
+                    "0000-00-00",
+                    "+262143-12-31",
+                    "-262144-01-01",
+                    "9999-12-31",
+                    "0001-01-01",
+                    "9999-12-31T23:59:60Z",
+                    "-9999-01-01T00:00:00Z",
+                    "00000000-0000-0000-0000-000000000000",
+                    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+                    ",",
+                    ",,,",
+                    "a,b,c,d",
+                    "true,false",
+                    "..",
+                    "%2e%2e%2f",
+                    "-",
+                    "+",
+                    "%7B%7D",
+                    "%5B%5D",
+                    &long,
                 ] {
                     let query: Vec<_> = rest().chain([format!("{name}={value}")]).collect();
                     no_fault_of_ours(&request.with_query(&query.join("&")).send());
@@ -116,7 +155,21 @@ fn no_id_in_a_path_is_a_fault_of_ours() {
         |operation| operation.path.contains('{'),
         |operation| {
             let mut request = prepared(&w, operation);
-            for id in ["%00", "%ED%A0%80", "%FF", "%2e%2e", "%2F", "%252F", "'", "%E2%80%AE", &"x".repeat(3_000), "null", "%20", ";", "{id}"] {
+            for id in [
+                "%00",
+                "%ED%A0%80",
+                "%FF",
+                "%2e%2e",
+                "%2F",
+                "%252F",
+                "'",
+                "%E2%80%AE",
+                &"x".repeat(3_000),
+                "null",
+                "%20",
+                ";",
+                "{id}",
+            ] {
                 let id = id.replace('{', "%7B").replace('}', "%7D");
                 let (before, after) = operation.path.split_once('{').unwrap();
                 request.path = format!("{before}{id}{}", after.split_once('}').unwrap().1);
@@ -158,13 +211,19 @@ fn a_body_that_is_too_deep_is_refused() {
             for depth in [33, 127, 128, 5_000, 100_000] {
                 for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
                     let body = format!("{}1{}", open.repeat(depth), close.repeat(depth));
-                    let answer = request.client.send(&request.method, &request.path, request.media_type.as_deref(), body.as_bytes());
+                    let answer = request.client.send(
+                        &request.method,
+                        &request.path,
+                        request.media_type.as_deref(),
+                        body.as_bytes(),
+                    );
                     hold(&answer);
                     answer.refused(400, "malformed_request");
                 }
             }
             let shallow = format!("{}1{}", "[".repeat(32), "]".repeat(32));
-            let answer = request.client.send(&request.method, &request.path, request.media_type.as_deref(), shallow.as_bytes());
+            let answer =
+                request.client.send(&request.method, &request.path, request.media_type.as_deref(), shallow.as_bytes());
             answer.refused(422, "validation_failed");
         },
     );
@@ -180,7 +239,8 @@ fn a_field_that_comes_twice_is_not_a_fault_of_ours() {
             let text = request.body.to_string();
             let first = text.trim_start_matches('{').split(',').next().unwrap().trim_end_matches('}');
             let body = text.replacen('{', &format!("{{{first},"), 1);
-            let answer = request.client.send(&request.method, &request.path, request.media_type.as_deref(), body.as_bytes());
+            let answer =
+                request.client.send(&request.method, &request.path, request.media_type.as_deref(), body.as_bytes());
             assert!(answer.status < 500, "{answer:?}");
         },
     );

@@ -50,7 +50,8 @@ fn pages_hold_every_record_once_in_each_order() {
             let w = World::new();
             let path = filled(&w, operation);
             let sort = operation.query().find(|parameter| parameter["name"] == "sort").unwrap();
-            let orders = resolved(&sort["schema"])["enum"].as_array().unwrap().iter().map(|word| word.as_str().unwrap());
+            let orders =
+                resolved(&sort["schema"])["enum"].as_array().unwrap().iter().map(|word| word.as_str().unwrap());
             for query in orders.map(|order| format!("&sort={order}")).chain([String::new()]) {
                 let whole = w.owner.get(&format!("{path}?limit=200&count=exact{query}")).expect(200);
                 assert!(whole["next_cursor"].is_null());
@@ -91,15 +92,19 @@ fn every_parameter_that_is_published_is_taken() {
         |operation| operation.query().next().is_some(),
         |operation| {
             let request = prepared(&w, operation);
-            let required: Vec<_> = request.path.split_once('?').into_iter().flat_map(|(_, query)| query.split('&')).collect();
+            let required: Vec<_> =
+                request.path.split_once('?').into_iter().flat_map(|(_, query)| query.split('&')).collect();
             let mut other = false;
             for parameter in operation.query() {
                 let name = parameter["name"].as_str().unwrap();
                 if name == "cursor" {
                     continue;
                 }
-                let mut query: Vec<_> =
-                    required.iter().filter(|pair| pair.split('=').next() != Some(name)).map(|&pair| pair.to_owned()).collect();
+                let mut query: Vec<_> = required
+                    .iter()
+                    .filter(|pair| pair.split('=').next() != Some(name))
+                    .map(|&pair| pair.to_owned())
+                    .collect();
                 let schema = resolved(&parameter["schema"]);
                 let words = schema["enum"].as_array().or(schema["items"]["enum"].as_array());
                 let values = match words {
@@ -187,8 +192,12 @@ fn fields_are_those_that_were_asked_for() {
             let w = World::new();
             let path = if operation.is_list() { filled(&w, operation) } else { prepared(&w, operation).path };
             let fields = operation.query().find(|parameter| parameter["name"] == "fields").unwrap();
-            let names: Vec<_> =
-                resolved(&fields["schema"])["items"]["enum"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+            let names: Vec<_> = resolved(&fields["schema"])["items"]["enum"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|name| name.as_str().unwrap())
+                .collect();
             let whole = records(&w.owner.get(&path).expect(200), operation);
             for name in &names {
                 let cut = records(&w.owner.get(&format!("{path}?fields={name}")).expect(200), operation);

@@ -36,7 +36,9 @@ fn varied(operation: &Operation, request: &Prepared) -> Option<Prepared> {
     let validator = validator(&content["schema"]);
     let others = leaves(&request.body).into_iter().flat_map(|(pointer, value)| {
         let other: Vec<Value> = match value {
-            Value::String(text) => vec![json!(format!("{text} bis")), json!(text.replace('1', "2")), json!(text.replace("-30", "-29"))],
+            Value::String(text) => {
+                vec![json!(format!("{text} bis")), json!(text.replace('1', "2")), json!(text.replace("-30", "-29"))]
+            }
             Value::Number(number) => vec![json!(number.as_i64().unwrap_or_default() + 1)],
             Value::Bool(it) => vec![json!(!it)],
             _ => Vec::new(),

@@ -33,7 +33,8 @@ fn a_body_that_is_not_json_is_refused() {
         |operation| {
             let request = prepared(&w, operation);
             for body in ["{", "{\"a\": 1,}", "", "\u{feff}{}", "{} {}", "NaN"] {
-                let answer = request.client.send(&request.method, &request.path, request.media_type.as_deref(), body.as_bytes());
+                let answer =
+                    request.client.send(&request.method, &request.path, request.media_type.as_deref(), body.as_bytes());
                 hold(&answer);
                 answer.refused(400, "malformed_request");
             }
@@ -66,7 +67,8 @@ fn a_body_of_another_media_type_is_refused() {
             let request = prepared(&w, operation);
             let body = request.body.to_string();
             let taken: Vec<_> = operation.bodies().iter().map(|(media_type, _)| *media_type).collect();
-            let others = ["text/plain", "application/xml", "multipart/form-data; boundary=x", "application/json-patch+json"];
+            let others =
+                ["text/plain", "application/xml", "multipart/form-data; boundary=x", "application/json-patch+json"];
             for media_type in others.into_iter().map(Some).chain([None]) {
                 let answer = match media_type {
                     Some(_) => request.client.send(&request.method, &request.path, media_type, body.as_bytes()),
@@ -76,13 +78,17 @@ fn a_body_of_another_media_type_is_refused() {
                 hold(&answer);
                 answer.refused(415, "unsupported_media_type");
                 let header = if request.method == "PATCH" { "accept-patch" } else { "accept" };
-                let told: BTreeSet<_> = answer.header(header).unwrap_or_default().split(", ").map(str::to_owned).collect();
+                let told: BTreeSet<_> =
+                    answer.header(header).unwrap_or_default().split(", ").map(str::to_owned).collect();
                 assert_eq!(told, taken.iter().map(|taken| (*taken).to_owned()).collect(), "{answer:?}");
             }
             if request.method != "PATCH" {
                 // A parameter of the media type changes nothing.
                 let answer = request.client.send(
-                    &request.method, &request.path, Some("application/json; charset=utf-8"), body.as_bytes(),
+                    &request.method,
+                    &request.path,
+                    Some("application/json; charset=utf-8"),
+                    body.as_bytes(),
                 );
                 assert!(answer.status < 300, "{answer:?}");
             }
@@ -99,7 +105,16 @@ fn a_field_that_the_contract_lacks_is_refused() {
             let request = prepared(&w, operation);
             let known = validator(operation.bodies()[0].1.get("schema").unwrap());
             // What answers show and no caller sets, too.
-            for name in ["no_such_field", "id", "organization_id", "version", "created_at", "updated_at", "password_hash", "archived_at"] {
+            for name in [
+                "no_such_field",
+                "id",
+                "organization_id",
+                "version",
+                "created_at",
+                "updated_at",
+                "password_hash",
+                "archived_at",
+            ] {
                 let mut body = request.body.clone();
                 body[name] = json!("0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa");
                 assert!(!known.is_valid(&body), "the schema takes {name}");
@@ -138,8 +153,12 @@ fn what_is_required_must_be_there() {
         },
         |operation| {
             let required = &resolved(&operation.bodies()[0].1["schema"])["required"];
-            let mut expected: Vec<_> =
-                required.as_array().unwrap().iter().map(|name| format!("/{} required", name.as_str().unwrap())).collect();
+            let mut expected: Vec<_> = required
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|name| format!("/{} required", name.as_str().unwrap()))
+                .collect();
             expected.sort();
             let answer = prepared(&w, operation).with_body(json!({})).send();
             answer.refused(422, "validation_failed");
@@ -256,7 +275,8 @@ fn head_is_get_without_the_body() {
             assert_eq!((head.status, head.body.len()), (get.status, 0), "{head:?}");
             let headers = |answer: &crate::support::Answer| {
                 // The last one is a set, in whatever order.
-                let of_the_request = ["date", "x-request-id", "ratelimit", "connection", "access-control-expose-headers"];
+                let of_the_request =
+                    ["date", "x-request-id", "ratelimit", "connection", "access-control-expose-headers"];
                 let mut headers: Vec<_> = answer
                     .headers
                     .iter()
@@ -274,7 +294,17 @@ fn head_is_get_without_the_body() {
 #[test]
 fn a_path_that_there_is_none_of_is_not_found() {
     let w = World::new();
-    for path in ["/nothing", "/customers/", "//customers", "/customers/x/y/z", "//api/v2/customers", "//", "//API/v1/customers", "/Customers", "/../v1/customers/"] {
+    for path in [
+        "/nothing",
+        "/customers/",
+        "//customers",
+        "/customers/x/y/z",
+        "//api/v2/customers",
+        "//",
+        "//API/v1/customers",
+        "/Customers",
+        "/../v1/customers/",
+    ] {
         for client in [&*w.owner, &Client::nobody()] {
             let answer = client.get(path);
             answer.refused(404, "not_found");
