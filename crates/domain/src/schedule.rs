@@ -465,20 +465,19 @@ pub(crate) mod tests {
         )
     }
 
-    /// Some periods of the 30 years after the anchor: a dozen in a row from anywhere among them.
-    fn periods_of_thirty_years(rule: &ScheduleRule, place: u32) -> Vec<Period> {
+    /// Every period of the 30 years after the anchor.
+    fn periods_of_thirty_years(rule: &ScheduleRule) -> Vec<Period> {
         let schedule = Schedule::new(rule.clone()).expect("a schedule");
         let end = rule.anchor_on.checked_add_months(Months::new(30 * 12)).expect("a day");
-        let count = schedule.first_index_from(end).expect("an index").max(1);
-        schedule.periods(place % count).take(12).collect()
+        schedule.periods(0).take_while(|period| period.start_on < end).collect()
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
         #[test]
-        fn periods_cover_time_without_gap_or_overlap(rule in rules(), place in any::<u32>()) {
-            let periods = periods_of_thirty_years(&rule, place);
+        fn periods_cover_time_without_gap_or_overlap(rule in rules()) {
+            let periods = periods_of_thirty_years(&rule);
             prop_assert!(!periods.is_empty());
             for pair in periods.windows(2) {
                 prop_assert_eq!(pair[0].end_on, pair[1].start_on);
@@ -491,9 +490,9 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn the_day_of_the_month_is_kept_where_the_month_has_it(rule in rules(), place in any::<u32>()) {
+        fn the_day_of_the_month_is_kept_where_the_month_has_it(rule in rules()) {
             let is_by_months = !matches!(rule.every.unit, Unit::Day | Unit::Week);
-            for period in periods_of_thirty_years(&rule, place).into_iter().filter(|_| is_by_months) {
+            for period in periods_of_thirty_years(&rule).into_iter().filter(|_| is_by_months) {
                 let last = u32::from(period.start_on.num_days_in_month());
                 let expected = match rule.day {
                     None => rule.anchor_on.day().min(last),
@@ -505,10 +504,10 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn as_many_months_pass_as_the_rule_says(rule in rules(), place in any::<u32>()) {
+        fn as_many_months_pass_as_the_rule_says(rule in rules()) {
             let Every { unit, count } = rule.every;
             let months = |day: NaiveDate| day.year() * 12 + i32::try_from(day.month0()).expect("a month");
-            for period in periods_of_thirty_years(&rule, place) {
+            for period in periods_of_thirty_years(&rule) {
                 let passed = months(period.end_on) - months(period.start_on);
                 let count = i32::try_from(count).expect("a count");
                 match unit {
@@ -522,10 +521,10 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn a_later_period_is_never_to_be_invoiced_earlier(rule in rules(), place in any::<u32>()) {
+        fn a_later_period_is_never_to_be_invoiced_earlier(rule in rules()) {
             let schedule = Schedule::new(rule.clone()).expect("a schedule");
             let issue_days: Vec<_> =
-                periods_of_thirty_years(&rule, place).iter().map(|period| schedule.issue_on(period)).collect();
+                periods_of_thirty_years(&rule).iter().map(|period| schedule.issue_on(period)).collect();
             prop_assert!(issue_days.is_sorted());
         }
 

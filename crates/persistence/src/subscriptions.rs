@@ -354,16 +354,18 @@ pub fn count_due(tx: &mut Tx<'_>, filter: &DueFilter) -> Result<i64> {
 type Predicate<'a> = Box<dyn BoxableExpression<subscriptions::table, Pg, SqlType = Bool> + 'a>;
 
 fn is_due<'a>(organization_id: OrganizationId, filter: &'a DueFilter) -> Predicate<'a> {
+    // Not `not exists`: nothing is known about a new run's results but that there are few, so PostgreSQL would look
+    // through all of them for each subscription. A list apart is hashed, however long it has become.
     let in_run = invoice_run_results::table
         .filter(invoice_run_results::organization_id.eq(organization_id))
         .filter(invoice_run_results::run_id.eq(filter.not_in_run))
-        .filter(invoice_run_results::subscription_id.eq(subscriptions::id));
+        .select(invoice_run_results::subscription_id);
     let mut is_due: Predicate<'a> = Box::new(
         subscriptions::organization_id
             .eq(organization_id)
             .and(subscriptions::state.eq(SubscriptionState::Active))
             .and(subscriptions::next_issue_on.le(filter.through_on).assume_not_null())
-            .and(not(exists(in_run))),
+            .and(not(subscriptions::id.eq_any(in_run))),
     );
     if let Some(ids) = &filter.subscription_ids {
         is_due = Box::new(is_due.and(subscriptions::id.eq_any(ids)));

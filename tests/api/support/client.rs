@@ -112,9 +112,11 @@ impl Client {
             }
             _ => format!("/api/v1{path}"),
         };
-        let mut request = Request::builder()
-            .method(Method::from_bytes(method.as_bytes()).unwrap())
-            .uri(format!("{}{}", self.url, path.replace('[', "%5B").replace(']', "%5D")));
+        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(format!(
+            "{}{}",
+            self.url,
+            path.replace('[', "%5B").replace(']', "%5D")
+        ));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -215,15 +217,27 @@ impl Answer {
     #[track_caller]
     pub fn wrong(&self) -> Vec<String> {
         let problem = self.problem();
-        let place = |error: &Value| ["pointer", "parameter", "header"].iter().find_map(|kind| error[*kind].as_str().map(str::to_owned));
+        let place = |error: &Value| {
+            ["pointer", "parameter", "header"].iter().find_map(|kind| error[*kind].as_str().map(str::to_owned))
+        };
         let errors = problem["errors"].as_array().into_iter().flatten();
         errors.map(|error| format!("{} {}", place(error).unwrap(), error["code"].as_str().unwrap())).collect()
     }
 }
 
 const TELLING: &[&str] = &[
-    "allow", "cache-control", "content-length", "content-type", "etag", "idempotency-replayed", "link", "location",
-    "retry-after", "vary", "www-authenticate", "x-request-id",
+    "allow",
+    "cache-control",
+    "content-length",
+    "content-type",
+    "etag",
+    "idempotency-replayed",
+    "link",
+    "location",
+    "retry-after",
+    "vary",
+    "www-authenticate",
+    "x-request-id",
 ];
 
 impl fmt::Debug for Answer {

@@ -58,7 +58,8 @@ pub fn scratch_database() -> Scratch {
     execute(&format!("create database {name}")).unwrap();
     // The path of the address is the database's name.
     let url = &Database::shared().url;
-    let (rest, query) = url.split_once('?').map_or((url.as_str(), String::new()), |(rest, query)| (rest, format!("?{query}")));
+    let (rest, query) =
+        url.split_once('?').map_or((url.as_str(), String::new()), |(rest, query)| (rest, format!("?{query}")));
     let (server, _) = rest.rsplit_once('/').unwrap();
     Scratch { url: format!("{server}/{name}{query}"), name }
 }

@@ -64,14 +64,20 @@ impl World {
     }
 
     pub fn interaction(&self, customer_id: &str) -> Draft {
-        self.draft("/interactions", json!({
-            "customer_id": customer_id, "channel": "phone", "direction": "inbound",
-            "started_at": "2026-11-02T09:00:00Z", "duration_minutes": 30, "subject": "A question",
-        }))
+        self.draft(
+            "/interactions",
+            json!({
+                "customer_id": customer_id, "channel": "phone", "direction": "inbound",
+                "started_at": "2026-11-02T09:00:00Z", "duration_minutes": 30, "subject": "A question",
+            }),
+        )
     }
 
     pub fn number_series(&self) -> Draft {
-        self.draft("/number-series", json!({ "name": "Sales", "pattern": "FV/{number}/{month}/{year}", "reset": "monthly" }))
+        self.draft(
+            "/number-series",
+            json!({ "name": "Sales", "pattern": "FV/{number}/{month}/{year}", "reset": "monthly" }),
+        )
     }
 
     /// One line of 100.00 net at 23 %.

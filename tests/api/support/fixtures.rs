@@ -220,7 +220,9 @@ pub fn prepared(w: &World, operation: &Operation) -> Prepared {
     }
     let required: Vec<_> = operation.query().filter(|parameter| parameter["required"] == true).collect();
     if !required.is_empty() {
-        let pairs = required.iter().map(|parameter| format!("{}={}", parameter["name"].as_str().unwrap(), sample(w, parameter)));
+        let pairs = required
+            .iter()
+            .map(|parameter| format!("{}={}", parameter["name"].as_str().unwrap(), sample(w, parameter)));
         prepared = prepared.with_query(&pairs.collect::<Vec<_>>().join("&"));
     }
     if operation.has("If-Match") {
@@ -296,7 +298,9 @@ fn put_ids(w: &World, value: &mut Value) {
         Value::Object(members) => {
             for (name, member) in members {
                 match member {
-                    Value::String(id) if name.ends_with("_id") && Uuid::try_parse(id).is_ok() => *id = id_called(w, name),
+                    Value::String(id) if name.ends_with("_id") && Uuid::try_parse(id).is_ok() => {
+                        *id = id_called(w, name)
+                    }
                     Value::Array(ids) if name.ends_with("_ids") => {
                         let id = id_called(w, name.trim_end_matches('s'));
                         ids.iter_mut().for_each(|place| *place = json!(id));

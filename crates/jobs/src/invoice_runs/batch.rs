@@ -49,7 +49,7 @@ pub fn work(
         return Ok(None);
     }
     let progress = match tx.attempt(|tx| take_up(tx, run, run.progress.clone(), &due)) {
-        Err(BatchError::Store(error)) if is_of_one_row(&error) => one_by_one(tx, run, &due)?,
+        Err(error) if problem_of(&error).is_some() => one_by_one(tx, run, &due)?,
         progress => progress?,
     };
     let last = progress.resume_after;
@@ -83,29 +83,32 @@ fn one_by_one(tx: &mut Tx<'_>, run: &InvoiceRun, due: &[Subscription]) -> Result
     let mut progress = run.progress.clone();
     for subscription in due {
         let alone = tx.attempt(|tx| take_up(tx, run, progress.clone(), std::slice::from_ref(subscription)));
-        progress = match alone {
-            Err(BatchError::Store(error)) if is_of_one_row(&error) => {
+        progress = match alone.map_err(|error| (problem_of(&error), error)) {
+            Err((Some(problem), error)) => {
                 tracing::error!(run = %run.id, subscription = %subscription.id, %error, "a subscription failed");
-                let plan = Plan::refused(subscription, problem_of(&error))?;
+                let plan = Plan::refused(subscription, problem)?;
                 tx.attempt(|tx| carry_out(tx, run, progress.clone(), vec![plan]))?
             }
-            progress => progress?,
+            Err((None, error)) => return Err(error),
+            Ok(progress) => progress,
         };
     }
     Ok(progress)
 }
 
-/// Whether a row, and not the database, is what is wrong.
-const fn is_of_one_row(error: &StoreError) -> bool {
-    !matches!(error, StoreError::Unavailable(_))
-}
-
-fn problem_of(error: &StoreError) -> &'static str {
+/// What a subscription fails of where it, and neither the run nor the database, is what is wrong.
+fn problem_of(error: &BatchError) -> Option<&'static str> {
     match error {
-        StoreError::Refused { violation: Violation::Unique, constraint } if constraint == "invoices_number_key" => {
-            "number_taken"
+        BatchError::Store(StoreError::Unavailable(_)) => None,
+        BatchError::Store(StoreError::Refused { violation: Violation::Unique, constraint })
+            if constraint == "invoices_number_key" =>
+        {
+            Some("number_taken")
         }
-        _ => RunProblem::Internal.code(),
+        BatchError::Store(_) => Some(RunProblem::Internal.code()),
+        // The one that the run's totals have no room left for. It finds more in the next run.
+        BatchError::Run(RunProblem::AmountOverflow) => Some(RunProblem::AmountOverflow.code()),
+        BatchError::Run(_) => None,
     }
 }
 

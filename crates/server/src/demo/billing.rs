@@ -274,3 +274,26 @@ fn employees(dice: &mut Dice) -> Vec<LineOverride> {
     let quantity = (3 + dice.below(25)).to_string().parse().ok();
     vec![LineOverride { key: "pracownicy".to_owned(), quantity, unit_price: None, discount_percent: None }]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schedule_makes_sense_whatever_the_day_and_something_is_due_on_the_first() {
+        for today in ["2024-02-29", "2025-12-31", "2026-01-01", "2026-11-01", "2027-03-15"] {
+            let year = Year::before(today.parse().expect(today)).expect(today);
+            let first_of_month = year.month(12);
+            let mut is_due_on_the_first = false;
+            for place in 0..40 {
+                for rule in [rule(place, year), payroll_rule(place, year)] {
+                    assert!(rule.anchor_on < year.today, "{place} begins in the past");
+                    let schedule = Schedule::new(rule).expect("a schedule");
+                    is_due_on_the_first |=
+                        schedule.periods(0).take(15).any(|it| schedule.issue_on(&it) == first_of_month);
+                }
+            }
+            assert!(is_due_on_the_first, "{today}");
+        }
+    }
+}

@@ -215,3 +215,24 @@ pub fn nip(dice: &mut Dice) -> String {
 pub fn plain(text: &str) -> String {
     opiekun_domain::text::fold(text).chars().filter(char::is_ascii_alphanumeric).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn four_hundred_customers_have_names_of_their_own() {
+        let names: BTreeSet<_> = (0..400).map(|place| (place % TRADES.len(), place % BYNAMES.len())).collect();
+        assert_eq!(names.len(), 400);
+    }
+
+    #[test]
+    fn a_tax_number_is_valid() {
+        let mut dice = Dice::new(1);
+        for _ in 0..100 {
+            let number = nip(&mut dice);
+            assert_eq!(tax_identity::nip(&number).as_deref(), Ok(number.as_str()));
+        }
+    }
+}
