@@ -79,3 +79,15 @@ fn subscribe(owner: &Client, database_url: &str) {
     );
     connection(database_url).batch_execute(&others).unwrap();
 }
+
+#[test]
+fn connections_that_the_database_closed_are_not_used_again() {
+    let database = scratch_database();
+    let db = opiekun_persistence::Db::connect(&database.url, 1).unwrap();
+    db.ping().unwrap();
+    let others = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                  where datname = current_database() and pid <> pg_backend_pid()";
+    assert_eq!(text_rows_of(&database.url, others), [Some("1".to_owned())]);
+    assert!(db.ping().is_err(), "the one connection of the pool is gone");
+    db.ping().unwrap();
+}

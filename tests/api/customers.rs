@@ -1,6 +1,6 @@
 //! `/customers` and what hangs below it.
 
-use crate::support::{Record, World};
+use crate::support::{Record, World, at_once};
 use serde_json::{Value, json};
 
 fn names(page: &Record) -> Vec<String> {
@@ -235,4 +235,53 @@ fn the_timeline_shows_what_happened_latest_first() {
     let oldest = w.owner.get(&format!("{path}?sort=at")).expect(200).items();
     assert_eq!(oldest[0]["at"], moments[2]);
     World::new().owner.get(&path).refused(404, "not_found");
+}
+
+#[test]
+fn one_key_on_two_customers_archives_neither_in_place_of_the_other() {
+    let w = World::new();
+    let (first, second) = (w.customer().create(), w.customer().create());
+    let caller = w.owner.once("archive the two");
+    caller.send("POST", &format!("/customers/{}/archival", first.id()), None, b"").expect(200);
+    let other = caller.send("POST", &format!("/customers/{}/archival", second.id()), None, b"");
+    other.refused(422, "idempotency_key_reused");
+    assert_eq!(w.owner.get(&format!("/customers/{}", second.id())).expect(200)["archived_at"], Value::Null);
+}
+
+#[test]
+fn upserts_of_one_new_key_at_once_make_one_customer() {
+    let w = World::new();
+    let answers = at_once(12, |turn| {
+        let body = json!({ "kind": "company", "name": format!("Turn {turn}") });
+        w.owner.put("/customers/by-external-id/ERP-1", body).status
+    });
+    assert_eq!(answers.iter().filter(|status| **status == 201).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 11, "{answers:?}");
+    assert_eq!(w.count("customers"), 1);
+}
+
+#[test]
+fn an_external_id_in_the_path_is_taken_as_one_in_a_body() {
+    let w = World::new();
+    let put = |key: &str| {
+        w.owner.put(&format!("/customers/by-external-id/{key}"), json!({ "kind": "company", "name": "Ext" }))
+    };
+    assert_eq!(put("%20Za%CC%A8b%20").expect(201)["external_id"], "Ząb");
+    put("Z%C4%85b").expect(200);
+    for key in ["%FF", "%FE%20x", "%20"] {
+        put(key).refused(400, "parameter_invalid");
+    }
+    w.owner.get("/customers?tag=%FF").refused(400, "parameter_invalid");
+}
+
+#[test]
+fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+    let w = World::new();
+    for (written, read) in [("7.0", 7), ("0.0", 0), ("-0", 0), ("1.4e1", 14)] {
+        let body = format!("{{\"kind\":\"company\",\"name\":\"A\",\"payment_days\":{written}}}");
+        let answer = w.owner.send("POST", "/customers", Some("application/json"), body.as_bytes());
+        assert_eq!(answer.expect(201)["payment_days"], read, "{written}");
+    }
+    let body = br#"{"kind":"company","name":"A","payment_days":7.5}"#;
+    w.owner.send("POST", "/customers", Some("application/json"), body).refused(422, "validation_failed");
 }

@@ -264,3 +264,29 @@ fn a_repeated_registration_happens_once() {
     script.post("/interactions", other.body()).refused(422, "idempotency_key_reused");
     assert_eq!(w.count("interactions"), 1);
 }
+
+#[test]
+fn a_moment_outside_of_the_years_that_can_be_told_is_refused() {
+    let w = World::new();
+    let customer = w.customer().create();
+    for moment in
+        ["9999-12-31T23:59:60Z", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00", "2026-11-01 10:00:00Z"]
+    {
+        let answer = w.interaction(customer.id()).with("started_at", moment).send();
+        answer.refused(422, "validation_failed");
+        assert_eq!(answer.wrong(), ["/started_at format"], "{moment}");
+    }
+    let last = w.interaction(customer.id()).with("started_at", "9999-12-31T23:59:59Z").create();
+    assert_eq!(last["started_at"], "9999-12-31T23:59:59Z");
+}
+
+#[test]
+fn what_is_expanded_is_never_not_modified() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let interaction = w.interaction(customer.id()).create();
+    let path = format!("/interactions/{}?expand=customer", interaction.id());
+    w.owner.at(1).patch(&format!("/customers/{}", customer.id()), json!({ "name": "Po zmianie" })).expect(200);
+    let again = w.owner.with("If-None-Match", "\"1\"").get(&path).expect(200);
+    assert_eq!(again["customer"]["name"], "Po zmianie");
+}

@@ -383,3 +383,46 @@ fn every_issue_is_told_once_and_by_whom() {
     ));
     assert_eq!(actors, vec![Some(format!("api_key {}", script.id)); 2]);
 }
+
+#[test]
+fn an_invoice_that_the_totals_of_a_run_have_no_room_for_fails_alone() {
+    let w = World::new();
+    let series = w.number_series().create();
+    let line = json!({ "key": "tower", "text": "A tower", "quantity": "60", "unit": "pcs",
+                       "unit_price": "999999999999.99", "vat": { "code": "0" } });
+    let towers = w.invoice_template(series.id()).with("lines", json!([line])).create();
+    let books = w.invoice_template(series.id()).create();
+    let buyer = w.buyer().create();
+    for template in [&towers, &towers, &books] {
+        w.subscription(template.id(), buyer.id()).create();
+    }
+    let preview = w.run("preview", "2026-01-31");
+    assert_eq!(preview["counts"], json!({ "planned": 2, "invoiced": 0, "skipped": 0, "failed": 1 }));
+    let run = w.run("issue", "2026-01-31");
+    assert_eq!((&run["status"], &run["problem"]), (&json!("partially_failed"), &Value::Null));
+    assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": 2, "skipped": 0, "failed": 1 }));
+    let failed = w.results(&run).into_iter().find(|it| it["outcome"] == "failed").unwrap();
+    assert_eq!(failed["problem"], "amount_overflow");
+    // The next run's totals have room for it.
+    assert_eq!(w.run("issue", "2026-01-31")["counts"]["invoiced"], 1);
+    assert_eq!(numbers(&w), [1, 2, 3]);
+}
+
+#[test]
+fn the_period_that_fails_is_one_that_was_to_be_billed() {
+    let w = World::new();
+    let series = w.number_series().create();
+    let line = json!({ "key": "tower", "text": "A tower", "quantity": "60", "unit": "pcs",
+                       "unit_price": "999999999999.99", "vat": { "code": "0" } });
+    let towers = w.invoice_template(series.id()).with("lines", json!([line])).create();
+    let buyer = w.buyer().create();
+    for _ in 0..2 {
+        w.subscription(towers.id(), buyer.id()).with("catch_up", "latest").create();
+    }
+    let run = w.run("issue", "2026-03-31");
+    assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": 1, "skipped": 4, "failed": 1 }));
+    let failed = w.results(&run).into_iter().find(|it| it["outcome"] == "failed").unwrap();
+    assert_eq!(failed["period_start_on"], "2026-03-01");
+    let again = w.run("issue", "2026-03-31");
+    assert_eq!(again["counts"], json!({ "planned": 0, "invoiced": 1, "skipped": 0, "failed": 0 }));
+}

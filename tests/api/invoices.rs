@@ -1,4 +1,4 @@
-use crate::support::{World, execute};
+use crate::support::{World, count, execute};
 use serde_json::{Value, json};
 
 #[test]
@@ -119,6 +119,23 @@ fn the_database_refuses_to_change_an_issued_invoice() {
         assert!(refusal.contains("issued invoice"), "{statement}: {refusal}");
     }
     assert_eq!(w.invoices(), issued);
+}
+
+#[test]
+fn whoever_issues_an_invoice_does_not_choose_who_may_write_its_lines() {
+    let w = World::new();
+    w.subscribers(1);
+    w.run("issue", "2026-01-31");
+    let (issued, forged) = (w.invoices().remove(0), uuid::Uuid::now_v7());
+    execute(&format!(
+        "insert into invoices
+         select (jsonb_populate_record(i, '{{ \"id\": \"{forged}\", \"number\": \"FORGED\", \"issued_in\": 9999999999 }}')).*
+         from invoices i where organization_id = '{}' and id = '{}'",
+        w.organization_id,
+        issued.id()
+    ))
+    .unwrap();
+    assert_eq!(count(&format!("invoices where id = '{forged}' and issued_in <> 9999999999")), 1);
 }
 
 #[test]

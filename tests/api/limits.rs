@@ -57,6 +57,17 @@ fn those_whom_nobody_knows_share_the_quota_of_their_address() {
 }
 
 #[test]
+fn looking_around_counts_too() {
+    let server = few();
+    let nobody = Client::nobody().on(&server);
+    for path in ["/nothing", "/no/thing", "/.env", "/customers/"] {
+        nobody.get(path).refused(404, "not_found");
+    }
+    nobody.delete("/customers").refused(405, "method_not_allowed");
+    nobody.get("/nothing").refused(429, "rate_limited");
+}
+
+#[test]
 fn those_over_the_limit_change_nothing() {
     let (w, server) = (World::new(), few());
     let owner = w.owner.on(&server);

@@ -157,3 +157,22 @@ fn filters_pick_operators() {
     let expanded = w.owner.get(&format!("{}?expand=supervisor", path(&below))).expect(200);
     assert_eq!(expanded["supervisor"]["id"], manager.id.to_string());
 }
+
+#[test]
+fn a_key_that_manages_operators_makes_nobody_greater_than_itself() {
+    let w = World::new();
+    let key = w.api_key(&["admin:write", "crm:read", "crm:write", "knowledge:read", "knowledge:write"]);
+    let body = |role: &str, billing: &str| {
+        let email = format!("made.{}@test.example", Uuid::now_v7().simple());
+        json!({ "email": email, "full_name": "Jan Kowalski", "role": role, "billing": billing, "password": PASSWORD })
+    };
+    for (role, billing) in [("owner", "none"), ("manager", "none"), ("operator", "read")] {
+        let refused = key.post("/operators", body(role, billing));
+        refused.refused(422, "validation_failed");
+        assert_eq!(refused.wrong(), ["/role beyond_giver"]);
+    }
+    let made = key.post("/operators", body("operator", "none")).expect(201);
+    let path = format!("/operators/{}", made.id());
+    key.at(1).patch(&path, json!({ "role": "owner" })).refused(422, "validation_failed");
+    key.at(1).patch(&path, json!({ "full_name": "Jan Nowak" })).expect(200);
+}

@@ -175,7 +175,10 @@ impl Schedule {
             BillingTiming::InArrears => period.end_on,
         };
         let offset = TimeDelta::days(i64::from(self.0.issue_offset_days));
-        shift_to_working_day(from.checked_add_signed(offset).unwrap_or(from), self.0.issue_day_shift)
+        let issue_on = shift_to_working_day(from.checked_add_signed(offset).unwrap_or(from), self.0.issue_day_shift);
+        // At the ends of the calendar the issue day stays in it.
+        let in_calendar = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).unwrap_or(from);
+        issue_on.clamp(in_calendar(1, 1, 1), in_calendar(9999, 12, 31))
     }
 
     fn start_on(&self, index: u32) -> Result<NaiveDate, OutOfCalendar> {
@@ -376,6 +379,20 @@ pub(crate) mod tests {
         assert_eq!(starts(fifteenth("2026-12-31"), 2), ["2027-01-15", "2027-02-15"]);
         let yearly = on_day(every(1, Unit::Year, "2026-03-20"), ScheduleDay::OnDay(15));
         assert_eq!(starts(yearly, 2), ["2026-04-15", "2027-04-15"]);
+    }
+
+    #[test]
+    fn an_issue_day_does_not_leave_the_calendar() {
+        let planned = |rule: ScheduleRule| {
+            let schedule = Schedule::new(rule).expect("a schedule");
+            schedule.issue_on(&schedule.period(0).expect("a period")).to_string()
+        };
+        let late = every(1, Unit::Month, "9999-11-01");
+        assert_eq!(planned(ScheduleRule { issue_offset_days: 366, ..late.clone() }), "9999-12-31");
+        // 1 November is a holiday, 31 December 9999 a Friday.
+        assert_eq!(planned(ScheduleRule { issue_day_shift: IssueDayShift::After, ..late }), "9999-11-02");
+        let early = every(1, Unit::Month, "0001-01-01");
+        assert_eq!(planned(ScheduleRule { issue_offset_days: -366, ..early }), "0001-01-01");
     }
 
     #[test]

@@ -5,10 +5,11 @@ use crate::body::{Patch, Valid};
 use crate::listing::{AnyOf, Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
-use crate::problem::{ApiError, Code};
+use crate::problem::{ApiError, Code, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
+use crate::text;
 use crate::values::{AddressBody, TaxIdBody, tags_schema};
 use actix_web::http::header;
 use actix_web::{HttpRequest, delete, get, patch, post, put, web};
@@ -411,7 +412,14 @@ async fn put_customer_by_external_id(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmWrite)?;
     let only_create = req.headers().contains_key(header::IF_NONE_MATCH);
-    let external_id = external_id.into_inner();
+    let external_id = text::normal(&external_id);
+    if external_id.is_empty() {
+        return Err(ApiError::invalid_parameters(vec![Wrong::parameter(
+            "external_id",
+            "minLength",
+            "At least 1 character",
+        )]));
+    }
     if input.0.external_id.as_ref().is_some_and(|given| *given != external_id) {
         return Err(ApiError::invalid_field("/external_id", "differs", "Differs from the path's"));
     }

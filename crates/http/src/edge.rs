@@ -109,8 +109,11 @@ fn log(response: &ServiceResponse<BoxBody>, method: &Method, context: RequestCon
     let caller = asked.as_ref().and_then(|asked| asked.caller_id());
     let status = response.status();
     let elapsed = started.elapsed();
-    let labels =
-        [("operation", operation.to_owned()), ("method", method.to_string()), ("status", status.as_str().to_owned())];
+    let labels = [
+        ("operation", operation.to_owned()),
+        ("method", counted(method).to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
     metrics::counter!("http_requests_total", &labels).increment(1);
     metrics::histogram!("http_request_duration_seconds", "operation" => operation.to_owned()).record(elapsed);
     let client_request_id = plain(req.headers(), &REQUEST_ID, 64);
@@ -138,6 +141,16 @@ fn log(response: &ServiceResponse<BoxBody>, method: &Method, context: RequestCon
     }
 }
 
+/// A method as figures count it: words that callers make up would each open a series of their own.
+fn counted(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
+            method.as_str()
+        }
+        _ => "other",
+    }
+}
+
 /// A header that a caller made up, so far as it is short and plain.
 fn plain<'a>(headers: &'a HeaderMap, name: &HeaderName, bytes_max: usize) -> Option<&'a str> {
     let value = headers.get(name)?.to_str().ok()?;
@@ -145,9 +158,19 @@ fn plain<'a>(headers: &'a HeaderMap, name: &HeaderName, bytes_max: usize) -> Opt
     (is_plain && value.len() <= bytes_max).then_some(value)
 }
 
-/// The language that the caller likes best of ours; English where it names none.
+/// The language that the caller likes best of ours, by its primary word (RFC 4647, 3.4); English where it names none.
 fn language(headers: &HeaderMap) -> Language {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let best = accept_language::intersection(accepted, &["en", "pl"]);
-    best.first().and_then(|word| word.parse().ok()).unwrap_or(Language::English)
+    let mut best = (0.0, Language::English);
+    let lines = headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok());
+    for range in lines.flat_map(|line| line.split(',')) {
+        let (range, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+        let weight = weight.trim().to_ascii_lowercase().strip_prefix("q=").and_then(|weight| weight.parse().ok());
+        let word = range.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+        if let (Some(weight), Ok(language)) = (weight, word.parse::<Language>())
+            && weight > best.0
+        {
+            best = (weight, language);
+        }
+    }
+    best.1
 }

@@ -16,7 +16,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::StreamExt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -43,8 +43,10 @@ pub async fn gate(
     };
     let (operation, path_values) = match state.contract.find(req.method(), req.path()) {
         Found::Operation { operation, path_values } => (operation, path_values),
-        Found::Nothing => return Ok(refuse(req, &ApiError::new(Code::NotFound))),
-        Found::OtherMethods(allowed) => return Ok(other_method(req, &allowed)),
+        Found::Nothing => {
+            return Ok(counted(req, &state, |req| refuse(req, &ApiError::new(Code::NotFound))));
+        }
+        Found::OtherMethods(allowed) => return Ok(counted(req, &state, |req| other_method(req, &allowed))),
     };
     let mut left = None;
     match admit(&mut req, &state, &operation, path_values, &mut left).await {
@@ -137,8 +139,13 @@ async fn who(
 
 /// Whether one of the media types that the operation produces is asked for. Problems are sent whatever is asked for.
 fn acceptable(headers: &HeaderMap, operation: &Operation) -> Result<(), ApiError> {
-    let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else { return Ok(()) };
-    if operation.produces.is_empty() || operation.produces.iter().any(|produced| accepts(accept, produced)) {
+    // Several lines of one header are one list (RFC 9110, 5.3).
+    let accept: Vec<&str> = headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok()).collect();
+    let accept = accept.join(",");
+    if accept.is_empty()
+        || operation.produces.is_empty()
+        || operation.produces.iter().any(|produced| accepts(&accept, produced))
+    {
         Ok(())
     } else {
         Err(ApiError::new(Code::NotAcceptable))
@@ -166,7 +173,8 @@ async fn read_body(req: &mut ServiceRequest, operation: &Operation) -> Result<(O
     if !has_body && !operation.body_required {
         return Ok((None, Sha256::digest([]).into()));
     }
-    if !operation.bodies.contains_key(&media_type) {
+    let is_encoded = req.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    if is_encoded || !operation.bodies.contains_key(&media_type) {
         return Err(unsupported(req.method(), operation));
     }
     let bytes = match actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req.take_payload())).await {
@@ -236,6 +244,18 @@ fn unsupported(method: &Method, operation: &Operation) -> ApiError {
     }
 }
 
+/// The answer where there is no operation, so that nobody is asked who they are: it counts against the address.
+fn counted(
+    req: ServiceRequest,
+    state: &State,
+    answer: impl FnOnce(ServiceRequest) -> ServiceResponse<BoxBody>,
+) -> ServiceResponse<BoxBody> {
+    match req.peer_addr().map(|address| state.limits.count(&Caller::Address(address.ip()))).transpose() {
+        Ok(left) => with_quota(answer(req), left),
+        Err(error) => refuse(req, &error),
+    }
+}
+
 /// OPTIONS tells the methods; any other method that the path lacks is refused with them.
 fn other_method(req: ServiceRequest, allowed: &[&str]) -> ServiceResponse<BoxBody> {
     let Ok(allow) = HeaderValue::from_str(&allowed.join(", ")) else {
@@ -245,6 +265,19 @@ fn other_method(req: ServiceRequest, allowed: &[&str]) -> ServiceResponse<BoxBod
         return req.into_response(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
     }
     refuse(req, &ApiError::new(Code::MethodNotAllowed).header(header::ALLOW, allow))
+}
+
+/// What lies outside of the contract answers GET alone; any other path there is none.
+pub async fn outside(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+    let is_known = matches!(req.path(), "/openapi.json" | "/metrics" | "/problems" | "/docs")
+        || ["/health/", "/problems/", "/docs/"].iter().any(|room| req.path().starts_with(room));
+    match *req.method() {
+        Method::GET | Method::HEAD => Err(ApiError::new(Code::NotFound)),
+        _ if !is_known => Err(ApiError::new(Code::NotFound)),
+        Method::OPTIONS => Ok(HttpResponse::NoContent().insert_header((header::ALLOW, ALLOW)).finish()),
+        _ => Err(ApiError::new(Code::MethodNotAllowed).header(header::ALLOW, ALLOW)),
+    }
 }
 
 fn refuse(req: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody> {

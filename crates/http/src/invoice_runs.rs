@@ -161,8 +161,8 @@ pub struct CurrencyTotalBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RunProblem)]
 pub struct RunProblemBody {
-    /// `issued_before_last`: the issue date lies before the last invoice of a series. `amount_overflow`: the totals
-    /// are too large. `internal`: the server's log knows more.
+    /// `issued_before_last`: the issue date lies before the last invoice of a series. `internal`: the server's log
+    /// knows more.
     #[schema(max_length = 60)]
     pub code: String,
     #[schema(max_length = 400)]

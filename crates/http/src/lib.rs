@@ -150,6 +150,7 @@ pub fn serve(listener: TcpListener, db: Db, settings: Settings) -> io::Result<Se
                 utoipa_actix_web::scope("/api/v1").configure(routes::api).map(|scope| scope.wrap(from_fn(gate::gate))),
             )
             .into_app()
+            .default_service(web::to(gate::outside))
     })
     .workers(WORKERS)
     .worker_max_blocking_threads(settings.database_connections.div_ceil(WORKERS))

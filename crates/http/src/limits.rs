@@ -66,8 +66,8 @@ impl Limits {
         Self {
             requests: limiter(requests_a_minute),
             requests_a_minute,
-            accounts: limiter(NonZeroU32::new(SIGN_INS_A_MINUTE).unwrap_or(NonZeroU32::MIN)),
-            addresses: limiter(NonZeroU32::new(SIGN_INS_A_MINUTE_OF_ADDRESS).unwrap_or(NonZeroU32::MIN)),
+            accounts: limiter(of(SIGN_INS_A_MINUTE)),
+            addresses: limiter(of(SIGN_INS_A_MINUTE_OF_ADDRESS)),
             counted: AtomicU32::new(0),
         }
     }
@@ -80,9 +80,9 @@ impl Limits {
 
     /// Counts an attempt to sign in, against the account that is named (whether it exists or not) and the address.
     pub fn count_sign_in(&self, account: &str, address: Option<IpAddr>) -> Result<(), ApiError> {
-        let quota = NonZeroU32::MIN;
-        count(&self.accounts, &account.to_lowercase(), quota)?;
-        address.map_or(Ok(()), |address| count(&self.addresses, &address, quota).map(|_| ()))
+        count(&self.accounts, &account.to_lowercase(), of(SIGN_INS_A_MINUTE))?;
+        let of_address = of(SIGN_INS_A_MINUTE_OF_ADDRESS);
+        address.map_or(Ok(()), |address| count(&self.addresses, &address, of_address).map(|_| ()))
     }
 
     /// Now and then forgets the callers whose quota is whole again, so that memory does not grow with strangers.
@@ -95,6 +95,10 @@ impl Limits {
             self.addresses.retain_recent();
         }
     }
+}
+
+fn of(a_minute: u32) -> NonZeroU32 {
+    NonZeroU32::new(a_minute).unwrap_or(NonZeroU32::MIN)
 }
 
 fn limiter<K: Hash + Eq + Clone>(a_minute: NonZeroU32) -> Limiter<K> {

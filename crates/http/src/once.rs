@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest};
 use opiekun_domain::language::Language;
 use opiekun_persistence::{Json, idempotency};
+use sha2::{Digest, Sha256};
 use std::future::{Ready, ready};
 use uuid::Uuid;
 
@@ -75,12 +76,17 @@ impl FromRequest for Once {
         });
         ready(Ok(Self {
             key,
-            fingerprint: asked.fingerprint.to_vec(),
+            fingerprint: fingerprint(&asked),
             language: asked.language,
             instance: asked.instance.clone(),
             request_id: asked.request_id,
         }))
     }
+}
+
+/// SHA-256 of what is asked: one key on two records of a route is two requests, though neither has a body.
+fn fingerprint(asked: &Asked) -> Vec<u8> {
+    Sha256::new().chain_update(asked.fingerprint).chain_update(&asked.instance).finalize().to_vec()
 }
 
 /// The key of a request, as the published parameter wants it.

@@ -129,6 +129,14 @@ impl From<OperatorInput> for OperatorFields {
     }
 }
 
+/// Refuses rights beyond the caller's own: a key that manages operators must not make itself an owner.
+fn within_giver(actor: &Actor, role: Role, billing: BillingRight) -> Result<(), ApiError> {
+    if Permission::of(role, billing).is_within(actor.permissions) {
+        return Ok(());
+    }
+    Err(ApiError::invalid_field("/role", "beyond_giver", "Nobody gives an operator a scope that they lack"))
+}
+
 /// Which operators.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -184,6 +192,7 @@ async fn create_operator(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::AdminWrite)?;
     let NewOperatorInput { email, full_name, role, billing, supervisor_id, locale, password } = body.0;
+    within_giver(&actor, role, billing)?;
     let fields = OperatorFields { email, full_name, role, billing, supervisor_id, active: true, locale };
     let hash = match password {
         Some(password) => Some(state.passwords.hash(password).await?),
@@ -240,6 +249,9 @@ async fn update_operator(
             let owners = operators::lock_active_owners(tx)?;
             let operator = operators::lock(tx, id.0, seen.0)?;
             let fields: OperatorFields = patch.apply(&operator.fields.clone().into())?.into();
+            if (fields.role, fields.billing) != (operator.fields.role, operator.fields.billing) {
+                within_giver(&actor, fields.role, fields.billing)?;
+            }
             if owners == [operator.id] && !(fields.active && fields.role == Role::Owner) {
                 return Err(ApiError::state_invalid("last_owner", "An organization keeps at least one active owner"));
             }

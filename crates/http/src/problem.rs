@@ -218,6 +218,9 @@ pub struct ApiError {
     pub cause: Option<String>,
 }
 
+/// So many violations are told; whoever sends more has to send again. Published as `maxItems`.
+const ERRORS_MAX: usize = 1000;
+
 impl ApiError {
     pub const fn new(code: Code) -> Self {
         Self { code, detail: None, errors: Vec::new(), extra: Vec::new(), headers: Vec::new(), cause: None }
@@ -305,7 +308,8 @@ impl ApiError {
         body.insert("instance".into(), instance.into());
         body.insert("request_id".into(), request_id.to_string().into());
         if !self.errors.is_empty() {
-            body.insert("errors".into(), serde_json::to_value(&self.errors).unwrap_or_default());
+            let told = &self.errors[..self.errors.len().min(ERRORS_MAX)];
+            body.insert("errors".into(), serde_json::to_value(told).unwrap_or_default());
         }
         for (name, value) in &self.extra {
             body.insert((*name).into(), value.clone());

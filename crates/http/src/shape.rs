@@ -43,7 +43,8 @@ pub struct PageBody<T> {
 impl Shape {
     /// One record at its version: 304 where the caller has it.
     pub fn one(&self, tx: &mut Tx<'_>, version: i32, body: &impl Serialize) -> Result<Reply, ApiError> {
-        if self.known.as_ref().is_some_and(|tags| is_known(tags, version)) {
+        // The version is the record's own: it does not tell of changes to what is expanded within.
+        if self.expand.is_empty() && self.known.as_ref().is_some_and(|tags| is_known(tags, version)) {
             return Ok(Reply::not_modified(version));
         }
         let mut records = [serde_json::to_value(body).map_err(ApiError::internal)?];

@@ -1,4 +1,4 @@
-//! Text as it comes in: composed (NFC), trimmed, without control characters.
+//! Values as they come in: text composed (NFC), trimmed, without control characters; `3.0` as the integer that it is.
 
 use crate::problem::Wrong;
 use serde_json::Value;
@@ -15,7 +15,12 @@ pub(crate) fn normalise(body: &mut Value, pointer: &str, wrong: &mut Vec<Wrong>)
             }
             let is_secret = pointer.ends_with("password") || pointer.ends_with("token");
             if !is_secret && (!is_nfc(text) || text.trim().len() != text.len()) {
-                *text = text.trim().nfc().collect();
+                *text = normal(text);
+            }
+        }
+        Value::Number(number) => {
+            if let Some(whole) = number.as_f64().filter(|_| number.is_f64()).and_then(whole) {
+                *number = whole.into();
             }
         }
         Value::Array(items) => {
@@ -31,4 +36,17 @@ pub(crate) fn normalise(body: &mut Value, pointer: &str, wrong: &mut Vec<Wrong>)
         }
         _ => {}
     }
+}
+
+/// The integer that a number written as `3.0` is (RFC 8259, 6), where every reader agrees on it.
+fn whole(number: f64) -> Option<i64> {
+    /// 2^53 - 1: from there on a double no longer tells neighbours apart.
+    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within the range of i64")]
+    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then(|| number as i64)
+}
+
+/// A key out of a path, as a text of a body is taken.
+pub(crate) fn normal(text: &str) -> String {
+    text.trim().nfc().collect()
 }

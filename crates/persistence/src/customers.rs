@@ -9,7 +9,7 @@ use crate::schema::customers;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Integer;
+use diesel::sql_types::{Bool, Integer, Text};
 use opiekun_domain::address::Address;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::customer::CustomerKind;
@@ -125,6 +125,12 @@ pub fn find_all(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<Vec<Customer>> {
 
 /// The customer that another system knows by this key, locked.
 pub fn lock_by_external_id(tx: &mut Tx<'_>, external_id: &str) -> Result<Option<Customer>> {
+    // There may be no row to lock yet: of two who bring the same key, the second waits and then replaces.
+    let name = format!("customer:{}:{external_id}", tx.organization_id());
+    diesel::select(
+        sql::<Bool>("pg_advisory_xact_lock(hashtextextended(").bind::<Text, _>(name).sql(", 0)) is not null"),
+    )
+    .get_result::<bool>(tx.conn)?;
     Ok(customers::table
         .filter(customers::organization_id.eq(tx.organization_id()))
         .filter(customers::external_id.eq(external_id))
@@ -172,11 +178,7 @@ pub fn set_archived(tx: &mut Tx<'_>, customer: &Customer, archived_at: Option<Da
     Ok(after)
 }
 
-pub fn list(
-    tx: &mut Tx<'_>,
-    filter: &CustomerFilter,
-    page: &PageRequest<CustomerSort>,
-) -> Result<Page<Customer>> {
+pub fn list(tx: &mut Tx<'_>, filter: &CustomerFilter, page: &PageRequest<CustomerSort>) -> Result<Page<Customer>> {
     let organization_id = tx.organization_id();
     let filtered = || {
         let mut query = customers::table.filter(customers::organization_id.eq(organization_id)).into_boxed();

@@ -1,11 +1,11 @@
 //! The pool, the transaction, and the scope that every query is bound to.
 
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, take_lost};
 use chrono::{DateTime, Utc};
 use diesel::RunQueryDsl;
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::pg::PgConnection;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, ManageConnection, Pool, PooledConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use opiekun_domain::ids::{ApiKeyId, OperatorId, OrganizationId};
 use std::time::Duration;
@@ -87,9 +87,7 @@ impl Tx<'_> {
         work: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let (scope, now) = (self.scope, self.now);
-        self.conn
-            .transaction(|conn| work(&mut Tx { conn, scope, now }).map_err(Undo::Work))
-            .map_err(Undo::into_work)
+        self.conn.transaction(|conn| work(&mut Tx { conn, scope, now }).map_err(Undo::Work)).map_err(Undo::into_work)
     }
 }
 
@@ -117,7 +115,33 @@ impl<E: From<StoreError>> Undo<E> {
 /// A pool of connections to one PostgreSQL.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<ConnectionManager<PgConnection>>,
+    pool: Pool<Manager>,
+}
+
+/// A connection that goes back to the pool when it is dropped.
+pub(crate) type Pooled = PooledConnection<Manager>;
+
+/// Makes the pool's connections, and drops those that the server has closed.
+///
+/// diesel finds only a transaction that broke: a single statement on a dead connection would put it back, and the
+/// next caller would get the same one, long after the database is up again.
+pub struct Manager(ConnectionManager<PgConnection>);
+
+impl ManageConnection for Manager {
+    type Connection = PgConnection;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> std::result::Result<PgConnection, Self::Error> {
+        self.0.connect()
+    }
+
+    fn is_valid(&self, conn: &mut PgConnection) -> std::result::Result<(), Self::Error> {
+        self.0.is_valid(conn)
+    }
+
+    fn has_broken(&self, conn: &mut PgConnection) -> bool {
+        take_lost() || self.0.has_broken(conn)
+    }
 }
 
 #[derive(Debug)]
@@ -143,7 +167,7 @@ impl Db {
             // A query on every check-out costs a tenth of a read; a broken connection is dropped when it fails.
             .test_on_check_out(false)
             .connection_customizer(Box::new(SessionSettings))
-            .build(ConnectionManager::new(url))
+            .build(Manager(ConnectionManager::new(url)))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self { pool })
     }
@@ -195,7 +219,7 @@ impl Db {
         work(&mut Tx { conn: &mut conn, scope, now })
     }
 
-    pub(crate) fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>> {
+    pub(crate) fn connection(&self) -> Result<Pooled> {
         self.pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 }

@@ -1,6 +1,7 @@
 //! What the database refuses, in words that the layers above can act on.
 
 use diesel::result::{DatabaseErrorKind, Error};
+use std::cell::Cell;
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -56,15 +57,36 @@ impl From<Error> for StoreError {
             DatabaseErrorKind::ForeignKeyViolation => Violation::Reference,
             DatabaseErrorKind::CheckViolation => Violation::Check,
             DatabaseErrorKind::RestrictViolation => Violation::Restrict,
-            DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::UnableToSendCommand
-            | DatabaseErrorKind::SerializationFailure => return Self::Unavailable(info.message().to_owned()),
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+                LOST.set(true);
+                return Self::Unavailable(info.message().to_owned());
+            }
+            DatabaseErrorKind::SerializationFailure => return Self::Unavailable(info.message().to_owned()),
             // diesel has no kind for these: a lock or statement that took too long, a deadlock, a shutdown.
-            _ if is_passing(info.message()) => return Self::Unavailable(info.message().to_owned()),
+            _ if is_passing(info.message()) => {
+                LOST.set(is_lost(info.message()));
+                return Self::Unavailable(info.message().to_owned());
+            }
             _ => return Self::Database(error),
         };
         Self::Refused { violation, constraint: info.constraint_name().unwrap_or_default().to_owned() }
     }
+}
+
+thread_local! {
+    /// Whether the last fault on this thread was that the connection is gone. It is known where faults are read, and
+    /// acted on where the same thread gives the connection back to the pool, right after.
+    static LOST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the connection that this thread gives back was lost.
+pub(crate) fn take_lost() -> bool {
+    LOST.take()
+}
+
+/// Whether a passing fault ends its connection.
+fn is_lost(message: &str) -> bool {
+    ["terminating connection", "the database system is"].iter().any(|fault| message.starts_with(fault))
 }
 
 /// Whether PostgreSQL's message, in English as servers for services are set up, tells of a fault that passes.

@@ -4,7 +4,7 @@
 //! through. When a worker dies, its session dies, and the run is free for another at once.
 
 use crate::changes::{self, Change};
-use crate::db::{ActorRef, Db, Scope, Tx, transaction};
+use crate::db::{ActorRef, Db, Pooled, Scope, Tx, transaction};
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
 use crate::page::{Cursor, Page, PageRequest, keyset};
@@ -15,7 +15,6 @@ use diesel::dsl::{exists, sql};
 use diesel::expression::SqlLiteral;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, PooledConnection};
 use diesel::sql_types::{Bool, Integer, Text};
 use opiekun_domain::billing::CurrencyTotal;
 use opiekun_domain::currency::Currency;
@@ -299,11 +298,9 @@ pub fn list_results(
     Ok(Page::cut(rows, page, total, |result| Cursor::new((), result.id)))
 }
 
-type Session = PooledConnection<ConnectionManager<PgConnection>>;
-
 /// The sole right to work on a run, for as long as the value, or its session, lives.
 pub struct RunLease {
-    conn: Session,
+    conn: Pooled,
     scope: Scope,
     run_id: InvoiceRunId,
 }
@@ -360,7 +357,7 @@ impl RunLease {
     }
 
     /// The run may have ended between being read and being locked.
-    fn unless_finished(conn: Session, candidate: &Candidate) -> Result<Option<Self>> {
+    fn unless_finished(conn: Pooled, candidate: &Candidate) -> Result<Option<Self>> {
         #[expect(
             clippy::disallowed_methods,
             reason = "whoever asked for the run had the permission when it was queued"

@@ -1,8 +1,10 @@
 //! Requests and answers.
 
 use super::process::Process;
+use super::operations::validator;
 use super::server::Server;
-use serde_json::Value;
+use jsonschema::Validator;
+use serde_json::{Value, json};
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
@@ -155,6 +157,13 @@ fn agent() -> &'static ureq::Agent {
     &AGENT
 }
 
+/// What every problem document is held to.
+fn problems() -> &'static Validator {
+    static PROBLEMS: LazyLock<Validator> =
+        LazyLock::new(|| validator(&json!({ "$ref": "#/components/schemas/Problem" })));
+    &PROBLEMS
+}
+
 /// What came back.
 #[derive(Clone)]
 pub struct Answer {
@@ -207,6 +216,8 @@ impl Answer {
         assert_eq!(problem["type"], format!("/problems/{code}"), "{self:?}");
         assert_eq!(problem["status"], self.status, "{self:?}");
         assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
+        let wrong: Vec<_> = problems().iter_errors(&problem).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "not of the published shape: {wrong:#?}\n{self:?}");
         for member in ["title", "detail", "instance"] {
             assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "no {member}: {self:?}");
         }

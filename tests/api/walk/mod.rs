@@ -29,6 +29,9 @@ fn hold(answer: &Answer) {
     assert!(["private, no-cache", "no-store"].contains(&cache), "Cache-Control: {answer:?}");
     assert!(answer.header("strict-transport-security").is_some(), "{answer:?}");
     assert!(answer.header("server").is_none(), "{answer:?}");
+    for name in ["ratelimit", "ratelimit-policy"] {
+        assert!(answer.header(name).is_some_and(|value| value.starts_with("\"default\";")), "{name}: {answer:?}");
+    }
     let request_id = answer.header("x-request-id").unwrap_or_default();
     assert!(uuid::Uuid::try_parse(request_id).is_ok(), "X-Request-Id: {answer:?}");
     if answer.status >= 400 {

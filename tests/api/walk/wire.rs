@@ -347,3 +347,45 @@ fn a_header_that_is_too_long_is_refused() {
     let answer = w.owner.with("X-Long", "a".repeat(17 * 1024)).get("/me");
     answer.refused(400, "malformed_request");
 }
+
+#[test]
+fn what_lies_beside_the_contract_tells_its_methods_too() {
+    let client = Client::nobody();
+    for path in [
+        "//health/live",
+        "//health/ready",
+        "//metrics",
+        "//openapi.json",
+        "//problems",
+        "//problems/not_found",
+        "//docs/",
+    ] {
+        let refused = client.send("POST", path, None, b"");
+        refused.refused(405, "method_not_allowed");
+        assert_eq!(refused.header("allow"), Some("GET, HEAD, OPTIONS"), "{path}");
+        let options = client.options(path);
+        assert_eq!((options.status, options.header("allow")), (204, Some("GET, HEAD, OPTIONS")), "{path}");
+    }
+    client.get("//health/nope").refused(404, "not_found");
+}
+
+#[test]
+fn headers_in_several_lines_weights_and_regions_are_understood() {
+    let w = World::new();
+    for (languages, expected) in
+        [("pl-PL", "pl"), ("PL", "pl"), ("pl;q=0, en", "en"), ("pl;q=0", "en"), ("de, en;q=0.1, pl;q=0.2", "pl")]
+    {
+        let answer = w.owner.with("Accept-Language", languages).get("/customers?nope=1");
+        assert_eq!(answer.header("content-language"), Some(expected), "{languages}");
+    }
+    let gzipped =
+        w.owner.with("Content-Encoding", "gzip").post("/customers", json!({ "kind": "company", "name": "A" }));
+    gzipped.refused(415, "unsupported_media_type");
+}
+
+#[test]
+fn a_made_up_method_opens_no_series_of_figures() {
+    Client::nobody().send("BREW", "/customers", None, b"").refused(405, "method_not_allowed");
+    let figures = Client::nobody().get("//metrics").text();
+    assert!(figures.contains("method=\"other\"") && !figures.contains("BREW"), "{figures}");
+}

@@ -3,6 +3,7 @@
 use super::{Operation, ParameterPlace};
 use crate::problem::{Place, Wrong};
 use actix_web::http::header::HeaderMap;
+use chrono::{DateTime, Datelike, TimeDelta, Timelike};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Value, json};
@@ -15,10 +16,23 @@ pub(super) fn compile(schema: &Value, components: &Value) -> Result<Validator, S
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)
+        .with_format("date-time", is_moment)
         // The engine without backtracking: its time is linear in the text, whoever sends it.
         .with_pattern_options(PatternOptions::regex())
         .build(&root)
         .map_err(|error| error.to_string())
+}
+
+/// Whether a text is a moment (RFC 3339) that is one in UTC too: `9999-12-31T23:59:59-01:00` has no year to be told in.
+fn is_moment(text: &str) -> bool {
+    let is_written_out = text.as_bytes().get(10).is_some_and(|between| matches!(between, b'T' | b't'));
+    is_written_out
+        && DateTime::parse_from_rfc3339(text).is_ok_and(|moment| {
+            // A leap second at the end of a year belongs, as it is kept, to the next one.
+            let moment = moment.to_utc();
+            let moment = if moment.nanosecond() >= 1_000_000_000 { moment + TimeDelta::seconds(1) } else { moment };
+            (0..=9999).contains(&moment.year())
+        })
 }
 
 /// Whether a schema refers to components anywhere.
@@ -89,6 +103,11 @@ fn check(operation: &Operation, place: ParameterPlace, name: &str, value: &str, 
     };
     if value.chars().any(char::is_control) {
         wrong.push(Wrong::parameter(name, "control_character", "Holds a control character"));
+        return;
+    }
+    if value.contains(char::REPLACEMENT_CHARACTER) {
+        // What stands for bytes that are no text: different ones would all read the same.
+        wrong.push(Wrong::parameter(name, "encoding", "Is not UTF-8"));
         return;
     }
     let value = typed(&parameter.schema, value);

@@ -86,7 +86,10 @@ fn one_by_one(tx: &mut Tx<'_>, run: &InvoiceRun, due: &[Subscription]) -> Result
         progress = match alone.map_err(|error| (problem_of(&error), error)) {
             Err((Some(problem), error)) => {
                 tracing::error!(run = %run.id, subscription = %subscription.id, %error, "a subscription failed");
-                let plan = Plan::refused(subscription, problem)?;
+                let plan = match tx.attempt(|tx| Book::load(tx, std::slice::from_ref(subscription))) {
+                    Ok(book) => book.refuse(subscription, run.fields.through_on, problem)?,
+                    Err(_) => Plan::refused(subscription, problem)?,
+                };
                 tx.attempt(|tx| carry_out(tx, run, progress.clone(), vec![plan]))?
             }
             Err((None, error)) => return Err(error),

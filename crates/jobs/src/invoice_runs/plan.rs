@@ -107,6 +107,26 @@ impl Book {
         Ok(Plan { subscription, items, position })
     }
 
+    /// Plans a subscription that failed for a reason which only the database, or the run, knew: the first of its due
+    /// periods that is to be billed fails, and what is to be skipped before it is skipped.
+    pub fn refuse<'a>(
+        &self,
+        subscription: &'a Subscription,
+        through_on: NaiveDate,
+        problem: &'static str,
+    ) -> Result<Plan<'a>> {
+        let (planned, _) = self.planned(subscription, &subscription.fields.schedule.schedule()?, through_on);
+        let Some(first_billed) = planned.iter().position(|(_, is_billed)| *is_billed) else {
+            return Plan::refused(subscription, problem);
+        };
+        let (skipped, rest) = planned.split_at(first_billed);
+        let skip = skipped.iter().map(|(planned, _)| Item { planned: *planned, outcome: Outcome::Skip });
+        let fail = rest.first().map(|(planned, _)| Item { planned: *planned, outcome: Outcome::Fail(problem) });
+        let next = rest.first().map(|(planned, _)| *planned);
+        let position = Position::new(subscription.progress().next_index, next);
+        Ok(Plan { subscription, items: skip.chain(fail).collect(), position })
+    }
+
     /// The due periods in their order, each with whether it is to be billed, and where they lead.
     ///
     /// A period that failed before is tried again first, whatever the catch-up rule: it was not missed. One that
@@ -139,8 +159,7 @@ impl Book {
 }
 
 impl<'a> Plan<'a> {
-    /// What remains to be done where a subscription failed for a reason that only the database knew: its next
-    /// period failed, and nothing else happens.
+    /// What remains to be done where not even a plan can be made: the next period failed, and nothing else happens.
     pub fn refused(subscription: &'a Subscription, problem: &'static str) -> Result<Self> {
         let schedule = subscription.fields.schedule.schedule()?;
         let next = next_planned(&schedule, subscription.progress());
