@@ -180,6 +180,9 @@ create table invoices (
 comment on column invoices.issued_in is 'The transaction that issued it: the only one that may write its lines.';
 create index invoices_issued_on_idx on invoices (organization_id, issued_on, id);
 create index invoices_customer_id_idx on invoices (organization_id, customer_id, issued_on, id);
+-- Behind the occurrence, the last line of defence: a period of a subscription has one invoice, but for drafts thrown away.
+create unique index invoices_subscription_period_key on invoices (organization_id, subscription_id, period_start_on)
+    where kind = 'invoice' and status <> 'void';
 create index invoices_subscription_id_idx on invoices (organization_id, subscription_id, period_start_on);
 create index invoices_run_id_idx on invoices (organization_id, run_id, id);
 

@@ -102,21 +102,25 @@ fn nobody_learns_which_accounts_there_are() {
 
 #[test]
 fn an_unknown_account_takes_as_long_as_a_wrong_password() {
-    let w = World::new();
-    // The quickest of several: whatever else the machine does only makes an answer slower.
-    let quickest = |username: &str| -> Duration {
-        let try_it = |_| {
-            let started = Instant::now();
-            with_password(&nobody(), username, "not the password").refused(401, "unauthenticated");
-            started.elapsed()
-        };
-        (0..5).map(try_it).min().unwrap()
+    let elapsed = |username: &str| -> Duration {
+        let started = Instant::now();
+        with_password(&nobody(), username, "not the password").refused(401, "unauthenticated");
+        started.elapsed()
     };
-    let (unknown, known) = (quickest("nobody.at.all@test.example"), quickest(&w.owner.email));
-    assert!(
-        unknown * 3 > known && known * 3 > unknown,
-        "{unknown:?} for an unknown account, {known:?} for a known one"
-    );
+    // The quickest of many, until they are alike: whatever else the machine does only makes an answer slower. A check
+    // that is left out for unknown accounts is never alike.
+    let (mut unknown, mut known) = (Duration::MAX, Duration::MAX);
+    for _ in 0..20 {
+        let w = World::new();
+        for _ in 0..3 {
+            unknown = unknown.min(elapsed(&format!("nobody.{}", w.owner.email)));
+            known = known.min(elapsed(&w.owner.email));
+        }
+        if unknown < known * 3 && known < unknown * 3 {
+            return;
+        }
+    }
+    panic!("{unknown:?} for an unknown account, {known:?} for a known one");
 }
 
 #[test]

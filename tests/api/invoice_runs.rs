@@ -390,7 +390,7 @@ fn an_invoice_that_the_totals_of_a_run_have_no_room_for_fails_alone() {
     let series = w.number_series().create();
     let line = json!({ "key": "tower", "text": "A tower", "quantity": "60", "unit": "pcs",
                        "unit_price": "999999999999.99", "vat": { "code": "0" } });
-    let towers = w.invoice_template(series.id()).with("lines", json!([line])).create();
+    let towers = w.invoice_template(series.id()).name("Towers").with("lines", json!([line])).create();
     let books = w.invoice_template(series.id()).create();
     let buyer = w.buyer().create();
     for template in [&towers, &towers, &books] {

@@ -129,13 +129,30 @@ fn whoever_issues_an_invoice_does_not_choose_who_may_write_its_lines() {
     let (issued, forged) = (w.invoices().remove(0), uuid::Uuid::now_v7());
     execute(&format!(
         "insert into invoices
-         select (jsonb_populate_record(i, '{{ \"id\": \"{forged}\", \"number\": \"FORGED\", \"issued_in\": 9999999999 }}')).*
+         select (jsonb_populate_record(i, '{{ \"id\": \"{forged}\", \"number\": \"FORGED\", \"issued_in\": 9999999999,
+                                              \"period_start_on\": \"2025-12-01\" }}')).*
          from invoices i where organization_id = '{}' and id = '{}'",
         w.organization_id,
         issued.id()
     ))
     .unwrap();
     assert_eq!(count(&format!("invoices where id = '{forged}' and issued_in <> 9999999999")), 1);
+}
+
+#[test]
+fn a_period_has_one_invoice_whatever_writes_it() {
+    let w = World::new();
+    w.subscribers(1);
+    w.run("issue", "2026-01-31");
+    let second = execute(&format!(
+        "insert into invoices
+         select (jsonb_populate_record(i, '{{ \"id\": \"{}\", \"number\": \"SECOND\" }}')).*
+         from invoices i where organization_id = '{}' and id = '{}'",
+        uuid::Uuid::now_v7(),
+        w.organization_id,
+        w.invoices()[0].id()
+    ));
+    assert!(second.expect_err("a second one").to_string().contains("invoices_subscription_period_key"));
 }
 
 #[test]

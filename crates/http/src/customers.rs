@@ -339,8 +339,8 @@ pub(crate) fn check_assignment(
 
 /// Show a customer.
 ///
-/// One that is out of use is shown too.
-#[utoipa::path(tag = "Customers", security(("sign_in" = ["crm:read"])),
+/// One that is out of use is shown too. It is always sent whole: the rate in force changes with the day.
+#[utoipa::path(tag = "Customers", security(("sign_in" = ["crm:read"])), extensions(("x-derived" = json!(true))),
     responses((status = 200, body = CustomerBody)))]
 #[get("/customers/{id}")]
 async fn get_customer(

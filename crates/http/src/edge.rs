@@ -4,10 +4,11 @@ use crate::context::{Asked, RequestContext};
 use crate::problem::{ApiError, Code};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, Responder};
+use actix_web::{Error, HttpMessage, HttpResponse, Responder};
 use opiekun_domain::language::Language;
 use std::time::Instant;
 use uuid::Uuid;
@@ -33,9 +34,14 @@ pub async fn edge(
         // Answered as GET; the server leaves out the body of what was asked with HEAD.
         req.head_mut().method = Method::GET;
     }
-    let response = next.call(req).await?.map_into_boxed_body();
+    let path = req.path().to_owned();
+    let response = match next.call(req).await {
+        Ok(response) => response.map_into_boxed_body(),
+        // The request went with what was cut off: all that is left is to tell of it.
+        Err(error) => return Err(cut_off(&error, &path, context)),
+    };
     let mut response = render_problem(response, context);
-    finish_headers(&mut response, context);
+    name_and_guard(response.headers_mut(), context);
     log(&response, &method, context, started);
     Ok(response)
 }
@@ -83,8 +89,23 @@ fn render_problem(response: ServiceResponse<BoxBody>, context: RequestContext) -
     ServiceResponse::new(req, after)
 }
 
-fn finish_headers(response: &mut ServiceResponse<BoxBody>, context: RequestContext) {
-    let headers = response.headers_mut();
+/// The problem document of a refusal that came without its request.
+fn cut_off(error: &Error, path: &str, context: RequestContext) -> Error {
+    let problem = error.as_error::<ApiError>().cloned();
+    let problem = problem.unwrap_or_else(|| ApiError::new(Code::of_status(error.as_response_error().status_code())));
+    tracing::error!(request_id = %context.request_id, code = problem.code.as_str(), cause = problem.cause, "cut off");
+    let reply = problem.render(context.language, path, context.request_id);
+    let mut response = HttpResponse::build(reply.status);
+    for header in reply.headers {
+        response.insert_header(header);
+    }
+    let mut response = response.body(reply.body);
+    name_and_guard(response.headers_mut(), context);
+    InternalError::from_response(error.to_string(), response).into()
+}
+
+/// The headers of every answer.
+fn name_and_guard(headers: &mut HeaderMap, context: RequestContext) {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value == "identity") {
         headers.remove(header::CONTENT_ENCODING);
     }

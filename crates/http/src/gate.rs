@@ -125,7 +125,9 @@ async fn who(
         *left = nobody.map(|caller| state.limits.count(&caller)).transpose()?;
         return Ok(None);
     }
-    match authenticate(state, headers, request_id).await {
+    // A database that hangs must not keep callers waiting for good.
+    let authenticated = actix_web::rt::time::timeout(HANDLER_TIMEOUT, authenticate(state, headers, request_id)).await;
+    match authenticated.unwrap_or_else(|_| Err(ApiError::unavailable("signing in took too long"))) {
         Ok(actor) => {
             *left = Some(state.limits.count(&Caller::Known(actor.id()))?);
             Ok(Some(actor))

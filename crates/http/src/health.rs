@@ -1,17 +1,22 @@
 //! Whether this node lives, whether it can serve, and its figures for Prometheus.
 
+use crate::problem::ApiError;
 use crate::state::{State, blocking};
 use actix_web::http::header;
 use actix_web::{HttpResponse, Responder, get, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// The process's one recorder of figures.
 static FIGURES: LazyLock<Option<PrometheusHandle>> =
     LazyLock::new(|| PrometheusBuilder::new().set_buckets(&BUCKETS_SECONDS).ok()?.install_recorder().ok());
 
 const BUCKETS_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+
+/// Longer than the pool waits for a connection, shorter than a probe does.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(8);
 
 /// Starts counting, before the first request.
 pub fn start_figures() {
@@ -31,7 +36,8 @@ async fn live() -> impl Responder {
 #[get("/health/ready")]
 async fn ready(state: web::Data<State>) -> impl Responder {
     let db = state.db.clone();
-    match blocking(move || db.ping()).await {
+    let answer = actix_web::rt::time::timeout(ANSWERED_WITHIN, blocking(move || db.ping())).await;
+    match answer.unwrap_or_else(|_| Err(ApiError::unavailable("the database does not answer"))) {
         Ok(()) => HttpResponse::Ok().json(json!({ "status": "ok" })),
         Err(error) => {
             tracing::warn!(cause = error.cause, "not ready");

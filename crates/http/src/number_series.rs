@@ -182,7 +182,7 @@ async fn create_number_series(
 /// Show a number series.
 ///
 /// `next_number` is that of an invoice issued today.
-#[utoipa::path(tag = "Number series", security(("sign_in" = ["billing:read"])),
+#[utoipa::path(tag = "Number series", security(("sign_in" = ["billing:read"])), extensions(("x-derived" = json!(true))),
     responses((status = 200, body = NumberSeriesBody)))]
 #[get("/number-series/{id}")]
 async fn get_number_series(

@@ -23,7 +23,7 @@ pub struct Shape {
     expand: Vec<String>,
     permissions: PermissionSet,
     cursors: Cursors,
-    /// `If-None-Match`: what the caller has already.
+    /// `If-None-Match`, where the operation takes it: what the caller has already.
     known: Option<HeaderValue>,
 }
 
@@ -107,6 +107,9 @@ fn shape_of(req: &HttpRequest, payload: &mut Payload) -> Result<Shape, ApiError>
         expand: asked.items("expand"),
         permissions: actor.permissions,
         cursors: Cursors::of(req)?,
-        known: req.headers().get(header::IF_NONE_MATCH).cloned(),
+        known: asked
+            .operation
+            .requires_header("If-None-Match")
+            .and_then(|_| req.headers().get(header::IF_NONE_MATCH).cloned()),
     })
 }

@@ -43,7 +43,7 @@ fn whole(number: f64) -> Option<i64> {
     /// 2^53 - 1: from there on a double no longer tells neighbours apart.
     const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
     #[expect(clippy::cast_possible_truncation, reason = "whole, and within the range of i64")]
-    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then(|| number as i64)
+    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
 }
 
 /// A key out of a path, as a text of a body is taken.

@@ -62,9 +62,10 @@ impl From<Error> for StoreError {
                 return Self::Unavailable(info.message().to_owned());
             }
             DatabaseErrorKind::SerializationFailure => return Self::Unavailable(info.message().to_owned()),
-            // diesel has no kind for these: a lock or statement that took too long, a deadlock, a shutdown.
-            _ if is_passing(info.message()) => {
-                LOST.set(is_lost(info.message()));
+            // diesel has no kind for these: a lock or statement that took too long, a deadlock, a shutdown, a crash.
+            _ if is_passing(info.message()) => return Self::Unavailable(info.message().to_owned()),
+            _ if is_loss(info.message()) => {
+                LOST.set(true);
                 return Self::Unavailable(info.message().to_owned());
             }
             _ => return Self::Database(error),
@@ -84,16 +85,24 @@ pub(crate) fn take_lost() -> bool {
     LOST.take()
 }
 
-/// Whether a passing fault ends its connection.
-fn is_lost(message: &str) -> bool {
-    ["terminating connection", "the database system is"].iter().any(|fault| message.starts_with(fault))
-}
-
 /// Whether PostgreSQL's message, in English as servers for services are set up, tells of a fault that passes.
 fn is_passing(message: &str) -> bool {
-    ["deadlock detected", "canceling statement due to", "terminating connection", "the database system is"]
-        .iter()
-        .any(|fault| message.starts_with(fault))
+    ["deadlock detected", "canceling statement due to"].iter().any(|fault| message.starts_with(fault))
+}
+
+/// Whether a message of PostgreSQL, or of its client library, tells that the connection is gone.
+fn is_loss(message: &str) -> bool {
+    [
+        "terminating connection",
+        "the database system is",
+        "server closed the connection unexpectedly",
+        "SSL connection has been closed unexpectedly",
+        "SSL error",
+        "could not receive data from server",
+        "no connection to the server",
+    ]
+    .iter()
+    .any(|fault| message.starts_with(fault))
 }
 
 /// `Ok(None)` becomes [`StoreError::NotFound`] of `what`.
@@ -104,5 +113,30 @@ pub(crate) trait OrNotFound<T> {
 impl<T> OrNotFound<T> for diesel::QueryResult<Option<T>> {
     fn or_not_found(self, what: &'static str) -> Result<T> {
         self?.ok_or(StoreError::NotFound(what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(message: &str) -> StoreError {
+        Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned())).into()
+    }
+
+    #[test]
+    fn a_crash_of_the_database_is_no_fault_of_ours_and_ends_the_connection() {
+        for (message, ends) in [
+            ("server closed the connection unexpectedly\n\tThis probably means the server terminated", true),
+            ("terminating connection due to administrator command", true),
+            ("the database system is shutting down", true),
+            ("canceling statement due to statement timeout", false),
+            ("deadlock detected", false),
+        ] {
+            assert!(matches!(unknown(message), StoreError::Unavailable(_)), "{message}");
+            assert_eq!(take_lost(), ends, "{message}");
+        }
+        assert!(matches!(unknown("division by zero"), StoreError::Database(_)));
+        assert!(!take_lost());
     }
 }

@@ -63,10 +63,9 @@ struct NewIdempotencyKey<'a> {
 /// Claims a key until the transaction ends.
 pub fn claim(tx: &mut Tx<'_>, key: &Key) -> Result<Claim> {
     let name = format!("idempotency:{}:{}:{}:{}", tx.scope.organization_id, key.caller_id, key.route, key.key);
-    let ours = diesel::select(
-        sql::<Bool>("pg_try_advisory_xact_lock(hashtextextended(").bind::<Text, _>(name).sql(", 0))"),
-    )
-    .get_result::<bool>(tx.conn)?;
+    let ours =
+        diesel::select(sql::<Bool>("pg_try_advisory_xact_lock(hashtextextended(").bind::<Text, _>(name).sql(", 0))"))
+            .get_result::<bool>(tx.conn)?;
     if !ours {
         return Ok(Claim::InProgress);
     }

@@ -9,7 +9,17 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 /// `T`, kept as `jsonb`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = Jsonb)]
 #[serde(transparent)]
 pub struct Json<T: Debug>(pub T);

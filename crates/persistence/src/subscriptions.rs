@@ -294,11 +294,7 @@ pub fn has_occurrences(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<bool> {
     .get_result(tx.conn)?)
 }
 
-pub fn list(
-    tx: &mut Tx<'_>,
-    filter: &SubscriptionFilter,
-    page: &PageRequest<()>,
-) -> Result<Page<Subscription>> {
+pub fn list(tx: &mut Tx<'_>, filter: &SubscriptionFilter, page: &PageRequest<()>) -> Result<Page<Subscription>> {
     let organization_id = tx.organization_id();
     let filtered = || {
         let mut query = subscriptions::table.filter(subscriptions::organization_id.eq(organization_id)).into_boxed();

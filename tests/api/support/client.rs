@@ -1,7 +1,7 @@
 //! Requests and answers.
 
-use super::process::Process;
 use super::operations::validator;
+use super::process::Process;
 use super::server::Server;
 use jsonschema::Validator;
 use serde_json::{Value, json};

@@ -12,7 +12,7 @@ pub fn execute(sql: &str) -> Result<(), Error> {
 }
 
 /// The one number that a query gives.
-pub fn integer(sql: &str) -> i64 {
+fn integer(sql: &str) -> i64 {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]

@@ -12,13 +12,18 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
+/// Makes a record.
+type Make = fn(&World) -> Record;
+/// Puts something else in the place of what an example holds.
+type Put = fn(&World, &mut Value);
+
 /// One kind of record that has addresses of its own.
 struct Kind {
     /// The collection: the first step of the path under `/api/v1`.
     collection: &'static str,
     /// What bodies and queries call the id of such a record.
     names: &'static [&'static str],
-    make: fn(&World) -> Record,
+    make: Make,
 }
 
 const KINDS: &[Kind] = &[
@@ -74,7 +79,7 @@ const KINDS: &[Kind] = &[
 ];
 
 /// Operations that ask for a record in a state of its own.
-const STATES: &[(&str, fn(&World) -> Record)] = &[
+const STATES: &[(&str, Make)] = &[
     // One that has ended by itself can't be cancelled; one that was cancelled can, and stays so.
     ("cancel_invoice_run", |w| {
         let run = w.write(|tx| {
@@ -101,7 +106,7 @@ const STATES: &[(&str, fn(&World) -> Record)] = &[
 ];
 
 /// Examples that cannot be sent as they stand.
-const BODIES: &[(&str, fn(&World, &mut Value))] = &[
+const BODIES: &[(&str, Put)] = &[
     ("create_token", |w, body| {
         body["username"] = json!(w.owner.email);
         body["password"] = json!(PASSWORD);

@@ -11,7 +11,7 @@ mod server;
 mod world;
 
 pub use client::{Answer, Client, Record};
-pub use database::{Scratch, connection, count, execute, integer, scratch_database, text_rows, text_rows_of};
+pub use database::{Scratch, connection, count, execute, scratch_database, text_rows, text_rows_of};
 pub use drafts::Draft;
 pub use process::{Process, opiekun};
 pub use server::{SECRET, Server};

@@ -88,6 +88,7 @@ impl Operation {
 
 /// Holds every operation that `concerned` picks to a check, and fails when one fails, after all were tried.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "says below each failure which operation it was")]
 pub fn each(concerned: impl Fn(&Operation) -> bool, check: impl Fn(&Operation)) {
     let concerned: Vec<_> = operations().iter().filter(|operation| concerned(operation)).collect();
     assert!(!concerned.is_empty(), "the check concerns no operation");

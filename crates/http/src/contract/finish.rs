@@ -219,7 +219,8 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
             parameter["style"] = json!("form");
             parameter["explode"] = json!(false);
             let items = &mut parameter["schema"]["items"];
-            if items["type"] == "string" && ["enum", "format", "maxLength", "pattern"].iter().all(|it| items.get(it).is_none())
+            if items["type"] == "string"
+                && ["enum", "format", "maxLength", "pattern"].iter().all(|it| items.get(it).is_none())
             {
                 items["maxLength"] = json!(LIST_ITEM_LENGTH_MAX);
             }
@@ -227,12 +228,15 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
     }
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
         if !parameters.iter().any(|parameter| parameter["name"] == name && parameter["in"] == "path") {
-            parameters.insert(0, json!({
-                "name": name, "in": "path", "required": true,
-                "description": "The record's id.",
-                "schema": { "type": "string", "format": "uuid" },
-                "example": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa",
-            }));
+            parameters.insert(
+                0,
+                json!({
+                    "name": name, "in": "path", "required": true,
+                    "description": "The record's id.",
+                    "schema": { "type": "string", "format": "uuid" },
+                    "example": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa",
+                }),
+            );
         }
     }
     let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
@@ -259,7 +263,9 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
             }));
         }
     }
-    if word == "get" && is_single {
+    // A record with a value that changes without it (today's rate, this month's next number) is always sent whole: its
+    // version does not tell. The handler says so with `x-derived`.
+    if word == "get" && is_single && operation["x-derived"] != true {
         parameters.push(json!({
             "name": "If-None-Match", "in": "header", "required": false,
             "description": "The `ETag` that you have: 304 if it is still the record's.",
@@ -325,7 +331,9 @@ fn complete_answers(operation: &mut Value, word: &str, conditional: bool, compon
             "RateLimit": { "$ref": "#/components/headers/RateLimit" },
             "RateLimit-Policy": { "$ref": "#/components/headers/RateLimitPolicy" },
         });
-        if conditional || status == "201" || (word == "patch" && status == "200") {
+        let body = schemas::resolved(&response["content"]["application/json"]["schema"], components);
+        let is_read = word == "get" && body["properties"]["version"].is_object();
+        if is_read || status == "201" || (word == "patch" && status == "200") {
             headers["ETag"] = json!({ "$ref": "#/components/headers/ETag" });
         }
         if status == "201" || status == "202" {

@@ -125,7 +125,8 @@ const LINE_LENGTH_MAX: u64 = 255;
 
 /// Keeps line breaks and tabs out of texts that are short enough to be one line.
 pub(super) fn keep_on_one_line(schema: &mut Value) {
-    let is_text = schema["type"] == "string" || schema["type"].as_array().is_some_and(|all| all.contains(&json!("string")));
+    let is_text =
+        schema["type"] == "string" || schema["type"].as_array().is_some_and(|all| all.contains(&json!("string")));
     let is_line = schema["maxLength"].as_u64().is_some_and(|length| length <= LINE_LENGTH_MAX);
     let is_free = ["pattern", "format", "enum"].iter().all(|keyword| schema.get(*keyword).is_none());
     if is_text && is_line && is_free {
