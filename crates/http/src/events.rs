@@ -2,16 +2,19 @@
 
 use crate::actor::Actor;
 use crate::audit_log::ResourceRef;
+use crate::contract::{Contract, Found};
 use crate::listing::{AnyOf, Filters};
 use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::state::State;
+use actix_web::http::Method;
 use actix_web::{get, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::ids::EventId;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::events::{self, Event};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -59,10 +62,10 @@ pub struct EventPage {
     next_after: i64,
 }
 
-impl From<Event> for EventBody {
-    fn from(row: Event) -> Self {
+impl EventBody {
+    fn new(contract: &Contract, row: Event) -> Self {
         let Event { sequence, id, type_, at, resource_type, resource_id, resource_version } = row;
-        let url = collection_of(&resource_type).map(|collection| format!("/api/v1/{collection}/{resource_id}"));
+        let url = url_of(contract, &resource_type, resource_id);
         Self {
             sequence,
             id,
@@ -74,23 +77,16 @@ impl From<Event> for EventBody {
     }
 }
 
-/// The path of the records of a kind.
-fn collection_of(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "operator" => "operators",
-        "api_key" => "api-keys",
-        "customer" => "customers",
-        "person" => "people",
-        "hourly_rate" => "hourly-rates",
-        "interaction" => "interactions",
-        "number_series" => "number-series",
-        "invoice_template" => "invoice-templates",
-        "subscription" => "subscriptions",
-        "occurrence" => "occurrences",
-        "invoice_run" => "invoice-runs",
-        "invoice" => "invoices",
-        _ => return None,
-    })
+/// The path of a record of a kind, if the contract has one: its collection is the kind's plural.
+fn url_of(contract: &Contract, kind: &str, id: Uuid) -> Option<String> {
+    let words = kind.replace('_', "-");
+    let collection = match kind {
+        "person" => "people".to_owned(),
+        _ if words.ends_with('s') => words,
+        _ => format!("{words}s"),
+    };
+    let url = format!("/api/v1/{collection}/{id}");
+    matches!(contract.find(&Method::GET, &url), Found::Operation { .. }).then_some(url)
 }
 
 /// From where, and which.
@@ -120,11 +116,12 @@ async fn list_events(state: web::Data<State>, actor: Actor, filters: Filters<Eve
     let scope = actor.scope(Permission::IntegrationsRead)?;
     let EventQuery { after, limit, types } = filters.0;
     let after = after.unwrap_or_default();
+    let contract = Arc::clone(&state.contract);
     state
         .read(scope, move |tx| {
             let rows = events::list(tx, after, types.as_ref().map(|types| types.0.as_slice()), limit.unwrap_or(50))?;
             let next_after = rows.last().map_or(after, |event| event.sequence);
-            let items = rows.into_iter().map(EventBody::from).collect();
+            let items = rows.into_iter().map(|row| EventBody::new(&contract, row)).collect();
             Ok(Reply::ok(&EventPage { items, next_after }))
         })
         .await

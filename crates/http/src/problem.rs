@@ -353,28 +353,24 @@ impl From<StoreError> for ApiError {
             }
             StoreError::Cursor => Self::new(Code::CursorInvalid),
             StoreError::Unavailable(cause) => Self::unavailable(cause),
-            StoreError::Refused { violation, constraint } => refused(violation, &constraint),
+            StoreError::Refused { violation, constraint, field } => refused(violation, &constraint, field),
             StoreError::Database(error) => Self::internal(error),
         }
     }
 }
 
 /// A constraint's name tells the field: `customers_external_id_key` is `/external_id` of a customer.
-fn refused(violation: Violation, constraint: &str) -> ApiError {
-    let suffix = match violation {
-        Violation::Unique => "_key",
-        Violation::Reference => "_fkey",
+fn refused(violation: Violation, constraint: &str, field: Option<String>) -> ApiError {
+    let (code, word, detail) = match violation {
+        Violation::Unique => (Code::Duplicate, "duplicate", "Another record has this value"),
+        Violation::Reference => (Code::ReferenceNotFound, "reference_not_found", "No such record"),
         Violation::Check => return refused_by_check(constraint),
         Violation::Restrict => {
             return ApiError { cause: Some(constraint.to_owned()), ..ApiError::new(Code::StateInvalid) };
         }
     };
-    let Some(field) = field_of(constraint, suffix) else {
+    let Some(field) = field else {
         return ApiError::internal(format!("{violation:?} of {constraint}"));
-    };
-    let (code, word, detail) = match violation {
-        Violation::Unique => (Code::Duplicate, "duplicate", "Another record has this value"),
-        _ => (Code::ReferenceNotFound, "reference_not_found", "No such record"),
     };
     ApiError { errors: vec![Wrong::field(format!("/{field}"), word, detail)], ..ApiError::new(code) }
 }
@@ -387,24 +383,6 @@ fn refused_by_check(constraint: &str) -> ApiError {
         // Every other check repeats a rule that the body was held to before: to meet it is our mistake.
         _ => ApiError::internal(format!("check {constraint} met")),
     }
-}
-
-/// The tables whose constraints callers can meet, longest name first where one starts another.
-const TABLES: &[&str] = &[
-    "customers",
-    "hourly_rates",
-    "interactions",
-    "invoice_templates",
-    "number_series",
-    "operators",
-    "organizations",
-    "people",
-    "subscriptions",
-];
-
-fn field_of<'a>(constraint: &'a str, suffix: &str) -> Option<&'a str> {
-    let name = constraint.strip_suffix(suffix)?;
-    TABLES.iter().find_map(|table| name.strip_prefix(table)?.strip_prefix('_'))
 }
 
 /// The shape of every error: a problem document (RFC 9457).

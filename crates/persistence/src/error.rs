@@ -14,9 +14,10 @@ pub enum StoreError {
     /// The row has changed since the caller saw it.
     #[error("changed meanwhile; now at version {current}")]
     Stale { current: i32 },
-    /// A constraint, by its name in the migration, refused the change.
+    /// A constraint, by its name in the migration, refused the change. Where it is of one field its name tells which:
+    /// `customers_external_id_key` is of `external_id`.
     #[error("{violation:?} of {constraint}")]
-    Refused { violation: Violation, constraint: String },
+    Refused { violation: Violation, constraint: String, field: Option<String> },
     /// A cursor that this list did not make.
     #[error("the cursor does not fit this list")]
     Cursor,
@@ -70,8 +71,17 @@ impl From<Error> for StoreError {
             }
             _ => return Self::Database(error),
         };
-        Self::Refused { violation, constraint: info.constraint_name().unwrap_or_default().to_owned() }
+        let constraint = info.constraint_name().unwrap_or_default().to_owned();
+        let field = field_of(info.table_name().unwrap_or_default(), &constraint);
+        Self::Refused { violation, constraint, field }
     }
+}
+
+/// The field in the middle of a name such as `customers_external_id_key`.
+fn field_of(table: &str, constraint: &str) -> Option<String> {
+    let rest = constraint.strip_prefix(table)?.strip_prefix('_')?;
+    let field = rest.strip_suffix("_key").or_else(|| rest.strip_suffix("_fkey"))?;
+    Some(field.to_owned())
 }
 
 thread_local! {

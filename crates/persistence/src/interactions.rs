@@ -277,6 +277,7 @@ fn price(tx: &mut Tx<'_>, fields: &InteractionFields) -> Result<Pricing> {
         .ok_or_else(|| StoreError::Refused {
             violation: Violation::Reference,
             constraint: "interactions_customer_id_fkey".to_owned(),
+            field: Some("customer_id".to_owned()),
         })?;
     let day = day_of(fields.started_at, time_zone(&zone));
     let rates = hourly_rates::in_force(tx, fields.customer_id, fields.operator_id, day)?;

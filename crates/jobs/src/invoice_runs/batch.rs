@@ -103,7 +103,7 @@ fn one_by_one(tx: &mut Tx<'_>, run: &InvoiceRun, due: &[Subscription]) -> Result
 fn problem_of(error: &BatchError) -> Option<&'static str> {
     match error {
         BatchError::Store(StoreError::Unavailable(_)) => None,
-        BatchError::Store(StoreError::Refused { violation: Violation::Unique, constraint })
+        BatchError::Store(StoreError::Refused { violation: Violation::Unique, constraint, .. })
             if constraint == "invoices_number_key" =>
         {
             Some("number_taken")
