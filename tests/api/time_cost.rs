@@ -548,3 +548,28 @@ fn a_long_report_is_streamed_whole() {
     }
     assert_eq!(w.owner.get(&format!("{path}&format=csv")).text(), csv);
 }
+
+#[test]
+fn sums_may_have_more_digits_than_an_amount() {
+    let w = World::new();
+    w.subscribers(1);
+    w.run("issue", "2026-01-31");
+    let issued = w.invoices().remove(0);
+    for month in ["2025-11-01", "2025-12-01"] {
+        execute(&format!(
+            "insert into invoices
+             select (jsonb_populate_record(i, '{{ \"id\": \"{}\", \"number\": \"LARGE {month}\", \"period_start_on\": \"{month}\",
+                                                  \"net\": 90000000000000, \"vat\": 0, \"gross\": 90000000000000 }}')).*
+             from invoices i where organization_id = '{}' and id = '{}'",
+            uuid::Uuid::now_v7(),
+            w.organization_id,
+            issued.id()
+        ))
+        .unwrap();
+    }
+    let day = issued["issued_on"].as_str().unwrap();
+    let report = w.owner.get(&format!("/reports/time-cost?from={day}&to={day}&group_by=customer")).expect(200);
+    let invoiced = report["totals"]["invoiced"].as_str().unwrap();
+    assert!(invoiced.starts_with("1800000000") && invoiced.len() == "180000000000000.00".len(), "{invoiced}");
+    assert_eq!(report["totals"]["margin"], report["totals"]["invoiced"]);
+}

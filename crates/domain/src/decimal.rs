@@ -121,6 +121,14 @@ decimal! {
         pattern: r"^-?[0-9]{1,14}(\.[0-9]{1,2})?$", example: "1234.50"
     }
 }
+
+decimal! {
+    /// A sum of many amounts of money, with room for more digits than one of them; its currency stands beside it.
+    AmountSum {
+        digits: 18, places: 2, shown: 2, negative: true,
+        pattern: r"^-?[0-9]{1,18}(\.[0-9]{1,2})?$", example: "1234.50"
+    }
+}
 decimal! {
     /// The price of one unit, finer than money (FA(3) allows 8 places; we keep 4).
     UnitPrice {
@@ -150,18 +158,25 @@ decimal! {
     }
 }
 
-impl Amount {
-    /// Nothing, as much of it in every currency.
-    pub const ZERO: Self = Self(Decimal::ZERO);
+/// What amounts and their sums do alike.
+macro_rules! adds_up {
+    ($($name:ident)+) => {$(
+        impl $name {
+            /// Nothing, as much of it in every currency.
+            pub const ZERO: Self = Self(Decimal::ZERO);
 
-    pub fn checked_add(self, other: Self) -> Result<Self, Overflow> {
-        self.0.checked_add(other.0).and_then(Self::new).ok_or(Overflow)
-    }
+            pub fn checked_add(self, other: Self) -> Result<Self, Overflow> {
+                self.0.checked_add(other.0).and_then(Self::new).ok_or(Overflow)
+            }
 
-    pub fn checked_sub(self, other: Self) -> Result<Self, Overflow> {
-        self.0.checked_sub(other.0).and_then(Self::new).ok_or(Overflow)
-    }
+            pub fn checked_sub(self, other: Self) -> Result<Self, Overflow> {
+                self.0.checked_sub(other.0).and_then(Self::new).ok_or(Overflow)
+            }
+        }
+    )+};
 }
+
+adds_up! { Amount AmountSum }
 
 /// Whether `text` is plain digits with a point and a sign where they belong: no exponent, no plus, no spaces.
 fn is_written(text: &str, digits: usize, places: usize, negative: bool) -> bool {

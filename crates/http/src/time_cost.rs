@@ -11,7 +11,7 @@ use chrono::{Datelike, NaiveDate};
 use opiekun_documents::csv::CsvWriter;
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
-use opiekun_domain::decimal::{Amount, HourlyRate, Overflow};
+use opiekun_domain::decimal::{AmountSum, HourlyRate, Overflow};
 use opiekun_domain::ids::{CustomerId, OperatorId};
 use opiekun_domain::interaction::Channel;
 use opiekun_domain::permission::Permission;
@@ -155,14 +155,14 @@ pub struct TimeCostSumsBody {
     unpriced_minutes: i64,
     /// The sum of the entries' costs, each of them rounded. Time that is not to be billed costs as much.
     #[schema(example = "825.00")]
-    cost: Amount,
+    cost: AmountSum,
     /// Net of what was issued in the period, invoices and corrections. Null where the report is grouped or filtered by
     /// what invoices do not know: operator, channel, whether time is billable.
     #[schema(example = "1200.00")]
-    invoiced: Option<Amount>,
+    invoiced: Option<AmountSum>,
     /// `invoiced` less `cost`.
     #[schema(example = "375.00")]
-    margin: Option<Amount>,
+    margin: Option<AmountSum>,
     /// Invoices in other currencies, which `invoiced` leaves out.
     #[schema(minimum = 0, example = 0)]
     uncounted_invoices: i64,

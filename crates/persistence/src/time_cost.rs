@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, Numeric, Text, Timestamptz, Uuid};
 use opiekun_domain::calendar_day::day_bounds;
 use opiekun_domain::currency::Currency;
-use opiekun_domain::decimal::{Amount, HourlyRate, Overflow};
+use opiekun_domain::decimal::{AmountSum, HourlyRate, Overflow};
 use opiekun_domain::ids::{CustomerId, OperatorId};
 use opiekun_domain::interaction::Channel;
 use opiekun_domain::time_cost::TimeCostKey;
@@ -79,10 +79,10 @@ pub struct TimeCostSums {
     pub unpriced_minutes: i64,
     /// The sum of the entries' costs, each rounded.
     #[diesel(sql_type = Numeric)]
-    pub cost: Amount,
+    pub cost: AmountSum,
     /// Net of what was issued in the period; `None` where invoices do not know the keys or filters.
     #[diesel(sql_type = Nullable<Numeric>)]
-    pub invoiced: Option<Amount>,
+    pub invoiced: Option<AmountSum>,
     /// Issued invoices in other currencies than the organization's, which `invoiced` leaves out.
     #[diesel(sql_type = BigInt)]
     pub uncounted_invoices: i64,
@@ -90,7 +90,7 @@ pub struct TimeCostSums {
 
 impl TimeCostSums {
     /// What was invoiced less what the time cost.
-    pub fn margin(&self) -> Result<Option<Amount>, Overflow> {
+    pub fn margin(&self) -> Result<Option<AmountSum>, Overflow> {
         self.invoiced.map(|invoiced| invoiced.checked_sub(self.cost)).transpose()
     }
 
@@ -165,7 +165,7 @@ pub fn report(
         .load_iter::<TimeCostRow, PgRowByRowLoadingMode>(tx.conn)?;
 
     let mut totals =
-        TimeCostSums { invoiced: query.tells_invoiced().then_some(Amount::ZERO), ..TimeCostSums::default() };
+        TimeCostSums { invoiced: query.tells_invoiced().then_some(AmountSum::ZERO), ..TimeCostSums::default() };
     for row in rows {
         let row = row?;
         totals.add(&row.sums).map_err(too_large)?;
