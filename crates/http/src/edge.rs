@@ -8,7 +8,7 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, Responder};
+use actix_web::{Error, HttpMessage};
 use opiekun_domain::language::Language;
 use std::time::Instant;
 use uuid::Uuid;
@@ -80,7 +80,7 @@ fn render_problem(response: ServiceResponse<BoxBody>, context: RequestContext) -
     }
     let (req, before) = response.into_parts();
     let reply = error.render(context.language, req.path(), context.request_id);
-    let mut after = reply.respond_to(&req);
+    let mut after = reply.into_response();
     for (name, value) in before.headers() {
         if *name != header::CONTENT_TYPE && *name != header::CONTENT_ENCODING && !after.headers().contains_key(name) {
             after.headers_mut().append(name.clone(), value.clone());
@@ -95,11 +95,7 @@ fn cut_off(error: &Error, path: &str, context: RequestContext) -> Error {
     let problem = problem.unwrap_or_else(|| ApiError::new(Code::of_status(error.as_response_error().status_code())));
     tracing::error!(request_id = %context.request_id, code = problem.code.as_str(), cause = problem.cause, "cut off");
     let reply = problem.render(context.language, path, context.request_id);
-    let mut response = HttpResponse::build(reply.status);
-    for header in reply.headers {
-        response.insert_header(header);
-    }
-    let mut response = response.body(reply.body);
+    let mut response = reply.into_response();
     name_and_guard(response.headers_mut(), context);
     InternalError::from_response(error.to_string(), response).into()
 }

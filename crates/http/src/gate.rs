@@ -55,10 +55,6 @@ pub async fn gate(
         }
         Err(error) => return Ok(with_quota(refuse(req, &error), left)),
     }
-    if req.method() == Method::HEAD {
-        // The handler answers as to GET; the server leaves out the body of what was asked with HEAD.
-        req.head_mut().method = Method::GET;
-    }
     let response = match actix_web::rt::time::timeout(HANDLER_TIMEOUT, next.call(req)).await {
         Ok(response) => response?.map_into_boxed_body(),
         Err(_) => return Err(ApiError::unavailable("the handler took too long").into()),

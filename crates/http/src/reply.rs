@@ -76,6 +76,15 @@ impl Reply {
             .header(header::CONTENT_ENCODING, HeaderValue::from_static("identity"))
     }
 
+    /// The answer as it is sent.
+    pub fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        for header in self.headers {
+            response.insert_header(header);
+        }
+        response.body(self.body)
+    }
+
     fn location(self, location: &str) -> Self {
         match HeaderValue::from_str(location) {
             Ok(location) => self.header(header::LOCATION, location),
@@ -102,10 +111,6 @@ impl Responder for Reply {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        for header in self.headers {
-            response.insert_header(header);
-        }
-        response.body(self.body)
+        self.into_response()
     }
 }

@@ -183,6 +183,11 @@ impl Prepared {
         client.send_json(&self.method, &self.path, media_type, &self.body)
     }
 
+    /// With these bytes for a body, whatever they are.
+    pub fn send_bytes(&self, body: &[u8]) -> Answer {
+        self.client.send(&self.method, &self.path, self.media_type.as_deref(), body)
+    }
+
     pub fn with_body(&self, body: Value) -> Self {
         Self { body, ..self.clone() }
     }

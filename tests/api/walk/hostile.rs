@@ -205,7 +205,7 @@ fn a_body_that_is_too_large_is_refused() {
             let send = |bytes: usize| {
                 let mut body = request.body.to_string().into_bytes();
                 body.resize(bytes, b' ');
-                request.client.send(&request.method, &request.path, request.media_type.as_deref(), &body)
+                request.send_bytes(&body)
             };
             let answer = send(1024 * 1024 + 1);
             hold(&answer);
@@ -226,19 +226,13 @@ fn a_body_that_is_too_deep_is_refused() {
             for depth in [33, 127, 128, 5_000, 100_000] {
                 for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
                     let body = format!("{}1{}", open.repeat(depth), close.repeat(depth));
-                    let answer = request.client.send(
-                        &request.method,
-                        &request.path,
-                        request.media_type.as_deref(),
-                        body.as_bytes(),
-                    );
+                    let answer = request.send_bytes(body.as_bytes());
                     hold(&answer);
                     answer.refused(400, "malformed_request");
                 }
             }
             let shallow = format!("{}1{}", "[".repeat(32), "]".repeat(32));
-            let answer =
-                request.client.send(&request.method, &request.path, request.media_type.as_deref(), shallow.as_bytes());
+            let answer = request.send_bytes(shallow.as_bytes());
             answer.refused(422, "validation_failed");
         },
     );
@@ -254,8 +248,7 @@ fn a_field_that_comes_twice_is_not_a_fault_of_ours() {
             let text = request.body.to_string();
             let first = text.trim_start_matches('{').split(',').next().unwrap().trim_end_matches('}');
             let body = text.replacen('{', &format!("{{{first},"), 1);
-            let answer =
-                request.client.send(&request.method, &request.path, request.media_type.as_deref(), body.as_bytes());
+            let answer = request.send_bytes(body.as_bytes());
             assert!(answer.status < 500, "{answer:?}");
         },
     );

@@ -33,8 +33,7 @@ fn a_body_that_is_not_json_is_refused() {
         |operation| {
             let request = prepared(&w, operation);
             for body in ["{", "{\"a\": 1,}", "", "\u{feff}{}", "{} {}", "NaN"] {
-                let answer =
-                    request.client.send(&request.method, &request.path, request.media_type.as_deref(), body.as_bytes());
+                let answer = request.send_bytes(body.as_bytes());
                 hold(&answer);
                 answer.refused(400, "malformed_request");
             }
@@ -52,7 +51,7 @@ fn a_body_of_another_shape_is_refused() {
             for body in [json!([]), json!("text"), json!(1), json!(true), json!([{}])] {
                 request.with_body(body).send().refused(422, "validation_failed");
             }
-            let null = request.client.send(&request.method, &request.path, request.media_type.as_deref(), b"null");
+            let null = request.send_bytes(b"null");
             null.refused(422, "validation_failed");
         },
     );

@@ -44,8 +44,6 @@ pub struct Operation {
     pub body_required: bool,
     /// The media types of its successful answers.
     pub produces: Vec<String>,
-    /// The properties of a record of its answer, for `fields`.
-    pub fields: Vec<String>,
 }
 
 /// One parameter.
@@ -122,13 +120,12 @@ impl Contract {
         Ok(Self { document: text, paths })
     }
 
-    /// Which operation a request is for. HEAD is asked of the GET.
+    /// Which operation a request is for. The edge has made a GET of a HEAD.
     pub fn find(&self, method: &Method, path: &str) -> Found {
         let Ok(matched) = self.paths.at(path) else {
             return Found::Nothing;
         };
-        let asked = if *method == Method::HEAD { &Method::GET } else { method };
-        match matched.value.methods.get(asked.as_str()) {
+        match matched.value.methods.get(method.as_str()) {
             Some(operation) => Found::Operation {
                 operation: Arc::clone(operation),
                 path_values: matched
@@ -139,11 +136,6 @@ impl Contract {
             },
             None => Found::OtherMethods(matched.value.allowed()),
         }
-    }
-
-    /// The methods of a path, or `None` where there is no such path.
-    pub fn allowed(&self, path: &str) -> Option<Vec<&'static str>> {
-        self.paths.at(path).ok().map(|matched| matched.value.allowed())
     }
 }
 
@@ -185,19 +177,13 @@ impl Operation {
             }
         }
         let mut produces = Vec::new();
-        let mut fields = Vec::new();
         for (status, response) in object(value, "responses") {
             if !status.starts_with('2') {
                 continue;
             }
-            for (media_type, content) in object(response, "content") {
+            for (media_type, _) in object(response, "content") {
                 if !produces.contains(media_type) {
                     produces.push(media_type.clone());
-                }
-                if media_type == "application/json"
-                    && let Some(schema) = content.get("schema")
-                {
-                    fields = schemas::record_properties(schema, components);
                 }
             }
         }
@@ -209,7 +195,6 @@ impl Operation {
             bodies,
             body_required: value["requestBody"]["required"] == true,
             produces,
-            fields,
         })
     }
 
