@@ -17,6 +17,10 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("number_counters", "counted under a lock, changed by nobody's hand but through its series"),
     ("refresh_tokens", "spent once"),
     ("sign_ins", "ended once"),
+    ("stage_changes", "a record of the past"),
+    ("task_reminders", "gone when it was told; changes only with its task, which has a version"),
+    ("task_series_skips", "there or not there"),
+    ("timers", "started and stopped"),
 ];
 
 fn tables() -> Vec<String> {

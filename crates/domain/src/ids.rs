@@ -88,6 +88,24 @@ id! { /// The price of an hour from a day on.
 HourlyRateId }
 id! { /// One contact with a customer.
 InteractionId }
+id! { /// The ordered stages that a sale goes through.
+PipelineId }
+id! { /// A step of a pipeline.
+StageId }
+id! { /// A sale that may come about.
+OpportunityId }
+id! { /// One move of an opportunity to a stage.
+StageChangeId }
+id! { /// Interactions and tasks about one matter.
+ThreadId }
+id! { /// Work to do, by a date or without one.
+TaskId }
+id! { /// A task that comes again and again.
+TaskSeriesId }
+id! { /// Time that somebody spent on a task.
+WorkEntryId }
+id! { /// A month whose time is settled.
+MonthLockId }
 id! { /// A sequence of invoice numbers.
 NumberSeriesId }
 id! { /// What is billed: lines, terms, texts.

@@ -30,6 +30,7 @@ pub mod people;
 pub mod subscriptions;
 pub mod time_cost;
 pub mod timeline;
+pub mod work_tree;
 
 pub use db::{ActorRef, Connection, Db, Scope, Tx, migrate, pending_migrations, server_version};
 pub use error::{Result, StoreError, Violation};

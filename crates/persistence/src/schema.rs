@@ -135,6 +135,11 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        opportunity_id -> Nullable<Uuid>,
+        stage_id -> Nullable<Uuid>,
+        thread_id -> Nullable<Uuid>,
+        parent_task_id -> Nullable<Uuid>,
+        parent_interaction_id -> Nullable<Uuid>,
     }
 }
 
@@ -266,6 +271,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    month_locks (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        month_start_on -> Date,
+        from_at -> Timestamptz,
+        before_at -> Timestamptz,
+        locked_by_id -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     number_counters (organization_id, series_id, key) {
         organization_id -> Uuid,
         series_id -> Uuid,
@@ -327,6 +346,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    opportunities (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        title -> Text,
+        description -> Nullable<Text>,
+        value -> Numeric,
+        currency -> Text,
+        pipeline_id -> Uuid,
+        stage_id -> Uuid,
+        stage_kind -> Text,
+        stage_entered_at -> Timestamptz,
+        caretaker_id -> Nullable<Uuid>,
+        registered_by_id -> Nullable<Uuid>,
+        expected_close_on -> Nullable<Date>,
+        closed_at -> Nullable<Timestamptz>,
+        tags -> Array<Text>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     organizations (id) {
         id -> Uuid,
         legal_name -> Text,
@@ -365,6 +408,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    pipelines (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        archived_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     refresh_tokens (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -383,6 +438,35 @@ diesel::table! {
         operator_id -> Uuid,
         created_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    stage_changes (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        opportunity_id -> Uuid,
+        from_stage_id -> Nullable<Uuid>,
+        from_entered_at -> Nullable<Timestamptz>,
+        to_stage_id -> Uuid,
+        changed_at -> Timestamptz,
+        operator_id -> Nullable<Uuid>,
+        note -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    stages (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        pipeline_id -> Uuid,
+        name -> Text,
+        position -> Int2,
+        kind -> Text,
+        probability_percent -> Int2,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -414,6 +498,143 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    task_reminders (organization_id, task_id, minutes_before) {
+        organization_id -> Uuid,
+        task_id -> Uuid,
+        minutes_before -> Int4,
+        remind_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    task_series (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        rule -> Text,
+        time_zone -> Text,
+        first_at -> Timestamptz,
+        ends_before -> Nullable<Timestamptz>,
+        all_day -> Bool,
+        lead_minutes -> Nullable<Int4>,
+        title -> Text,
+        description -> Nullable<Text>,
+        customer_id -> Nullable<Uuid>,
+        caretaker_id -> Nullable<Uuid>,
+        registered_by_id -> Nullable<Uuid>,
+        priority -> Text,
+        estimate_minutes -> Nullable<Int4>,
+        thread_id -> Nullable<Uuid>,
+        parent_task_id -> Nullable<Uuid>,
+        parent_interaction_id -> Nullable<Uuid>,
+        opportunity_id -> Nullable<Uuid>,
+        tags -> Array<Text>,
+        reminder_minutes -> Array<Int4>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    task_series_skips (organization_id, series_id, occurrence_at) {
+        organization_id -> Uuid,
+        series_id -> Uuid,
+        occurrence_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    tasks (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        title -> Text,
+        description -> Nullable<Text>,
+        customer_id -> Nullable<Uuid>,
+        caretaker_id -> Nullable<Uuid>,
+        registered_by_id -> Nullable<Uuid>,
+        priority -> Text,
+        status -> Text,
+        percent_done -> Int2,
+        start_at -> Nullable<Timestamptz>,
+        due_at -> Nullable<Timestamptz>,
+        all_day -> Bool,
+        deadline_at -> Timestamptz,
+        dated_at -> Timestamptz,
+        estimate_minutes -> Nullable<Int4>,
+        thread_id -> Nullable<Uuid>,
+        parent_task_id -> Nullable<Uuid>,
+        parent_interaction_id -> Nullable<Uuid>,
+        opportunity_id -> Nullable<Uuid>,
+        series_id -> Nullable<Uuid>,
+        occurrence_at -> Nullable<Timestamptz>,
+        tags -> Array<Text>,
+        reminder_minutes -> Array<Int4>,
+        assigned_at -> Nullable<Timestamptz>,
+        closed_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    threads (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        subject -> Text,
+        description -> Nullable<Text>,
+        customer_id -> Nullable<Uuid>,
+        caretaker_id -> Nullable<Uuid>,
+        registered_by_id -> Nullable<Uuid>,
+        status -> Text,
+        closed_at -> Nullable<Timestamptz>,
+        merged_into_id -> Nullable<Uuid>,
+        tags -> Array<Text>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    timers (organization_id, operator_id) {
+        organization_id -> Uuid,
+        operator_id -> Uuid,
+        task_id -> Uuid,
+        started_at -> Timestamptz,
+        note -> Nullable<Text>,
+        billable -> Bool,
+    }
+}
+
+diesel::table! {
+    work_entries (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        task_id -> Uuid,
+        customer_id -> Nullable<Uuid>,
+        thread_id -> Nullable<Uuid>,
+        opportunity_id -> Nullable<Uuid>,
+        stage_id -> Nullable<Uuid>,
+        operator_id -> Uuid,
+        registered_by_id -> Nullable<Uuid>,
+        started_at -> Timestamptz,
+        duration_minutes -> Int4,
+        note -> Nullable<Text>,
+        billable -> Bool,
+        hourly_rate -> Nullable<Numeric>,
+        billed_minutes -> Int4,
+        resolved_rate -> Nullable<Numeric>,
+        rate_source -> Nullable<Text>,
+        cost -> Nullable<Numeric>,
+        currency -> Text,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(api_keys -> organizations (organization_id));
 diesel::joinable!(audit_entries -> organizations (organization_id));
 diesel::joinable!(customers -> organizations (organization_id));
@@ -422,8 +643,13 @@ diesel::joinable!(hourly_rates -> organizations (organization_id));
 diesel::joinable!(idempotency_keys -> organizations (organization_id));
 diesel::joinable!(invoice_runs -> organizations (organization_id));
 diesel::joinable!(invoice_templates -> organizations (organization_id));
+diesel::joinable!(month_locks -> organizations (organization_id));
 diesel::joinable!(number_series -> organizations (organization_id));
 diesel::joinable!(operators -> organizations (organization_id));
+diesel::joinable!(pipelines -> organizations (organization_id));
+diesel::joinable!(task_series -> organizations (organization_id));
+diesel::joinable!(tasks -> organizations (organization_id));
+diesel::joinable!(threads -> organizations (organization_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
@@ -438,13 +664,25 @@ diesel::allow_tables_to_appear_in_same_query!(
     invoice_runs,
     invoice_templates,
     invoices,
+    month_locks,
     number_counters,
     number_series,
     occurrences,
     operators,
+    opportunities,
     organizations,
     people,
+    pipelines,
     refresh_tokens,
     sign_ins,
+    stage_changes,
+    stages,
     subscriptions,
+    task_reminders,
+    task_series,
+    task_series_skips,
+    tasks,
+    threads,
+    timers,
+    work_entries,
 );
