@@ -42,16 +42,6 @@ comment on column task_series.first_at is 'When the first instance is due: DTSTA
 comment on column task_series.ends_before is 'Where the series was cut: another took over from this moment on.';
 comment on column task_series.lead_minutes is 'How long before it is due an instance starts.';
 
-create table task_series_skips (
-    organization_id uuid not null,
-    series_id uuid not null,
-    occurrence_at timestamptz not null,
-    primary key (organization_id, series_id, occurrence_at),
-    constraint task_series_skips_series_id_fkey foreign key (organization_id, series_id)
-        references task_series (organization_id, id) on delete cascade
-);
-comment on table task_series_skips is 'Instances that shall not come: EXDATE of RFC 5545.';
-
 create table tasks (
     organization_id uuid not null references organizations (id),
     id uuid not null,
@@ -69,11 +59,12 @@ create table tasks (
     deadline_at timestamptz not null,
     dated_at timestamptz not null generated always as (coalesce(due_at, start_at, created_at)) stored,
     estimate_minutes integer check (estimate_minutes between 1 and 1000000),
+    planned_minutes bigint check (planned_minutes >= 1),
     thread_id uuid,
     parent_task_id uuid,
     parent_interaction_id uuid,
     opportunity_id uuid,
-    series_id uuid,
+    task_series_id uuid,
     occurrence_at timestamptz,
     tags text[] not null default '{}',
     reminder_minutes integer[] not null default '{}',
@@ -98,10 +89,10 @@ create table tasks (
     -- The opportunity is one of the task's customer.
     constraint tasks_opportunity_id_fkey foreign key (organization_id, customer_id, opportunity_id)
         references opportunities (organization_id, customer_id, id),
-    constraint tasks_series_id_fkey foreign key (organization_id, series_id)
+    constraint tasks_task_series_id_fkey foreign key (organization_id, task_series_id)
         references task_series (organization_id, id),
     -- An instance of a series is made once, whoever finishes the one before.
-    constraint tasks_occurrence_at_key unique (organization_id, series_id, occurrence_at),
+    constraint tasks_occurrence_at_key unique (organization_id, task_series_id, occurrence_at),
     constraint tasks_start_at_check check (start_at <= due_at),
     constraint tasks_parent_check check (parent_task_id is null or parent_interaction_id is null),
     constraint tasks_own_parent_check check (parent_task_id <> id),
@@ -110,13 +101,16 @@ create table tasks (
         (status <> 'done' or percent_done = 100) and (status <> 'open' or percent_done = 0)
     ),
     check ((caretaker_id is null) = (assigned_at is null)),
-    check ((series_id is null) = (occurrence_at is null)),
+    check ((task_series_id is null) = (occurrence_at is null)),
+    check (planned_minutes = estimate_minutes),
     check (opportunity_id is null or customer_id is not null)
 );
 comment on column tasks.deadline_at is
     'When it becomes overdue: due_at, the end of that day for an all-day task, and far away without a date.';
 comment on column tasks.dated_at is 'Where it stands on a timeline.';
 comment on column tasks.percent_done is 'Of a task with subtasks: theirs, weighted by estimate.';
+comment on column tasks.planned_minutes is
+    'Its estimate, else that of its subtasks together: by it the percent of a main task weighs them.';
 comment on column tasks.assigned_at is 'When its caretaker was given it.';
 create index tasks_deadline_at_idx on tasks (organization_id, deadline_at, id);
 create index tasks_open_idx on tasks (organization_id, deadline_at, id) where closed_at is null;

@@ -19,7 +19,6 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("sign_ins", "ended once"),
     ("stage_changes", "a record of the past"),
     ("task_reminders", "gone when it was told; changes only with its task, which has a version"),
-    ("task_series_skips", "there or not there"),
     ("timers", "started and stopped"),
 ];
 

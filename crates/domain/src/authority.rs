@@ -20,6 +20,11 @@ pub enum Authority {
 #[error("only its caretaker, who registered it, and those above them may change it")]
 pub struct NotYours;
 
+/// The caller arranges nobody's work but its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("only managers and owners may do this")]
+pub struct NotManager;
+
 /// The caller may not give work to that operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("work is assigned to oneself or to an operator below in the supervisor tree")]
@@ -40,6 +45,14 @@ impl Authority {
     /// Whether the caller may make `to` the caretaker of a record that it may change.
     pub fn may_assign(&self, to: OperatorId) -> Result<(), NotBelow> {
         self.covers(to).then_some(()).ok_or(NotBelow)
+    }
+
+    /// Whether the caller may arrange what everybody works with: the stages of sales, the months that are settled.
+    pub const fn may_manage(&self) -> Result<(), NotManager> {
+        match self {
+            Self::Organization | Self::Team { .. } => Ok(()),
+            Self::Own { .. } => Err(NotManager),
+        }
     }
 
     fn covers(&self, operator: OperatorId) -> bool {
@@ -87,5 +100,12 @@ mod tests {
         assert_eq!(Authority::Organization.may_change(&[]), Ok(()));
         assert_eq!(Authority::Organization.may_assign(CELINA), Ok(()));
         assert_eq!(Authority::Own { operator_id: BASIA }.may_change(&[]), Err(NotYours));
+    }
+
+    #[test]
+    fn managers_arrange_what_everybody_works_with() {
+        assert_eq!(Authority::Organization.may_manage(), Ok(()));
+        assert_eq!(Authority::Team { operator_id: ANNA, below: BTreeSet::new() }.may_manage(), Ok(()));
+        assert_eq!(Authority::Own { operator_id: BASIA }.may_manage(), Err(NotManager));
     }
 }

@@ -351,6 +351,10 @@ impl From<StoreError> for ApiError {
             StoreError::Stale { current } => {
                 Self::new(Code::PreconditionFailed).extra("current_etag", format!("\"{current}\""))
             }
+            StoreError::InUse { constraint } => Self {
+                cause: Some(constraint),
+                ..Self::new(Code::Conflict).detail("Other records still refer to it")
+            },
             StoreError::Cursor => Self::new(Code::CursorInvalid),
             StoreError::Unavailable(cause) => Self::unavailable(cause),
             StoreError::Refused { violation, constraint, field } => refused(violation, &constraint, field),
@@ -365,6 +369,9 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
         Violation::Unique => (Code::Duplicate, "duplicate", "Another record has this value"),
         Violation::Reference => (Code::ReferenceNotFound, "reference_not_found", "No such record"),
         Violation::Check => return refused_by_check(constraint),
+        Violation::Restrict if constraint == "month_locks_refusal" => {
+            return ApiError::state_invalid("locked", "The month of this time is locked");
+        }
         Violation::Restrict => {
             return ApiError { cause: Some(constraint.to_owned()), ..ApiError::new(Code::StateInvalid) };
         }
@@ -372,13 +379,21 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
     let Some(field) = field else {
         return ApiError::internal(format!("{violation:?} of {constraint}"));
     };
-    ApiError { errors: vec![Wrong::field(format!("/{field}"), word, detail)], ..ApiError::new(code) }
+    let pointer = match field.as_str() {
+        // A column for each kind of parent, one field for both.
+        "parent_task_id" | "parent_interaction_id" => "/parent/id".to_owned(),
+        field => format!("/{field}"),
+    };
+    ApiError { errors: vec![Wrong::field(pointer, word, detail)], ..ApiError::new(code) }
 }
 
 fn refused_by_check(constraint: &str) -> ApiError {
     match constraint {
         "operators_supervisor_id_cycle" | "operators_supervisor_id_self" => {
             ApiError::invalid_field("/supervisor_id", "cycle", "An operator cannot stand above itself")
+        }
+        "tasks_parent_cycle" | "tasks_own_parent_check" | "interactions_parent_cycle" | "interactions_own_parent_check" => {
+            ApiError::invalid_field("/parent", "cycle", "Nothing hangs below itself")
         }
         // Every other check repeats a rule that the body was held to before: to meet it is our mistake.
         _ => ApiError::internal(format!("check {constraint} met")),

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// `customers_external_id_key` is of `external_id`.
     #[error("{violation:?} of {constraint}")]
     Refused { violation: Violation, constraint: String, field: Option<String> },
+    /// The row cannot go: rows that the constraint speaks of refer to it.
+    #[error("still referred to, by {constraint}")]
+    InUse { constraint: String },
     /// A cursor that this list did not make.
     #[error("the cursor does not fit this list")]
     Cursor,
@@ -29,6 +32,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What a refused deletion comes to: a broken reference is then one that leads to the row.
+    pub(crate) fn of_deletion(error: Error) -> Self {
+        match Self::from(error) {
+            Self::Refused { violation: Violation::Reference, constraint, .. } => Self::InUse { constraint },
+            other => other,
+        }
+    }
+
     /// [`Stale`](Self::Stale) when a caller saw another version than the `current` one; no `seen` means any will do.
     pub(crate) fn unless_current(current: i32, seen: Option<i32>) -> Result<()> {
         match seen {

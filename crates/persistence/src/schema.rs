@@ -537,14 +537,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    task_series_skips (organization_id, series_id, occurrence_at) {
-        organization_id -> Uuid,
-        series_id -> Uuid,
-        occurrence_at -> Timestamptz,
-    }
-}
-
-diesel::table! {
     tasks (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -562,11 +554,12 @@ diesel::table! {
         deadline_at -> Timestamptz,
         dated_at -> Timestamptz,
         estimate_minutes -> Nullable<Int4>,
+        planned_minutes -> Nullable<Int8>,
         thread_id -> Nullable<Uuid>,
         parent_task_id -> Nullable<Uuid>,
         parent_interaction_id -> Nullable<Uuid>,
         opportunity_id -> Nullable<Uuid>,
-        series_id -> Nullable<Uuid>,
+        task_series_id -> Nullable<Uuid>,
         occurrence_at -> Nullable<Timestamptz>,
         tags -> Array<Text>,
         reminder_minutes -> Array<Int4>,
@@ -680,7 +673,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     subscriptions,
     task_reminders,
     task_series,
-    task_series_skips,
     tasks,
     threads,
     timers,
