@@ -32,13 +32,17 @@ mod passwords;
 mod people;
 mod precondition;
 mod problem;
+mod progress;
 mod reply;
 mod routes;
 mod shape;
 mod state;
 mod stream;
 mod subscriptions;
+mod task_history;
+mod tasks;
 mod text;
+mod threads;
 mod time_cost;
 mod timeline;
 mod values;
@@ -99,6 +103,8 @@ const WORKERS: usize = 2;
         (name = "People", description = "Contact persons at customers, and their consents."),
         (name = "Hourly rates", description = "What an hour costs, from which day on, for a customer, an operator or everybody."),
         (name = "Interactions", description = "Contacts with customers: calls, meetings, mails, visits."),
+        (name = "Tasks", description = "Work to do: who has to do it, by when, how far it has come, and what hangs below it."),
+        (name = "Threads", description = "Matters: the interactions and tasks that belong together, what they cost, and who still owes what."),
         (name = "Reports", description = "Sums over what was entered."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),
         (name = "Invoice templates", description = "What is billed: lines, terms, texts."),

@@ -2,7 +2,8 @@
 
 use crate::{
     api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates,
-    invoices, me, number_series, occurrences, operators, organization, people, subscriptions, time_cost, timeline,
+    invoices, me, number_series, occurrences, operators, organization, people, progress, subscriptions, task_history, tasks, threads,
+    time_cost, timeline,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -18,7 +19,11 @@ pub fn api(config: &mut ServiceConfig) {
     people::routes(config);
     hourly_rates::routes(config);
     interactions::routes(config);
+    tasks::routes(config);
+    task_history::routes(config);
+    threads::routes(config);
     time_cost::routes(config);
+    progress::routes(config);
     number_series::routes(config);
     invoice_templates::routes(config);
     subscriptions::routes(config);

@@ -1,4 +1,4 @@
-//! A customer's timeline: everything that happened with it, whatever kind of record it is.
+//! Timelines: everything that happened with a customer or in a thread, whatever kind of record it is.
 
 use crate::actor::Actor;
 use crate::interactions::InteractionBody;
@@ -7,21 +7,23 @@ use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
+use crate::tasks::{self, TaskBody};
+use crate::work_entries::WorkEntryBody;
 use actix_web::{get, web};
 use chrono::{DateTime, Utc};
-use opiekun_domain::ids::CustomerId;
+use opiekun_domain::ids::{CustomerId, ThreadId};
 use opiekun_domain::permission::Permission;
-use opiekun_persistence::timeline::{TimelineEntry, TimelineSort};
-use opiekun_persistence::{Page, customers, timeline};
+use opiekun_persistence::timeline::{Subject, TimelineEntry, TimelineSort};
+use opiekun_persistence::{Page, Tx, customers, threads, timeline};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(list_customer_timeline);
+    config.service(list_customer_timeline).service(list_thread_timeline);
 }
 
-/// Something that happened with a customer, told apart by `kind`. New kinds may come.
+/// Something that happened, or is planned to, told apart by `kind`. New kinds may come.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TimelineEntry)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -32,14 +34,37 @@ pub enum TimelineEntryBody {
         at: DateTime<Utc>,
         interaction: InteractionBody,
     },
+    /// Work to do.
+    Task {
+        /// When it is due, else when it begins, else when it was written down.
+        at: DateTime<Utc>,
+        task: TaskBody,
+    },
+    /// Time that was spent on a task.
+    WorkEntry {
+        /// When it began.
+        at: DateTime<Utc>,
+        work_entry: WorkEntryBody,
+    },
 }
 
-impl From<TimelineEntry> for TimelineEntryBody {
-    fn from(entry: TimelineEntry) -> Self {
-        match entry {
-            TimelineEntry::Interaction(row) => Self::Interaction { at: row.fields.started_at, interaction: row.into() },
+/// The bodies of a page's entries: the statements of the tasks' bodies beside, however many there are.
+fn bodies(tx: &mut Tx<'_>, entries: Vec<TimelineEntry>) -> Result<Vec<TimelineEntryBody>, ApiError> {
+    let of_tasks = entries.iter().filter_map(|entry| match entry {
+        TimelineEntry::Task(row) => Some(row.clone()),
+        TimelineEntry::Interaction(_) | TimelineEntry::WorkEntry(_) => None,
+    });
+    let mut task_bodies = tasks::bodies(tx, of_tasks.collect())?.into_iter();
+    let body = |entry| match entry {
+        TimelineEntry::Interaction(row) => {
+            Some(TimelineEntryBody::Interaction { at: row.fields.started_at, interaction: row.into() })
         }
-    }
+        TimelineEntry::Task(row) => Some(TimelineEntryBody::Task { at: row.dated_at, task: task_bodies.next()? }),
+        TimelineEntry::WorkEntry(row) => {
+            Some(TimelineEntryBody::WorkEntry { at: row.fields.started_at, work_entry: row.into() })
+        }
+    };
+    Ok(entries.into_iter().filter_map(body).collect())
 }
 
 impl Sorting for TimelineSort {
@@ -48,8 +73,8 @@ impl Sorting for TimelineSort {
 
 /// Show a customer's timeline.
 ///
-/// Everything that happened with the customer or is planned to, the latest first. Each entry has a `kind` and, under the
-/// kind's name, the record itself.
+/// Everything that happened with the customer or is planned to, the latest first: contacts, tasks, and the time spent on
+/// them. Each entry has a `kind` and, under the kind's name, the record itself.
 #[utoipa::path(tag = "Customers", security(("sign_in" = ["crm:read"])), params(Listing<TimelineSort>),
     responses((status = 200, body = PageBody<TimelineEntryBody>)))]
 #[get("/customers/{id}/timeline")]
@@ -62,11 +87,43 @@ async fn list_customer_timeline(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
     state
-        .read(scope, move |tx| {
+        .snapshot(scope, move |tx| {
             customers::find(tx, id.0)?;
-            let Page { items, next, total } = timeline::of_customer(tx, id.0, &listing.page)?;
-            let items = items.into_iter().map(TimelineEntryBody::from).collect();
-            shape.page(tx, Page { items, next, total })
+            list(tx, Subject::Customer(id.0), &listing, &shape)
         })
         .await
+}
+
+/// Show a thread's timeline.
+///
+/// Everything in the matter, the latest first: contacts, tasks, and the time spent on them. Each entry has a `kind` and,
+/// under the kind's name, the record itself.
+#[utoipa::path(tag = "Threads", security(("sign_in" = ["crm:read"])), params(Listing<TimelineSort>),
+    responses((status = 200, body = PageBody<TimelineEntryBody>)))]
+#[get("/threads/{id}/timeline")]
+async fn list_thread_timeline(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<ThreadId>,
+    listing: Listing<TimelineSort>,
+    shape: Shape,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmRead)?;
+    state
+        .snapshot(scope, move |tx| {
+            threads::find(tx, id.0)?;
+            list(tx, Subject::Thread(id.0), &listing, &shape)
+        })
+        .await
+}
+
+fn list(
+    tx: &mut Tx<'_>,
+    subject: Subject,
+    listing: &Listing<TimelineSort>,
+    shape: &Shape,
+) -> Result<Reply, ApiError> {
+    let Page { items, next, total } = timeline::list(tx, subject, &listing.page)?;
+    let items = bodies(tx, items)?;
+    shape.page(tx, Page { items, next, total })
 }

@@ -2,7 +2,7 @@
 
 use crate::invoice_runs;
 use chrono::{DateTime, Utc};
-use opiekun_persistence::{Db, Result, credentials, events, idempotency};
+use opiekun_persistence::{Db, Result, credentials, events, idempotency, task_reminders};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -19,6 +19,10 @@ const RUNS_EVERY: Duration = Duration::from_millis(250);
 const EVENTS_EVERY: Duration = Duration::from_millis(200);
 /// How many events are published at a time.
 const EVENTS_AT_ONCE: i64 = 1_000;
+/// How soon a reminder is told when its moment has come.
+const REMINDERS_EVERY: Duration = Duration::from_secs(2);
+/// How many reminders are told at a time.
+const REMINDERS_AT_ONCE: i64 = 200;
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// After a fault the same work is tried again, but not at once.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
@@ -30,13 +34,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. They take at most five connections of the pool at a time.
+    /// Starts the threads. They take at most six connections of the pool at a time.
     pub fn start(db: &Db, clock: Clock) -> Self {
         let mut worker = Self { stop: Arc::default(), threads: Vec::new() };
         for _ in 0..RUNS_AT_ONCE {
             worker.repeat("invoice runs", RUNS_EVERY, db, move |db, stop| invoice_runs::work(db, clock, stop));
         }
         worker.repeat("events", EVENTS_EVERY, db, |db, _| publish_events(db));
+        worker.repeat("reminders", REMINDERS_EVERY, db, move |db, _| tell_reminders(db, clock()));
         worker.repeat("sweep", SWEEP_EVERY, db, move |db, _| sweep(db, clock()));
         worker
     }
@@ -140,6 +145,12 @@ impl Stop {
 fn publish_events(db: &Db) -> Result<bool> {
     let published = events::publish(db, EVENTS_AT_ONCE)?;
     Ok(i64::try_from(published).is_ok_and(|published| published == EVENTS_AT_ONCE))
+}
+
+/// Tells a batch of reminders; `true` when more may wait.
+fn tell_reminders(db: &Db, now: DateTime<Utc>) -> Result<bool> {
+    let told = task_reminders::tell_due(db, now, REMINDERS_AT_ONCE)?;
+    Ok(i64::try_from(told).is_ok_and(|told| told == REMINDERS_AT_ONCE))
 }
 
 /// Forgets idempotency keys and refresh tokens that have run out.

@@ -26,6 +26,7 @@ const INITIALISED: &str = "initialised-";
 pub struct TestCluster {
     dir: PathBuf,
     url: String,
+    log: Option<PathBuf>,
 }
 
 impl TestCluster {
@@ -52,26 +53,32 @@ impl TestCluster {
             _ => socket_dir(&dir),
         };
         let watched = dir.join("watched");
-        let url = match external {
+        let (url, log) = match external {
             Some(url) => {
                 if !watched.exists() {
                     watch(owner, &dir, &socket_dir, &watched)?;
                 }
-                url
+                (url, None)
             }
             None => {
                 let cluster = Cluster { root: dir.clone(), socket_dir, account, profile: Profile::Test };
-                match running(&cluster)? {
+                let url = match running(&cluster)? {
                     Some(url) => url,
                     None => {
                         // Also when the mark is there: with no server, it may be from before the machine stopped.
                         watch(owner, &dir, &cluster.socket_dir, &watched)?;
                         start_anew(&cluster)?
                     }
-                }
+                };
+                (url, Some(cluster.log()))
             }
         };
-        Ok(Self { dir, url })
+        Ok(Self { dir, url, log })
+    }
+
+    /// Where the server writes its log; nobody knows of one that was there already.
+    pub fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
     }
 
     /// The address of the database that this run has for itself, for libpq.

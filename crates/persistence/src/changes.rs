@@ -91,6 +91,29 @@ fn split(tx: &Tx<'_>, change: Change) -> (NewAuditEntry, NewEvent) {
     (entry, event)
 }
 
+/// Something that came about without a change: told as an event, and no record of the audit log.
+#[derive(Debug)]
+pub(crate) struct Happening {
+    pub organization_id: OrganizationId,
+    pub type_: String,
+    pub resource_type: &'static str,
+    pub resource_id: Uuid,
+    pub resource_version: i32,
+}
+
+/// Tells what came about, whichever organizations it is of.
+pub(crate) fn tell(conn: &mut PgConnection, at: DateTime<Utc>, happenings: Vec<Happening>) -> Result<()> {
+    let events: Vec<NewEvent> = happenings
+        .into_iter()
+        .map(|happening| {
+            let Happening { organization_id, type_, resource_type, resource_id, resource_version } = happening;
+            NewEvent { organization_id, id: EventId::at(at), type_, at, resource_type, resource_id, resource_version }
+        })
+        .collect();
+    diesel::insert_into(events::table).values(events).execute(conn)?;
+    Ok(())
+}
+
 /// Writes down one change.
 pub fn record(tx: &mut Tx<'_>, change: Change) -> Result<()> {
     let (entry, event) = split(tx, change);

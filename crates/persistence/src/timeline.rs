@@ -1,15 +1,47 @@
-//! A customer's timeline: everything that happened with it, of whatever kind.
+//! Timelines: everything that happened with a customer or in a thread, of whatever kind.
 
 use crate::db::Tx;
 use crate::error::Result;
-use crate::interactions::{self, Interaction, InteractionFilter, InteractionSort};
-use crate::page::{Page, PageRequest};
-use opiekun_domain::ids::CustomerId;
+use crate::interactions::{self, Interaction};
+use crate::page::{Cursor, Page, PageRequest};
+use crate::tasks::{self, Task};
+use crate::work_entries::{self, WorkEntry};
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
+use opiekun_domain::ids::{CustomerId, InteractionId, TaskId, ThreadId, WorkEntryId};
+use std::collections::HashMap;
+use uuid::Uuid;
 
-/// Something that happened with a customer, or is planned to.
+/// Whose timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    Customer(CustomerId),
+    Thread(ThreadId),
+}
+
+impl Subject {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Customer(_) => "customer_id",
+            Self::Thread(_) => "thread_id",
+        }
+    }
+
+    const fn id(self) -> Uuid {
+        match self {
+            Self::Customer(id) => id.0,
+            Self::Thread(id) => id.0,
+        }
+    }
+}
+
+/// Something that happened, or is planned to.
 #[derive(Debug, Clone)]
 pub enum TimelineEntry {
     Interaction(Interaction),
+    Task(Task),
+    WorkEntry(WorkEntry),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,17 +51,93 @@ pub enum TimelineSort {
     At,
 }
 
-/// A page of the timeline of a customer.
-pub fn of_customer(tx: &mut Tx<'_>, id: CustomerId, page: &PageRequest<TimelineSort>) -> Result<Page<TimelineEntry>> {
-    let filter = InteractionFilter { customer_id: Some(id), ..InteractionFilter::default() };
+#[derive(QueryableByName)]
+struct Place {
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    kind: String,
+}
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = Integer)]
+    one: i32,
+}
+
+/// A page of a timeline: one statement merges the kinds by their indexes, and one a kind reads the rows.
+///
+/// What was spent on a task, and when a task is due, are entries beside the contacts.
+pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>) -> Result<Page<TimelineEntry>> {
     let TimelineSort::At = page.sort;
-    let page = PageRequest {
-        sort: InteractionSort::StartedAt,
-        descending: page.descending,
-        limit: page.limit,
-        after: page.after.clone(),
-        count: page.count,
+    let after = page.after.as_ref().map(|cursor| Ok((cursor.key::<DateTime<Utc>>()?, cursor.id))).transpose()?;
+    let total = page.total(|cap| {
+        let counted: Vec<Counted> =
+            diesel::sql_query(format!("select 1 as one from ({}) entry limit $3", kinds(subject, None)))
+                .bind::<diesel::sql_types::Uuid, _>(tx.organization_id())
+                .bind::<diesel::sql_types::Uuid, _>(subject.id())
+                .bind::<BigInt, _>(cap)
+                .load(tx.conn)?;
+        Ok(counted.into_iter().map(|row| row.one).collect())
+    })?;
+    let (order, past) = if page.descending { ("desc", "<") } else { ("asc", ">") };
+    let kinds_past = kinds(subject, after.is_some().then_some(past));
+    let text = format!("{kinds_past} order by at {order}, id {order} limit $3");
+    let query = diesel::sql_query(text)
+        .bind::<diesel::sql_types::Uuid, _>(tx.organization_id())
+        .bind::<diesel::sql_types::Uuid, _>(subject.id())
+        .bind::<BigInt, _>(page.fetch());
+    let places: Vec<Place> = match after {
+        Some((at, id)) => {
+            query.bind::<Timestamptz, _>(at).bind::<diesel::sql_types::Uuid, _>(id).load(tx.conn)?
+        }
+        None => query.load(tx.conn)?,
     };
-    let Page { items, next, total } = interactions::list(tx, &filter, &page)?;
-    Ok(Page { items: items.into_iter().map(TimelineEntry::Interaction).collect(), next, total })
+    let places = Page::cut(places, page, total, |place| Cursor::new(place.at, place.id));
+    let items = rows(tx, &places.items)?;
+    Ok(Page { items, next: places.next, total: places.total })
+}
+
+/// The moments and ids of each kind: all of them, or those past the place `($4, $5)`. The bound on the moment alone is the
+/// one that an index serves as a range.
+fn kinds(subject: Subject, past: Option<&str>) -> String {
+    const KINDS: [(&str, &str, &str); 3] = [
+        ("interaction", "interactions", "started_at"),
+        ("task", "tasks", "dated_at"),
+        ("work_entry", "work_entries", "started_at"),
+    ];
+    let column = subject.column();
+    KINDS
+        .map(|(kind, table, at)| {
+            let bound = past.map(|past| format!("and {at} {past}= $4 and ({at} {past} $4 or id {past} $5)"));
+            let bound = bound.unwrap_or_default();
+            format!(
+                "select {at} as at, id, '{kind}' as kind from {table} where organization_id = $1 and {column} = $2 {bound}"
+            )
+        })
+        .join(" union all ")
+}
+
+/// The rows of places, in their order.
+fn rows(tx: &mut Tx<'_>, places: &[Place]) -> Result<Vec<TimelineEntry>> {
+    let of_kind = |kind: &str| places.iter().filter(|place| place.kind == kind).map(|place| place.id).collect::<Vec<_>>();
+    let interaction_ids: Vec<_> = of_kind("interaction").into_iter().map(InteractionId).collect();
+    let task_ids: Vec<_> = of_kind("task").into_iter().map(TaskId).collect();
+    let work_entry_ids: Vec<_> = of_kind("work_entry").into_iter().map(WorkEntryId).collect();
+    let mut rows: HashMap<Uuid, TimelineEntry> = HashMap::with_capacity(places.len());
+    if !interaction_ids.is_empty() {
+        let found = interactions::find_all(tx, &interaction_ids)?;
+        rows.extend(found.into_iter().map(|row| (row.id.0, TimelineEntry::Interaction(row))));
+    }
+    if !task_ids.is_empty() {
+        let found = tasks::find_all(tx, &task_ids)?;
+        rows.extend(found.into_iter().map(|row| (row.id.0, TimelineEntry::Task(row))));
+    }
+    if !work_entry_ids.is_empty() {
+        let found = work_entries::find_all(tx, &work_entry_ids)?;
+        rows.extend(found.into_iter().map(|row| (row.id.0, TimelineEntry::WorkEntry(row))));
+    }
+    Ok(places.iter().filter_map(|place| rows.remove(&place.id)).collect())
 }

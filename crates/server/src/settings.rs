@@ -55,7 +55,7 @@ pub const VARIABLES: [Variable; 15] = [
     Variable {
         name: "OPIEKUN_DATABASE_CONNECTIONS",
         default: "`16`",
-        meaning: "The most connections that a node opens for requests; its background work takes up to 6 more.",
+        meaning: "The most connections that a node opens for requests; its background work takes up to 7 more.",
     },
     Variable {
         name: "OPIEKUN_AUTO_INVOICING",

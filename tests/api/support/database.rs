@@ -69,6 +69,11 @@ impl Scratch {
         connection(&self.url)
     }
 
+    /// Sets a parameter for connections that are made from now on.
+    pub fn set(&self, parameter: &str, value: &str) {
+        execute(&format!("alter database {} set {parameter} = '{value}'", self.name)).unwrap();
+    }
+
     /// The rows of a query, their one column as text.
     pub fn text_rows(&self, sql: &str) -> Vec<Option<String>> {
         text_rows_of(&self.url, sql)

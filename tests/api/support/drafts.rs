@@ -73,6 +73,15 @@ impl World {
         )
     }
 
+    /// The owner's, with no date.
+    pub fn task(&self, title: &str) -> Draft {
+        self.draft("/tasks", json!({ "title": title }))
+    }
+
+    pub fn thread(&self, subject: &str) -> Draft {
+        self.draft("/threads", json!({ "subject": subject }))
+    }
+
     pub fn number_series(&self) -> Draft {
         self.draft(
             "/number-series",

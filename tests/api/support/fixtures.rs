@@ -29,7 +29,7 @@ struct Kind {
 const KINDS: &[Kind] = &[
     Kind {
         collection: "operators",
-        names: &["operator_id", "caretaker_id", "supervisor_id", "actor_id", "registered_by_id"],
+        names: &["operator_id", "caretaker_id", "supervisor_id", "actor_id", "registered_by_id", "team"],
         make: |w| {
             let operator = w.operator("operator", "none", None);
             w.owner.get(&format!("/operators/{}", operator.id)).expect(200)
@@ -53,8 +53,19 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         collection: "interactions",
-        names: &["interaction_id"],
+        names: &["interaction_id", "parent_interaction_id"],
         make: |w| w.interaction(w.customer().create().id()).create(),
+    },
+    Kind {
+        collection: "threads",
+        names: &["thread_id", "merged_into_id"],
+        make: |w| w.thread("Tax inspection").create(),
+    },
+    Kind {
+        collection: "tasks",
+        // A filter by series takes whatever id it is given.
+        names: &["task_id", "parent_task_id", "task_series_id"],
+        make: |w| w.task("VAT return").create(),
     },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },

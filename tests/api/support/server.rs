@@ -6,6 +6,7 @@ use opiekun_jobs::Worker;
 use opiekun_local_postgres::TestCluster;
 use opiekun_persistence::{Db, migrate};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, mpsc};
 
 /// Signs the tokens of every server of the tests.
@@ -17,6 +18,8 @@ const CONNECTIONS: u32 = 32;
 pub struct Database {
     pub url: String,
     pub db: Db,
+    /// Where PostgreSQL writes its log, if it was started for this run.
+    pub log: Option<PathBuf>,
 }
 
 impl Database {
@@ -29,7 +32,7 @@ impl Database {
                 })
                 .unwrap_or_else(|error: opiekun_local_postgres::Error| panic!("no database for the tests: {error}"));
             let db = Db::connect(&cluster.url(), CONNECTIONS).unwrap();
-            Database { url: cluster.url(), db }
+            Database { url: cluster.url(), db, log: cluster.log().map(Path::to_owned) }
         });
         &SHARED
     }
@@ -57,6 +60,11 @@ impl Server {
 
     /// Another one over the same database, with other settings and with limits of its own, stopped when dropped.
     pub fn start(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(&Database::shared().db, change)
+    }
+
+    /// One over another database.
+    pub fn over(db: &Db, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             cors_origins: Vec::new(),
             requests_a_minute: 1_000_000.try_into().unwrap(),
@@ -68,7 +76,7 @@ impl Server {
         change(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let db = Database::shared().db.clone();
+        let db = db.clone();
         let (send, receive) = mpsc::channel::<Box<dyn Fn() + Send + Sync>>();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -31,6 +31,7 @@ pub fn now() -> DateTime<Utc> {
 pub struct World {
     pub organization_id: OrganizationId,
     pub owner: Caller,
+    db: Db,
 }
 
 /// Somebody who has signed in, or a script with a key; calls the API as a [`Client`].
@@ -57,6 +58,11 @@ impl World {
 
     /// A fresh organization, with other fields than usual.
     pub fn with(change: impl FnOnce(&mut OrganizationFields)) -> Self {
+        Self::within(&Database::shared().db, change)
+    }
+
+    /// A fresh organization in a database of the test's own; a server over it is called by [`Client::on`].
+    pub fn within(db: &Db, change: impl FnOnce(&mut OrganizationFields)) -> Self {
         let mut fields = OrganizationFields {
             legal_name: "Biuro Testowe sp. z o.o.".into(),
             tax_scheme: "nip".parse().unwrap(),
@@ -77,19 +83,17 @@ impl World {
         };
         change(&mut fields);
         let organization_id = OrganizationId::at(clock());
-        let owner = write(organization_id, |tx| {
+        let owner = write(db, organization_id, |tx| {
             organizations::create(tx, fields)?;
             add_operator(tx, Role::Owner, BillingRight::Write, None)
         });
-        Self { organization_id, owner }
+        Self { organization_id, owner, db: db.clone() }
     }
 
     /// One more operator, signed in: `w.operator("manager", "none", None)`.
     pub fn operator(&self, role: &str, billing: &str, supervisor: Option<&Caller>) -> Caller {
         let supervisor_id = supervisor.map(|supervisor| OperatorId(supervisor.id));
-        write(self.organization_id, |tx| {
-            add_operator(tx, role.parse().unwrap(), billing.parse().unwrap(), supervisor_id)
-        })
+        self.write(|tx| add_operator(tx, role.parse().unwrap(), billing.parse().unwrap(), supervisor_id))
     }
 
     /// A script with a key for these scopes.
@@ -103,13 +107,13 @@ impl World {
     }
 
     /// The database behind the API. With [`World::write`], for what the API has no way to.
-    pub fn db(&self) -> &'static Db {
-        &Database::shared().db
+    pub const fn db(&self) -> &Db {
+        &self.db
     }
 
     /// A transaction in this organization, on behalf of nobody in particular.
     pub fn write<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>) -> T {
-        write(self.organization_id, work)
+        write(&self.db, self.organization_id, work)
     }
 
     /// How many rows of a table are this organization's.
@@ -137,9 +141,9 @@ impl World {
 
 /// Writes past the API, at the real moment.
 #[expect(clippy::disallowed_methods, reason = "a world begins before anybody is in it who could be asked")]
-fn write<T>(organization_id: OrganizationId, work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>) -> T {
+fn write<T>(db: &Db, organization_id: OrganizationId, work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>) -> T {
     let scope = Scope::new(organization_id, ActorRef::System, None);
-    Database::shared().db.transaction(scope, clock(), work).unwrap()
+    db.transaction(scope, clock(), work).unwrap()
 }
 
 /// An operator with a sign-in, whose token is made here: the way through `/auth/token` takes a slow hash each time, and

@@ -1,0 +1,440 @@
+//! Tasks: work to do, in trees of main tasks and subtasks.
+
+use crate::changes::{self, Change};
+use crate::db::Tx;
+use crate::error::{OrNotFound, Result, StoreError};
+use crate::organizations;
+use crate::page::{Cursor, Page, PageRequest, keyset};
+use crate::schema::{interactions, task_reminders, tasks, work_entries};
+use crate::task_progress;
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Integer;
+use opiekun_domain::ids::{
+    CustomerId, InteractionId, OperatorId, OpportunityId, OrganizationId, TaskId, TaskSeriesId, ThreadId,
+};
+use opiekun_domain::task::{Progress, TaskDates, TaskPriority, TaskStatus};
+use opiekun_domain::work_item::WorkItem;
+use serde::Serialize;
+use std::collections::HashMap;
+
+#[derive(Debug, Clone, Queryable, Selectable, Serialize)]
+#[diesel(table_name = tasks, check_for_backend(diesel::pg::Pg))]
+pub struct Task {
+    pub id: TaskId,
+    /// The operator who wrote it down; nobody where a script did.
+    pub registered_by_id: Option<OperatorId>,
+    #[diesel(embed)]
+    #[serde(flatten)]
+    pub fields: TaskFields,
+    pub status: TaskStatus,
+    pub percent_done: i16,
+    /// When it becomes overdue; far away without a date.
+    pub deadline_at: DateTime<Utc>,
+    /// Where it stands on a timeline: when it is due, else when it begins, else when it was written down.
+    pub dated_at: DateTime<Utc>,
+    /// Its estimate, else that of its subtasks together.
+    pub planned_minutes: Option<i64>,
+    /// The series that it is an instance of, and which one.
+    pub task_series_id: Option<TaskSeriesId>,
+    pub occurrence_at: Option<DateTime<Utc>>,
+    /// When its caretaker was given it.
+    pub assigned_at: Option<DateTime<Utc>>,
+    pub closed_at: Option<DateTime<Utc>>,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What a caller may write, beside the progress.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, Serialize)]
+#[diesel(table_name = tasks, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
+pub struct TaskFields {
+    pub title: String,
+    pub description: Option<String>,
+    pub customer_id: Option<CustomerId>,
+    pub caretaker_id: Option<OperatorId>,
+    pub priority: TaskPriority,
+    pub start_at: Option<DateTime<Utc>>,
+    pub due_at: Option<DateTime<Utc>>,
+    pub all_day: bool,
+    pub estimate_minutes: Option<i32>,
+    pub thread_id: Option<ThreadId>,
+    pub parent_task_id: Option<TaskId>,
+    pub parent_interaction_id: Option<InteractionId>,
+    pub opportunity_id: Option<OpportunityId>,
+    pub tags: Vec<String>,
+    /// How long before it is due it is told of.
+    pub reminder_minutes: Vec<i32>,
+}
+
+impl TaskFields {
+    pub fn parent(&self) -> Option<WorkItem> {
+        WorkItem::of_columns(self.parent_task_id, self.parent_interaction_id)
+    }
+}
+
+impl Task {
+    pub const fn progress(&self) -> Progress {
+        Progress::recorded(self.status, self.percent_done)
+    }
+
+    pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
+        self.closed_at.is_none() && self.deadline_at < now
+    }
+
+    /// Whose work it is: who may change it, with those above them.
+    pub fn holders(&self) -> Vec<OperatorId> {
+        self.registered_by_id.into_iter().chain(self.fields.caretaker_id).collect()
+    }
+}
+
+/// Where a task comes from: written down by somebody, or made by its series.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    pub registered_by_id: Option<OperatorId>,
+    pub instance: Option<(TaskSeriesId, DateTime<Utc>)>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = tasks)]
+struct NewTask {
+    organization_id: OrganizationId,
+    id: TaskId,
+    registered_by_id: Option<OperatorId>,
+    #[diesel(embed)]
+    fields: TaskFields,
+    #[diesel(embed)]
+    state: State,
+    task_series_id: Option<TaskSeriesId>,
+    occurrence_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// What follows from the fields and the progress.
+#[derive(Debug, Insertable, AsChangeset)]
+#[diesel(table_name = tasks, treat_none_as_null = true)]
+struct State {
+    status: TaskStatus,
+    percent_done: i16,
+    deadline_at: DateTime<Utc>,
+    planned_minutes: Option<i64>,
+    assigned_at: Option<DateTime<Utc>>,
+    closed_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TaskSort {
+    /// When a task becomes overdue; those without a date come last.
+    #[default]
+    DueAt,
+    /// The order of the ids, which count up with time.
+    CreatedAt,
+}
+
+/// All that is given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct TaskFilter {
+    pub customer_id: Option<CustomerId>,
+    pub caretaker_id: Option<OperatorId>,
+    pub registered_by_id: Option<OperatorId>,
+    pub status: Option<TaskStatus>,
+    /// Whether nothing is left to do.
+    pub closed: Option<bool>,
+    pub overdue: Option<bool>,
+    pub priority: Option<TaskPriority>,
+    pub thread_id: Option<ThreadId>,
+    pub opportunity_id: Option<OpportunityId>,
+    pub parent_task_id: Option<TaskId>,
+    pub parent_interaction_id: Option<InteractionId>,
+    pub task_series_id: Option<TaskSeriesId>,
+    /// Any of these.
+    pub tags: Option<Vec<String>>,
+    pub due_from: Option<DateTime<Utc>>,
+    pub due_before: Option<DateTime<Utc>>,
+}
+
+/// Writes a task down. One below another takes over its customer, thread and opportunity where it has none of its own.
+///
+/// The shape of the trees is held (see [`work_tree`](crate::work_tree)) where it has a parent.
+pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origin: Origin) -> Result<Task> {
+    take_over(tx, &mut fields)?;
+    let zone = organizations::find(tx)?.time_zone();
+    let dates = fit_dates(&mut fields, zone);
+    let row = NewTask {
+        organization_id: tx.organization_id(),
+        id: TaskId::at(tx.now),
+        registered_by_id: origin.registered_by_id,
+        state: State {
+            status: progress.status(),
+            percent_done: progress.percent_done(),
+            deadline_at: dates.deadline_at(zone),
+            planned_minutes: fields.estimate_minutes.map(i64::from),
+            assigned_at: fields.caretaker_id.map(|_| tx.now),
+            closed_at: progress.status().is_closed().then_some(tx.now),
+        },
+        fields,
+        task_series_id: origin.instance.map(|(series, _)| series),
+        occurrence_at: origin.instance.map(|(_, at)| at),
+        created_at: tx.now,
+        updated_at: tx.now,
+    };
+    let task: Task =
+        diesel::insert_into(tasks::table).values(row).returning(Task::as_returning()).get_result(tx.conn)?;
+    record(tx, "created", None, Some(&task))?;
+    set_reminders(tx, &task)?;
+    task_progress::roll_up(tx, task.fields.parent_task_id)?;
+    Ok(task)
+}
+
+pub fn find(tx: &mut Tx<'_>, id: TaskId) -> Result<Task> {
+    tasks::table
+        .find((tx.organization_id(), id))
+        .select(Task::as_select())
+        .first(tx.conn)
+        .optional()
+        .or_not_found("task")
+}
+
+/// Those of `ids` that exist, in no order.
+pub fn find_all(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>> {
+    Ok(tasks::table
+        .filter(tasks::organization_id.eq(tx.organization_id()))
+        .filter(tasks::id.eq_any(ids))
+        .select(Task::as_select())
+        .load(tx.conn)?)
+}
+
+/// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.
+pub fn lock(tx: &mut Tx<'_>, id: TaskId, seen: Option<i32>) -> Result<Task> {
+    let task = tasks::table
+        .find((tx.organization_id(), id))
+        .select(Task::as_select())
+        // The key stays, so that whoever only refers to the task need not wait.
+        .for_no_key_update()
+        .first(tx.conn)
+        .optional()
+        .or_not_found("task")?;
+    StoreError::unless_current(task.version, seen)?;
+    Ok(task)
+}
+
+/// Writes to a row that [`lock`] has returned, and counts its version up. Main tasks above it follow.
+///
+/// The shape of the trees is held, and if the parent changes it is the caller's to change.
+pub fn update(tx: &mut Tx<'_>, task: &Task, mut fields: TaskFields, progress: Progress) -> Result<Task> {
+    let zone = organizations::find(tx)?.time_zone();
+    let dates = fit_dates(&mut fields, zone);
+    let planned_minutes = match fields.estimate_minutes {
+        Some(estimate) => Some(i64::from(estimate)),
+        None => task_progress::subtasks(tx, task.id)?.minutes(),
+    };
+    let state = State {
+        status: progress.status(),
+        percent_done: progress.percent_done(),
+        deadline_at: dates.deadline_at(zone),
+        planned_minutes,
+        assigned_at: match fields.caretaker_id {
+            None => None,
+            same if same == task.fields.caretaker_id => task.assigned_at,
+            Some(_) => Some(tx.now),
+        },
+        closed_at: progress.status().is_closed().then_some(task.closed_at.unwrap_or(tx.now)),
+    };
+    let after: Task = diesel::update(tasks::table.find((tx.organization_id(), task.id)))
+        .set((fields, state, tasks::version.eq(tasks::version + 1), tasks::updated_at.eq(tx.now)))
+        .returning(Task::as_returning())
+        .get_result(tx.conn)?;
+    record(tx, "updated", Some(task), Some(&after))?;
+    if told_of(task) != told_of(&after) {
+        set_reminders(tx, &after)?;
+    }
+    let (was, is) = (task.fields.parent_task_id, after.fields.parent_task_id);
+    if was != is {
+        task_progress::roll_up(tx, was)?;
+        task_progress::roll_up(tx, is)?;
+    } else if task.progress() != after.progress() || task.planned_minutes != after.planned_minutes {
+        task_progress::roll_up(tx, is)?;
+    }
+    Ok(after)
+}
+
+/// Makes a locked task an instance of a series.
+pub fn join_series(tx: &mut Tx<'_>, task: &Task, series: TaskSeriesId, occurrence_at: DateTime<Utc>) -> Result<Task> {
+    let after = diesel::update(tasks::table.find((tx.organization_id(), task.id)))
+        .set((tasks::task_series_id.eq(series), tasks::occurrence_at.eq(occurrence_at)))
+        .returning(Task::as_returning())
+        .get_result(tx.conn)?;
+    Ok(after)
+}
+
+/// Removes a locked row, which the audit log keeps as it was; [`StoreError::InUse`] while something hangs below it or
+/// time was spent on it.
+pub fn delete(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
+    diesel::delete(tasks::table.find((tx.organization_id(), task.id)))
+        .execute(tx.conn)
+        .map_err(StoreError::of_deletion)?;
+    record(tx, "deleted", Some(task), None)?;
+    task_progress::roll_up(tx, task.fields.parent_task_id)
+}
+
+/// Time spent on each task by itself; who had none spent is not among them.
+pub fn worked_minutes(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<HashMap<TaskId, i64>> {
+    let rows: Vec<(TaskId, Option<i64>)> = work_entries::table
+        .filter(work_entries::organization_id.eq(tx.organization_id()))
+        .filter(work_entries::task_id.eq_any(ids))
+        .group_by(work_entries::task_id)
+        .select((work_entries::task_id, diesel::dsl::sum(work_entries::duration_minutes)))
+        .load(tx.conn)?;
+    Ok(rows.into_iter().filter_map(|(id, minutes)| Some((id, minutes?))).collect())
+}
+
+pub fn list(tx: &mut Tx<'_>, filter: &TaskFilter, page: &PageRequest<TaskSort>) -> Result<Page<Task>> {
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let filtered = || {
+        let mut query = tasks::table.filter(tasks::organization_id.eq(organization_id)).into_boxed();
+        if let Some(customer_id) = filter.customer_id {
+            query = query.filter(tasks::customer_id.eq(customer_id));
+        }
+        if let Some(caretaker_id) = filter.caretaker_id {
+            query = query.filter(tasks::caretaker_id.eq(caretaker_id));
+        }
+        if let Some(registered_by_id) = filter.registered_by_id {
+            query = query.filter(tasks::registered_by_id.eq(registered_by_id));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(tasks::status.eq(status));
+        }
+        match filter.closed {
+            Some(true) => query = query.filter(tasks::closed_at.is_not_null()),
+            Some(false) => query = query.filter(tasks::closed_at.is_null()),
+            None => {}
+        }
+        match filter.overdue {
+            Some(true) => query = query.filter(tasks::closed_at.is_null()).filter(tasks::deadline_at.lt(now)),
+            Some(false) => query = query.filter(tasks::closed_at.is_not_null().or(tasks::deadline_at.ge(now))),
+            None => {}
+        }
+        if let Some(priority) = filter.priority {
+            query = query.filter(tasks::priority.eq(priority));
+        }
+        if let Some(thread_id) = filter.thread_id {
+            query = query.filter(tasks::thread_id.eq(thread_id));
+        }
+        if let Some(opportunity_id) = filter.opportunity_id {
+            query = query.filter(tasks::opportunity_id.eq(opportunity_id));
+        }
+        if let Some(parent_task_id) = filter.parent_task_id {
+            query = query.filter(tasks::parent_task_id.eq(parent_task_id));
+        }
+        if let Some(parent_interaction_id) = filter.parent_interaction_id {
+            query = query.filter(tasks::parent_interaction_id.eq(parent_interaction_id));
+        }
+        if let Some(task_series_id) = filter.task_series_id {
+            query = query.filter(tasks::task_series_id.eq(task_series_id));
+        }
+        if let Some(tags) = &filter.tags {
+            query = query.filter(tasks::tags.overlaps_with(tags));
+        }
+        // The index is on the deadline, which is never before the due date.
+        if let Some(from) = filter.due_from {
+            query = query.filter(tasks::deadline_at.ge(from)).filter(tasks::due_at.ge(from));
+        }
+        if let Some(before) = filter.due_before {
+            let day_later = before + TimeDelta::days(2);
+            query = query.filter(tasks::deadline_at.lt(day_later)).filter(tasks::due_at.lt(before));
+        }
+        query
+    };
+    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    let query = match page.sort {
+        TaskSort::DueAt => keyset!(filtered(), page, tasks::deadline_at => DateTime<Utc>, tasks::id),
+        TaskSort::CreatedAt => keyset!(filtered(), page, tasks::id),
+    };
+    let rows = query.select(Task::as_select()).load(tx.conn)?;
+    Ok(Page::cut(rows, page, total, |task| match page.sort {
+        TaskSort::DueAt => Cursor::new(task.deadline_at, task.id),
+        TaskSort::CreatedAt => Cursor::new((), task.id),
+    }))
+}
+
+/// What a task without them has from the one above it.
+fn take_over(tx: &mut Tx<'_>, fields: &mut TaskFields) -> Result<()> {
+    type Matter = (Option<CustomerId>, Option<ThreadId>, Option<OpportunityId>);
+    let organization_id = tx.organization_id();
+    let above: Option<Matter> = match fields.parent() {
+        None => None,
+        // Locked before the new row refers to it, as whoever moves what is below it does.
+        Some(WorkItem::Task(id)) => tasks::table
+            .find((organization_id, id))
+            .select((tasks::customer_id, tasks::thread_id, tasks::opportunity_id))
+            .for_no_key_update()
+            .first(tx.conn)
+            .optional()?,
+        Some(WorkItem::Interaction(id)) => interactions::table
+            .find((organization_id, id))
+            .select((interactions::customer_id.nullable(), interactions::thread_id, interactions::opportunity_id))
+            .first(tx.conn)
+            .optional()?,
+    };
+    // One that is not there is refused by the reference.
+    let Some((customer_id, thread_id, opportunity_id)) = above else { return Ok(()) };
+    fields.thread_id = fields.thread_id.or(thread_id);
+    fields.customer_id = fields.customer_id.or(customer_id);
+    if fields.customer_id == customer_id {
+        fields.opportunity_id = fields.opportunity_id.or(opportunity_id);
+    }
+    Ok(())
+}
+
+/// Puts the dates of a task of whole days on midnights.
+fn fit_dates(fields: &mut TaskFields, zone: chrono_tz::Tz) -> TaskDates {
+    let dates = TaskDates::new(fields.start_at, fields.due_at, fields.all_day, zone);
+    (fields.start_at, fields.due_at) = (dates.start_at, dates.due_at);
+    dates
+}
+
+/// What reminders depend on.
+fn told_of(task: &Task) -> (Option<DateTime<Utc>>, bool, &[i32]) {
+    (task.fields.due_at, task.closed_at.is_some(), &task.fields.reminder_minutes)
+}
+
+/// Lets the reminders that are still to come be those of the task: none once it is closed, none that lie in the past.
+pub(crate) fn set_reminders(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
+    let organization_id = tx.organization_id();
+    diesel::delete(task_reminders::table)
+        .filter(task_reminders::organization_id.eq(organization_id))
+        .filter(task_reminders::task_id.eq(task.id))
+        .execute(tx.conn)?;
+    let Some(due_at) = task.fields.due_at.filter(|_| task.closed_at.is_none()) else { return Ok(()) };
+    let rows: Vec<_> = task
+        .fields
+        .reminder_minutes
+        .iter()
+        .map(|minutes| (*minutes, due_at - TimeDelta::minutes((*minutes).into())))
+        .filter(|(_, remind_at)| *remind_at > tx.now)
+        .map(|(minutes, remind_at)| {
+            (
+                task_reminders::organization_id.eq(organization_id),
+                task_reminders::task_id.eq(task.id),
+                task_reminders::minutes_before.eq(minutes),
+                task_reminders::remind_at.eq(remind_at),
+            )
+        })
+        .collect();
+    if !rows.is_empty() {
+        diesel::insert_into(task_reminders::table).values(rows).execute(tx.conn)?;
+    }
+    Ok(())
+}
+
+fn record(tx: &mut Tx<'_>, action: &'static str, before: Option<&Task>, after: Option<&Task>) -> Result<()> {
+    let Some(told) = after.or(before) else { return Ok(()) };
+    changes::record(tx, change(action, before, after, told))
+}
+
+pub(crate) fn change(action: &'static str, before: Option<&Task>, after: Option<&Task>, told: &Task) -> Change {
+    Change::new("task", action, (told.id, told.version), before, after)
+}
