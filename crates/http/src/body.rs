@@ -23,6 +23,12 @@ pub struct Patch<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + Validate> Patch<T> {
+    /// What the patch says of a field; `None` where it leaves it as it is. For what has to be known before there is a
+    /// `current`: which locks come first.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.patch.get(name)
+    }
+
     /// What `current` becomes: held to every rule that a whole body is held to.
     pub fn apply(&self, current: &T) -> Result<T, ApiError> {
         let mut merged = serde_json::to_value(current).map_err(ApiError::internal)?;

@@ -23,6 +23,7 @@ mod keys;
 mod limits;
 mod listing;
 mod me;
+mod month_locks;
 mod number_series;
 mod occurrences;
 mod once;
@@ -41,7 +42,9 @@ mod subscriptions;
 mod text;
 mod time_cost;
 mod timeline;
+mod timer;
 mod values;
+mod work_entries;
 
 pub use contract::{Contract, ContractError};
 pub use keys::{Keys, SECRET_BYTES_MIN, WeakSecret, random_secret};
@@ -91,7 +94,7 @@ const WORKERS: usize = 2;
     components(schemas(problem::ProblemBody)),
     tags(
         (name = "Signing in", description = "Tokens for people; see API keys for scripts."),
-        (name = "Me", description = "Who is signed in, and what they may."),
+        (name = "Me", description = "Who is signed in, what they may, and what they are working on."),
         (name = "Organization", description = "The firm itself: the seller on its invoices, its currency, time zone and rules."),
         (name = "Operators", description = "The users of the organization and the tree of who supervises whom."),
         (name = "API keys", description = "How scripts sign in: keys with scopes."),
@@ -99,6 +102,8 @@ const WORKERS: usize = 2;
         (name = "People", description = "Contact persons at customers, and their consents."),
         (name = "Hourly rates", description = "What an hour costs, from which day on, for a customer, an operator or everybody."),
         (name = "Interactions", description = "Contacts with customers: calls, meetings, mails, visits."),
+        (name = "Work entries", description = "Time spent on tasks, and what it costs."),
+        (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),
         (name = "Invoice templates", description = "What is billed: lines, terms, texts."),

@@ -2,7 +2,8 @@
 
 use crate::{
     api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates,
-    invoices, me, number_series, occurrences, operators, organization, people, subscriptions, time_cost, timeline,
+    invoices, me, month_locks, number_series, occurrences, operators, organization, people, subscriptions, time_cost,
+    timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -10,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn api(config: &mut ServiceConfig) {
     auth::routes(config);
     me::routes(config);
+    timer::routes(config);
     organization::routes(config);
     operators::routes(config);
     api_keys::routes(config);
@@ -18,6 +20,8 @@ pub fn api(config: &mut ServiceConfig) {
     people::routes(config);
     hourly_rates::routes(config);
     interactions::routes(config);
+    work_entries::routes(config);
+    month_locks::routes(config);
     time_cost::routes(config);
     number_series::routes(config);
     invoice_templates::routes(config);

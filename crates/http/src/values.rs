@@ -3,10 +3,12 @@
 use crate::problem::{ApiError, Wrong};
 use opiekun_domain::address::Address;
 use opiekun_domain::tax_identity::{TaxIdentity, TaxScheme};
+use opiekun_domain::work_item::{WorkItem, WorkItemType};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use uuid::Uuid;
 
 /// Where post reaches somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -79,6 +81,29 @@ impl TaxIdBody {
     /// The identity as a row holds it.
     pub fn of(scheme: TaxScheme, country: Option<String>, number: Option<String>) -> Self {
         Self { scheme, country, number }
+    }
+}
+
+/// A task or an interaction, wherever either will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = WorkItem)]
+#[serde(deny_unknown_fields)]
+pub struct WorkItemBody {
+    #[serde(rename = "type")]
+    pub kind: WorkItemType,
+    pub id: Uuid,
+}
+
+impl From<WorkItem> for WorkItemBody {
+    fn from(item: WorkItem) -> Self {
+        Self { kind: item.kind(), id: item.id() }
+    }
+}
+
+impl From<WorkItemBody> for WorkItem {
+    fn from(body: WorkItemBody) -> Self {
+        let WorkItemBody { kind, id } = body;
+        Self::new(kind, id)
     }
 }
 

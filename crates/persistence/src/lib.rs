@@ -8,6 +8,7 @@ mod db;
 mod error;
 mod json;
 mod page;
+mod pricing;
 mod schema;
 
 pub mod api_keys;
@@ -22,14 +23,18 @@ pub mod interactions;
 pub mod invoice_runs;
 pub mod invoice_templates;
 pub mod invoices;
+pub mod month_locks;
 pub mod number_series;
 pub mod occurrences;
 pub mod operators;
 pub mod organizations;
 pub mod people;
+pub mod stage_changes;
 pub mod subscriptions;
 pub mod time_cost;
 pub mod timeline;
+pub mod timers;
+pub mod work_entries;
 pub mod work_tree;
 
 pub use db::{ActorRef, Connection, Db, Scope, Tx, migrate, pending_migrations, server_version};
