@@ -1,6 +1,6 @@
 //! `/interactions`: contacts, and what their time costs.
 
-use crate::support::{Draft, Record, World};
+use crate::support::{Draft, Record, World, at_once, execute};
 use serde_json::{Value, json};
 
 fn price(interaction: &Record) -> (&Value, &Value, &Value, &Value) {
@@ -289,4 +289,135 @@ fn what_is_expanded_is_never_not_modified() {
     w.owner.at(1).patch(&format!("/customers/{}", customer.id()), json!({ "name": "Po zmianie" })).expect(200);
     let again = w.owner.with("If-None-Match", "\"1\"").get(&path).expect(200);
     assert_eq!(again["customer"]["name"], "Po zmianie");
+}
+
+#[test]
+fn it_keeps_where_the_opportunity_stood_when_it_began() {
+    let w = World::new();
+    let (customer, other) = (w.customer().create(), w.customer().create());
+    let sale =
+        w.sale(customer.id(), "Payroll", &["2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"]);
+    let at = |moment: &str| {
+        let draft = w.interaction(customer.id()).with("opportunity_id", sale.id.as_str());
+        draft.with("started_at", moment).create()["stage_id"].clone()
+    };
+    assert_eq!(at("2026-01-01T00:00:00Z"), sale.stages[0], "where it began");
+    assert_eq!(at("2026-02-28T23:59:59.999999Z"), sale.stages[0]);
+    assert_eq!(at("2026-03-01T00:00:00Z"), sale.stages[1]);
+    assert_eq!(at("2026-11-01T00:00:00Z"), sale.stages[2]);
+
+    let call = w.interaction(customer.id()).with("started_at", "2026-03-15T00:00:00Z").create();
+    assert_eq!((&call["opportunity_id"], &call["stage_id"]), (&Value::Null, &Value::Null));
+    let path = format!("/interactions/{}", call.id());
+    let sold = w.owner.at(1).patch(&path, json!({ "opportunity_id": sale.id })).expect(200);
+    assert_eq!(sold["stage_id"], sale.stages[1]);
+    // What becomes of the opportunity later leaves it as it is, until it is about something else or another time.
+    execute(&format!("update stage_changes set changed_at = '2026-03-10' where to_stage_id = '{}'", sale.stages[2]))
+        .unwrap();
+    let kept = w.owner.at(2).patch(&path, json!({ "subject": "Offer", "duration_minutes": 5 })).expect(200);
+    assert_eq!(kept["stage_id"], sale.stages[1]);
+    let moved = w.owner.at(3).patch(&path, json!({ "started_at": "2026-03-16T00:00:00Z" })).expect(200);
+    assert_eq!(moved["stage_id"], sale.stages[2]);
+    let list = |query: &str| w.owner.get(&format!("/interactions?{query}")).expect(200).items().len();
+    assert_eq!((list(&format!("opportunity_id={}", sale.id)), list(&format!("stage_id={}", sale.stages[2]))), (5, 2));
+
+    for (patch, wrong) in [
+        (json!({ "stage_id": sale.stages[0] }), "/stage_id unknown"),
+        (json!({ "opportunity_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa" }), "/opportunity_id reference_not_found"),
+        // It is one of the interaction's customer.
+        (json!({ "customer_id": other.id() }), "/opportunity_id reference_not_found"),
+    ] {
+        assert_eq!(w.owner.at(4).patch(&path, patch).wrong(), [wrong]);
+    }
+    let theirs = w.interaction(other.id()).with("opportunity_id", sale.id.as_str()).send();
+    assert_eq!(theirs.wrong(), ["/opportunity_id reference_not_found"]);
+    let none = w.owner.at(4).patch(&path, json!({ "opportunity_id": null })).expect(200);
+    assert_eq!(none["stage_id"], Value::Null);
+}
+
+#[test]
+fn below_something_it_starts_in_its_thread() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let (thread, own) = (w.thread_row("Payroll"), w.thread_row("Own"));
+    let task = w.task_row("Payroll", &[("thread_id", thread.id())]);
+    let of_task = json!({ "type": "task", "id": task.id() });
+    let first = w.interaction(customer.id()).with("parent", of_task.clone()).create();
+    assert_eq!((&first["parent"], &first["thread_id"]), (&of_task, &json!(thread.id())));
+    let of_first = json!({ "type": "interaction", "id": first.id() });
+    let second = w.interaction(customer.id()).with("parent", of_first.clone()).create();
+    assert_eq!((&second["parent"], &second["thread_id"]), (&of_first, &json!(thread.id())));
+    let elsewhere = w.interaction(customer.id()).with("parent", of_first.clone()).with("thread_id", own.id()).create();
+    assert_eq!(elsewhere["thread_id"], own.id());
+
+    let list = |query: &str| {
+        let page = w.owner.get(&format!("/interactions?sort=created_at&{query}")).expect(200);
+        page.items().iter().map(|it| it.id().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&format!("thread_id={}", thread.id())), [first.id(), second.id()]);
+    assert_eq!(list(&format!("parent_task_id={}", task.id())), [first.id()]);
+    assert_eq!(list(&format!("parent_interaction_id={}", first.id())), [second.id(), elsewhere.id()]);
+
+    // It moves below something else, or out, and stays in its thread; a thread of its own moves it alone.
+    let path = format!("/interactions/{}", second.id());
+    let moved = w.owner.at(1).patch(&path, json!({ "parent": of_task })).expect(200);
+    assert_eq!((&moved["parent"], &moved["thread_id"]), (&of_task, &json!(thread.id())));
+    let out = w.owner.at(2).patch(&path, json!({ "parent": null, "thread_id": own.id() })).expect(200);
+    assert_eq!((&out["parent"], &out["thread_id"]), (&Value::Null, &json!(own.id())));
+    assert_eq!(w.owner.get(&format!("/interactions/{}", first.id())).expect(200), first);
+}
+
+#[test]
+fn its_parent_is_one_that_there_is_and_not_below_it() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let nobody = "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa";
+    for kind in ["task", "interaction"] {
+        let answer = w.interaction(customer.id()).with("parent", json!({ "type": kind, "id": nobody })).send();
+        answer.refused(422, "reference_not_found");
+        assert_eq!(answer.wrong(), ["/parent/id reference_not_found"]);
+    }
+    let answer = w.interaction(customer.id()).with("parent", json!({ "type": "customer", "id": customer.id() })).send();
+    assert_eq!(answer.wrong(), ["/parent/type enum"]);
+    assert_eq!(w.count("interactions"), 0);
+
+    let top = w.interaction(customer.id()).create();
+    let below = |parent: &Record| {
+        w.interaction(customer.id()).with("parent", json!({ "type": "interaction", "id": parent.id() })).create()
+    };
+    let middle = below(&top);
+    let bottom = below(&middle);
+    let path = format!("/interactions/{}", top.id());
+    for under in [&top, &middle, &bottom] {
+        let answer = w.owner.at(1).patch(&path, json!({ "parent": { "type": "interaction", "id": under.id() } }));
+        answer.refused(422, "validation_failed");
+        assert_eq!(answer.wrong(), ["/parent cycle"]);
+    }
+    // Of a parent only the kind that it is, or only its id, makes none.
+    let half = w.owner.at(1).patch(&path, json!({ "parent": { "type": "task" } }));
+    assert_eq!(half.refused(422, "validation_failed")["status"], 422);
+    assert_eq!(w.owner.get(&path).expect(200), top);
+
+    // What something hangs below stays.
+    w.owner.at(1).delete(&path).refused(409, "conflict");
+    assert_eq!(w.owner.get(&path).expect(200), top);
+    for record in [&bottom, &middle, &top] {
+        assert_eq!(w.owner.at(1).delete(&format!("/interactions/{}", record.id())).status, 204);
+    }
+}
+
+#[test]
+fn of_two_moves_that_meet_one_is_refused() {
+    let w = World::new();
+    let customer = w.customer().create();
+    for _ in 0..5 {
+        let both = [w.interaction(customer.id()).create(), w.interaction(customer.id()).create()];
+        let mut answers = at_once(2, |n| {
+            let parent = json!({ "parent": { "type": "interaction", "id": both[1 - n].id() } });
+            w.owner.at(1).patch(&format!("/interactions/{}", both[n].id()), parent)
+        });
+        answers.sort_by_key(|answer| answer.status);
+        answers[0].expect(200);
+        assert_eq!(answers[1].wrong(), ["/parent cycle"]);
+    }
 }

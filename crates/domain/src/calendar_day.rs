@@ -1,7 +1,7 @@
 //! Calendar days: what a day is in a time zone, and which days are worked in Poland.
 
 use chrono::{
-    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday,
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday,
 };
 use chrono_tz::Tz;
 
@@ -15,6 +15,12 @@ use crate::schedule::IssueDayShift;
 pub fn day_bounds(day: NaiveDate, tz: Tz) -> (DateTime<Utc>, DateTime<Utc>) {
     let start = start_of_day(day, tz);
     (start, day.succ_opt().map_or(start, |next| start_of_day(next, tz)))
+}
+
+/// The instants at which the month that begins on `first_on` and the one after it begin in the time zone.
+pub fn month_bounds(first_on: NaiveDate, tz: Tz) -> (DateTime<Utc>, DateTime<Utc>) {
+    let start = start_of_day(first_on, tz);
+    (start, first_on.checked_add_months(Months::new(1)).map_or(start, |next| start_of_day(next, tz)))
 }
 
 /// The calendar day that it is at an instant in the time zone.
@@ -121,6 +127,16 @@ mod tests {
         assert_eq!(bounds("2026-11-23", warsaw), span("2026-11-22T23:00:00Z", "2026-11-23T23:00:00Z"));
         assert_eq!(bounds("2026-03-29", warsaw), span("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")); // 23 hours
         assert_eq!(bounds("2026-10-25", warsaw), span("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z")); // 25 hours
+    }
+
+    #[test]
+    fn a_month_lasts_from_its_first_midnight_to_that_of_the_next() {
+        let bounds = |first: &str| {
+            let (start, end) = month_bounds(day(first), Tz::Europe__Warsaw);
+            (start.format("%FT%TZ").to_string(), end.format("%FT%TZ").to_string())
+        };
+        assert_eq!(bounds("2026-10-01"), span("2026-09-30T22:00:00Z", "2026-10-31T23:00:00Z"));
+        assert_eq!(bounds("2026-12-01"), span("2026-11-30T23:00:00Z", "2026-12-31T23:00:00Z"));
     }
 
     #[test]

@@ -5,6 +5,13 @@ vocabulary! {
     TimeCostKey {
         Customer = "customer",
         Operator = "operator",
+        Thread = "thread",
+        /// The task that work entries are of, and interactions hang below.
+        Task = "task",
+        Opportunity = "opportunity",
+        /// Where the opportunity stood when the time was spent.
+        Stage = "stage",
+        /// The way the two sides met; work entries have none.
         Channel = "channel",
         /// A week from Monday (ISO 8601) in the organization's time zone.
         Week = "week",

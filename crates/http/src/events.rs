@@ -82,6 +82,7 @@ fn url_of(contract: &Contract, kind: &str, id: Uuid) -> Option<String> {
     let words = kind.replace('_', "-");
     let collection = match kind {
         "person" => "people".to_owned(),
+        "work_entry" => "work-entries".to_owned(),
         _ if words.ends_with('s') => words,
         _ => format!("{words}s"),
     };

@@ -10,17 +10,18 @@ use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use crate::values::tags_schema;
+use crate::values::{WorkItemBody, tags_schema};
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::cost::RateSource;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
-use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, PersonId};
+use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, OpportunityId, PersonId, StageId, TaskId, ThreadId};
 use opiekun_domain::interaction::{Channel, Direction, InteractionStatus};
 use opiekun_domain::permission::Permission;
+use opiekun_domain::work_item::WorkItem;
 use opiekun_persistence::interactions::{Interaction, InteractionFields, InteractionFilter, InteractionSort, Pricing};
-use opiekun_persistence::{Page, interactions};
+use opiekun_persistence::{Page, interactions, work_tree};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -77,6 +78,15 @@ pub struct InteractionInput {
     /// organization.
     #[serde(default)]
     pub hourly_rate: Option<HourlyRate>,
+    /// The sale that it was about: an opportunity of that customer.
+    #[serde(default)]
+    pub opportunity_id: Option<OpportunityId>,
+    /// The matter that it was about; that of `parent` unless told when it is registered.
+    #[serde(default)]
+    pub thread_id: Option<ThreadId>,
+    /// What it hangs below.
+    #[serde(default)]
+    pub parent: Option<WorkItemBody>,
     #[schema(schema_with = tags_schema)]
     #[serde(default)]
     pub tags: Vec<String>,
@@ -97,6 +107,8 @@ pub struct InteractionBody {
     pub id: InteractionId,
     #[serde(flatten)]
     pub interaction: InteractionInput,
+    /// Where the opportunity stood when it began; later moves leave it as it is.
+    pub stage_id: Option<StageId>,
     /// The operator who wrote it down; null where a script did.
     pub registered_by_id: Option<OperatorId>,
     /// The minutes as they are billed: rounded up by the customer's rule, else the organization's.
@@ -121,11 +133,12 @@ pub struct InteractionBody {
 
 impl From<Interaction> for InteractionBody {
     fn from(row: Interaction) -> Self {
-        let Interaction { id, registered_by_id, fields, pricing, version, created_at, updated_at } = row;
+        let Interaction { id, registered_by_id, fields, stage_id, pricing, version, created_at, updated_at } = row;
         let Pricing { billed_minutes, resolved_rate, rate_source, cost, currency } = pricing;
         Self {
             id,
             interaction: fields.into(),
+            stage_id,
             registered_by_id,
             billed_minutes,
             resolved_rate,
@@ -141,6 +154,7 @@ impl From<Interaction> for InteractionBody {
 
 impl From<InteractionFields> for InteractionInput {
     fn from(fields: InteractionFields) -> Self {
+        let parent = fields.parent().map(WorkItemBody::from);
         let InteractionFields {
             customer_id,
             person_id,
@@ -156,6 +170,10 @@ impl From<InteractionFields> for InteractionInput {
             outcome,
             billable,
             hourly_rate,
+            opportunity_id,
+            thread_id,
+            parent_task_id: _,
+            parent_interaction_id: _,
             tags,
         } = fields;
         Self {
@@ -173,6 +191,9 @@ impl From<InteractionFields> for InteractionInput {
             outcome,
             billable,
             hourly_rate,
+            opportunity_id,
+            thread_id,
+            parent,
             tags,
         }
     }
@@ -184,6 +205,7 @@ impl InteractionInput {
             .operator_id
             .or(actor.operator_id())
             .ok_or_else(|| ApiError::invalid_field("/operator_id", "required", "A script tells who talked"))?;
+        let parent = self.parent.map(WorkItem::from);
         Ok(InteractionFields {
             customer_id: self.customer_id,
             person_id: self.person_id,
@@ -199,6 +221,10 @@ impl InteractionInput {
             outcome: self.outcome,
             billable: self.billable,
             hourly_rate: self.hourly_rate,
+            opportunity_id: self.opportunity_id,
+            thread_id: self.thread_id,
+            parent_task_id: parent.and_then(WorkItem::task_id),
+            parent_interaction_id: parent.and_then(WorkItem::interaction_id),
             tags: self.tags,
         })
     }
@@ -219,6 +245,14 @@ pub struct InteractionQuery {
     caretaker_id: Option<OperatorId>,
     channel: Option<Channel>,
     status: Option<InteractionStatus>,
+    opportunity_id: Option<OpportunityId>,
+    /// Where the opportunity stood at that time.
+    stage_id: Option<StageId>,
+    thread_id: Option<ThreadId>,
+    /// Right below this task.
+    parent_task_id: Option<TaskId>,
+    /// Right below this interaction.
+    parent_interaction_id: Option<InteractionId>,
     #[serde(rename = "started_at[gte]")]
     started_from: Option<DateTime<Utc>>,
     #[serde(rename = "started_at[lt]")]
@@ -237,6 +271,11 @@ impl From<InteractionQuery> for InteractionFilter {
             caretaker_id: query.caretaker_id,
             channel: query.channel,
             status: query.status,
+            opportunity_id: query.opportunity_id,
+            stage_id: query.stage_id,
+            thread_id: query.thread_id,
+            parent_task_id: query.parent_task_id,
+            parent_interaction_id: query.parent_interaction_id,
             started_from: query.started_from,
             started_before: query.started_before,
             tags: query.tag.map(|tags| tags.0),
@@ -270,7 +309,8 @@ async fn list_interactions(
 /// Register an interaction.
 ///
 /// It is priced at once: its minutes are rounded up by the customer's rule, and its own rate counts, else the one in
-/// force on its day of the customer, the operator or the organization, the first that there is.
+/// force on its day of the customer, the operator or the organization, the first that there is. One below a `parent` is
+/// in the parent's thread unless it names its own. In a locked month there is 409.
 #[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), request_body = InteractionInput,
     responses((status = 201, body = InteractionBody)))]
 #[post("/interactions")]
@@ -320,7 +360,8 @@ async fn get_interaction(
 ///
 /// Who registered it may, its caretaker, and those above them. It keeps its rate unless something changes that its price
 /// depends on (customer, operator, start, duration, own rate), it is held only now, or it had no rate: then it is priced
-/// anew, by the rates of its day.
+/// anew, by the rates of its day. Below another `parent` it stays in its thread. In a locked month what reports sum over
+/// stays, or there is 409; texts, people, threads and tags can change.
 #[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), params(IfMatch),
     request_body(content = InteractionInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = InteractionBody)))]
@@ -335,6 +376,9 @@ async fn update_interaction(
     let scope = actor.scope(Permission::CrmWrite)?;
     state
         .transaction(scope, move |tx| {
+            if patch.field("parent").is_some() {
+                work_tree::change(tx)?;
+            }
             let interaction = interactions::lock(tx, id.0, seen.0)?;
             let authority = actor.authority(tx)?;
             authority.may_change(&holders(&interaction)).map_err(ApiError::forbidden)?;
@@ -348,7 +392,8 @@ async fn update_interaction(
 
 /// Remove an interaction.
 ///
-/// For what was registered by mistake; what did not take place has the status `not_held`. The audit log keeps it.
+/// For what was registered by mistake; what did not take place has the status `not_held`. The audit log keeps it. While
+/// something hangs below it there is 409, as in a locked month.
 #[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/interactions/{id}")]

@@ -23,6 +23,7 @@ mod keys;
 mod limits;
 mod listing;
 mod me;
+mod month_locks;
 mod number_series;
 mod occurrences;
 mod once;
@@ -45,7 +46,9 @@ mod text;
 mod threads;
 mod time_cost;
 mod timeline;
+mod timer;
 mod values;
+mod work_entries;
 
 pub use contract::{Contract, ContractError};
 pub use keys::{Keys, SECRET_BYTES_MIN, WeakSecret, random_secret};
@@ -95,7 +98,7 @@ const WORKERS: usize = 2;
     components(schemas(problem::ProblemBody)),
     tags(
         (name = "Signing in", description = "Tokens for people; see API keys for scripts."),
-        (name = "Me", description = "Who is signed in, and what they may."),
+        (name = "Me", description = "Who is signed in, what they may, and what they are working on."),
         (name = "Organization", description = "The firm itself: the seller on its invoices, its currency, time zone and rules."),
         (name = "Operators", description = "The users of the organization and the tree of who supervises whom."),
         (name = "API keys", description = "How scripts sign in: keys with scopes."),
@@ -105,6 +108,8 @@ const WORKERS: usize = 2;
         (name = "Interactions", description = "Contacts with customers: calls, meetings, mails, visits."),
         (name = "Tasks", description = "Work to do: who has to do it, by when, how far it has come, and what hangs below it."),
         (name = "Threads", description = "Matters: the interactions and tasks that belong together, what they cost, and who still owes what."),
+        (name = "Work entries", description = "Time spent on tasks, and what it costs."),
+        (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),
         (name = "Invoice templates", description = "What is billed: lines, terms, texts."),

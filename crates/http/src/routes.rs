@@ -1,9 +1,9 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates,
-    invoices, me, number_series, occurrences, operators, organization, people, progress, subscriptions, task_history, tasks, threads,
-    time_cost, timeline,
+    api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me,
+    month_locks, number_series, occurrences, operators, organization, people, progress, subscriptions, task_history, tasks,
+    threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -11,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn api(config: &mut ServiceConfig) {
     auth::routes(config);
     me::routes(config);
+    timer::routes(config);
     organization::routes(config);
     operators::routes(config);
     api_keys::routes(config);
@@ -22,6 +23,8 @@ pub fn api(config: &mut ServiceConfig) {
     tasks::routes(config);
     task_history::routes(config);
     threads::routes(config);
+    work_entries::routes(config);
+    month_locks::routes(config);
     time_cost::routes(config);
     progress::routes(config);
     number_series::routes(config);

@@ -12,7 +12,7 @@ use opiekun_documents::csv::CsvWriter;
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{AmountSum, HourlyRate, Overflow};
-use opiekun_domain::ids::{CustomerId, OperatorId};
+use opiekun_domain::ids::{CustomerId, OperatorId, OpportunityId, StageId, TaskId, ThreadId};
 use opiekun_domain::interaction::Channel;
 use opiekun_domain::permission::Permission;
 use opiekun_domain::time_cost::TimeCostKey;
@@ -43,7 +43,7 @@ pub struct TimeCostParameters {
     #[param(example = "2026-12-31")]
     to: Option<NaiveDate>,
     /// What the rows stand for, several with commas between; rows are sorted in this order. `customer` unless told.
-    #[param(value_type = Option<Vec<TimeCostKey>>, min_items = 1, max_items = 5)]
+    #[param(value_type = Option<Vec<TimeCostKey>>, min_items = 1, max_items = 9)]
     group_by: Option<AnyOf<TimeCostKey>>,
     /// Any of these customers.
     #[param(value_type = Option<Vec<CustomerId>>, min_items = 1, max_items = 100)]
@@ -51,7 +51,19 @@ pub struct TimeCostParameters {
     /// Any of these operators.
     #[param(value_type = Option<Vec<OperatorId>>, min_items = 1, max_items = 100)]
     operator_id: Option<AnyOf<OperatorId>>,
-    /// Any of these channels.
+    /// Any of these threads.
+    #[param(value_type = Option<Vec<ThreadId>>, min_items = 1, max_items = 100)]
+    thread_id: Option<AnyOf<ThreadId>>,
+    /// Any of these tasks: their work entries, and the interactions right below them.
+    #[param(value_type = Option<Vec<TaskId>>, min_items = 1, max_items = 100)]
+    task_id: Option<AnyOf<TaskId>>,
+    /// Any of these opportunities.
+    #[param(value_type = Option<Vec<OpportunityId>>, min_items = 1, max_items = 100)]
+    opportunity_id: Option<AnyOf<OpportunityId>>,
+    /// Any of these stages: where the opportunity stood when the time was spent.
+    #[param(value_type = Option<Vec<StageId>>, min_items = 1, max_items = 100)]
+    stage_id: Option<AnyOf<StageId>>,
+    /// Any of these channels; work entries have none.
     #[param(value_type = Option<Vec<Channel>>, min_items = 1, max_items = 10)]
     channel: Option<AnyOf<Channel>>,
     /// Only time that is to be billed, or only time that is not.
@@ -96,7 +108,7 @@ pub struct TimeCostHead {
     /// The last day of the period, which still counts.
     #[schema(example = "2026-12-31")]
     to_on: NaiveDate,
-    #[schema(max_items = 5)]
+    #[schema(max_items = 9)]
     group_by: Vec<TimeCostKey>,
     /// The currency of all amounts: the organization's.
     currency: Currency,
@@ -107,7 +119,7 @@ pub struct TimeCostHead {
     round_up_minutes: Option<u32>,
 }
 
-/// One customer, operator, channel, week or month, or a combination of them.
+/// One customer, operator, thread, task, opportunity, stage, channel, week or month, or a combination of them.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TimeCostRow)]
 pub struct TimeCostRowBody {
@@ -116,7 +128,7 @@ pub struct TimeCostRowBody {
     sums: TimeCostSumsBody,
 }
 
-/// What a row stands for; null what rows are not grouped by.
+/// What a row stands for; null what rows are not grouped by, and what its entries do not have.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TimeCostKeys {
     customer_id: Option<CustomerId>,
@@ -125,6 +137,21 @@ pub struct TimeCostKeys {
     operator_id: Option<OperatorId>,
     #[schema(max_length = 160, example = "Jan Kowalski")]
     operator_name: Option<String>,
+    thread_id: Option<ThreadId>,
+    #[schema(max_length = 240, example = "VAT correction of October")]
+    thread_subject: Option<String>,
+    /// The task of work entries, and the one that interactions hang below.
+    task_id: Option<TaskId>,
+    #[schema(max_length = 240, example = "Correct the VAT return")]
+    task_title: Option<String>,
+    opportunity_id: Option<OpportunityId>,
+    #[schema(max_length = 240, example = "Payroll for 40 people")]
+    opportunity_title: Option<String>,
+    /// Where the opportunity stood when the time was spent.
+    stage_id: Option<StageId>,
+    #[schema(max_length = 120, example = "Offer sent")]
+    stage_name: Option<String>,
+    /// Work entries have none.
     channel: Option<Channel>,
     /// The Monday of the week (ISO 8601).
     #[schema(example = "2026-11-23")]
@@ -134,13 +161,13 @@ pub struct TimeCostKeys {
     month_start_on: Option<NaiveDate>,
 }
 
-/// The sums over what has been held.
+/// The sums over what has been held and worked.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TimeCostSums)]
 pub struct TimeCostSumsBody {
     #[schema(minimum = 0, example = 12)]
     interactions: i64,
-    #[schema(minimum = 0, example = 0)]
+    #[schema(minimum = 0, example = 3)]
     work_entries: i64,
     #[schema(minimum = 0, example = 305)]
     minutes: i64,
@@ -157,7 +184,7 @@ pub struct TimeCostSumsBody {
     #[schema(example = "825.00")]
     cost: AmountSum,
     /// Net of what was issued in the period, invoices and corrections. Null where the report is grouped or filtered by
-    /// what invoices do not know: operator, channel, whether time is billable.
+    /// what invoices do not know: all but customer, week and month.
     #[schema(example = "1200.00")]
     invoiced: Option<AmountSum>,
     /// `invoiced` less `cost`.
@@ -204,6 +231,14 @@ impl TimeCostRowBody {
             customer_name,
             operator_id,
             operator_name,
+            thread_id,
+            thread_subject,
+            task_id,
+            task_title,
+            opportunity_id,
+            opportunity_title,
+            stage_id,
+            stage_name,
             channel,
             week_start_on,
             month_start_on,
@@ -215,6 +250,14 @@ impl TimeCostRowBody {
                 customer_name,
                 operator_id,
                 operator_name,
+                thread_id,
+                thread_subject,
+                task_id,
+                task_title,
+                opportunity_id,
+                opportunity_title,
+                stage_id,
+                stage_name,
                 channel,
                 week_start_on,
                 month_start_on,
@@ -226,10 +269,11 @@ impl TimeCostRowBody {
 
 /// Report time, cost and margin.
 ///
-/// Sums over the interactions that were held in a period, by customer, operator, channel, week or month, or several of
-/// them at once; for customers, weeks and months also what was invoiced, and so the margin. As JSON, or as CSV (by
-/// `Accept: text/csv` or `format=csv`), which has a column for each key that is grouped by and no totals. Sent as it is
-/// read, however long.
+/// Sums over the interactions that were held and the work entries that began in a period, by customer, operator, thread,
+/// task, opportunity, stage, channel, week or month, or several of them at once; for customers, weeks and months also
+/// what was invoiced, and so the margin. What has no thread, say, is told in a row of its own, whose key is null. As
+/// JSON, or as CSV (by `Accept: text/csv` or `format=csv`), which has a column or two for each key that is grouped by and
+/// no totals. Sent as it is read, however long.
 #[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(TimeCostParameters),
     responses((status = 200, content((TimeCostReport = "application/json"), (String = "text/csv")))))]
 #[get("/reports/time-cost")]
@@ -297,7 +341,7 @@ fn write_csv(tx: &mut Tx<'_>, parameters: &TimeCostParameters, out: &mut Chunks)
     let currency = query.currency.to_string();
     each_row(tx, &query, |row| {
         let TimeCostRowBody { keys, sums } = row;
-        let mut cells = Vec::with_capacity(20);
+        let mut cells = Vec::with_capacity(30);
         for key in &query.keys {
             push_key(&mut cells, *key, &keys);
         }
@@ -327,6 +371,10 @@ const fn key_columns(key: TimeCostKey) -> &'static [&'static str] {
     match key {
         TimeCostKey::Customer => &["customer_id", "customer_name"],
         TimeCostKey::Operator => &["operator_id", "operator_name"],
+        TimeCostKey::Thread => &["thread_id", "thread_subject"],
+        TimeCostKey::Task => &["task_id", "task_title"],
+        TimeCostKey::Opportunity => &["opportunity_id", "opportunity_title"],
+        TimeCostKey::Stage => &["stage_id", "stage_name"],
         TimeCostKey::Channel => &["channel"],
         TimeCostKey::Week => &["week_start_on"],
         TimeCostKey::Month => &["month_start_on"],
@@ -338,6 +386,10 @@ fn push_key(cells: &mut Vec<String>, key: TimeCostKey, keys: &TimeCostKeys) {
     match key {
         TimeCostKey::Customer => cells.extend([cell(keys.customer_id), cell(keys.customer_name.as_deref())]),
         TimeCostKey::Operator => cells.extend([cell(keys.operator_id), cell(keys.operator_name.as_deref())]),
+        TimeCostKey::Thread => cells.extend([cell(keys.thread_id), cell(keys.thread_subject.as_deref())]),
+        TimeCostKey::Task => cells.extend([cell(keys.task_id), cell(keys.task_title.as_deref())]),
+        TimeCostKey::Opportunity => cells.extend([cell(keys.opportunity_id), cell(keys.opportunity_title.as_deref())]),
+        TimeCostKey::Stage => cells.extend([cell(keys.stage_id), cell(keys.stage_name.as_deref())]),
         TimeCostKey::Channel => cells.push(cell(keys.channel)),
         TimeCostKey::Week => cells.push(cell(keys.week_start_on)),
         TimeCostKey::Month => cells.push(cell(keys.month_start_on)),
@@ -419,6 +471,10 @@ fn query(tx: &mut Tx<'_>, parameters: &TimeCostParameters) -> Result<TimeCostQue
         keys,
         customers: parameters.customer_id.clone().map(|ids| ids.0),
         operators: parameters.operator_id.clone().map(|ids| ids.0),
+        threads: parameters.thread_id.clone().map(|ids| ids.0),
+        tasks: parameters.task_id.clone().map(|ids| ids.0),
+        opportunities: parameters.opportunity_id.clone().map(|ids| ids.0),
+        stages: parameters.stage_id.clone().map(|ids| ids.0),
         channels: parameters.channel.clone().map(|channels| channels.0),
         billable: parameters.billable,
         assumed_rate: parameters.hourly_rate,

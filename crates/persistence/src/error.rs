@@ -32,6 +32,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A reference that was looked up and leads nowhere, as its constraint would refuse it.
+    pub(crate) fn no_reference(table: &str, field: &str) -> Self {
+        Self::Refused {
+            violation: Violation::Reference,
+            constraint: format!("{table}_{field}_fkey"),
+            field: Some(field.to_owned()),
+        }
+    }
+
     /// What a refused deletion comes to: a broken reference is then one that leads to the row.
     pub(crate) fn of_deletion(error: Error) -> Self {
         match Self::from(error) {

@@ -94,12 +94,17 @@ pub struct HourlyRateFilter {
     pub valid_before: Option<NaiveDate>,
 }
 
-/// The rates that may price one entry: those that the domain chooses from.
-#[derive(Debug, Clone, Default)]
-pub struct RatesInForce {
-    pub customer: Vec<DatedRate>,
-    pub operator: Vec<DatedRate>,
-    pub organization: Vec<DatedRate>,
+/// The rates of some holders, of whom each has had several: those that the domain chooses from.
+#[derive(Debug, Clone)]
+pub struct RateHistories {
+    organization_id: OrganizationId,
+    by_holder: HashMap<Uuid, Vec<DatedRate>>,
+}
+
+impl RateHistories {
+    pub fn of(&self, holder: RateHolder) -> &[DatedRate] {
+        self.by_holder.get(&holder.id(self.organization_id)).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The caller has seen to it that the currency is the organization's.
@@ -136,39 +141,43 @@ pub fn find(tx: &mut Tx<'_>, id: HourlyRateId) -> Result<HourlyRate> {
         .or_not_found("hourly_rate")
 }
 
-/// What an hour of this customer's and this operator's costs on a day, in the organization's currency: the newest
-/// rate of each holder that is valid by then, in one query.
-pub fn in_force(tx: &mut Tx<'_>, customer: CustomerId, operator: OperatorId, day: NaiveDate) -> Result<RatesInForce> {
+/// What an hour of these customers' and operators' time, and of the organization's, has cost through a day, in the
+/// organization's currency, in one query. A rate in a currency that the organization has left behind prices nothing.
+pub fn histories(
+    tx: &mut Tx<'_>,
+    customers: &[CustomerId],
+    operators: &[OperatorId],
+    through_on: NaiveDate,
+) -> Result<RateHistories> {
     let organization_id = tx.organization_id();
-    let holders = [RateHolder::Customer(customer), RateHolder::Operator(operator), RateHolder::Organization]
-        .map(|holder| holder.id(organization_id));
-    let mut rates = RatesInForce::default();
-    for (holder, rate) in newest(tx, &holders, day)? {
-        if holder == customer.0 {
-            rates.customer.push(rate);
-        } else if holder == operator.0 {
-            rates.operator.push(rate);
-        } else {
-            rates.organization.push(rate);
-        }
+    let customers = customers.iter().copied().map(RateHolder::Customer);
+    let operators = operators.iter().copied().map(RateHolder::Operator);
+    let holders: Vec<Uuid> =
+        customers.chain(operators).chain([RateHolder::Organization]).map(|holder| holder.id(organization_id)).collect();
+    let rows: Vec<(Uuid, NaiveDate, decimal::HourlyRate)> = hourly_rates::table
+        .inner_join(organizations::table)
+        .filter(hourly_rates::organization_id.eq(organization_id))
+        .filter(hourly_rates::holder_id.eq_any(holders))
+        .filter(hourly_rates::valid_from_on.le(through_on))
+        .filter(hourly_rates::currency.eq(organizations::currency))
+        .select((hourly_rates::holder_id, hourly_rates::valid_from_on, hourly_rates::amount))
+        .load(tx.conn)?;
+    let mut by_holder: HashMap<Uuid, Vec<DatedRate>> = HashMap::new();
+    for (holder, valid_from_on, rate) in rows {
+        by_holder.entry(holder).or_default().push(DatedRate { valid_from_on, rate });
     }
-    Ok(rates)
+    Ok(RateHistories { organization_id, by_holder })
 }
 
-/// The customers' own rates in force on a day; who has none is not among them.
+/// The customers' own rates in force on a day, the newest of each that is valid by then; who has none is not among
+/// them. One in a currency that the organization has left behind prices nothing.
 pub fn in_force_of_customers(
     tx: &mut Tx<'_>,
     customers: &[CustomerId],
     day: NaiveDate,
 ) -> Result<HashMap<CustomerId, decimal::HourlyRate>> {
     let holders: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
-    Ok(newest(tx, &holders, day)?.into_iter().map(|(holder, rate)| (CustomerId(holder), rate.rate)).collect())
-}
-
-/// The newest rate of each holder that is valid by `day`. One in a currency that the organization has left behind
-/// prices nothing.
-fn newest(tx: &mut Tx<'_>, holders: &[Uuid], day: NaiveDate) -> Result<Vec<(Uuid, DatedRate)>> {
-    let rows: Vec<(Uuid, NaiveDate, decimal::HourlyRate)> = hourly_rates::table
+    let rows: Vec<(Uuid, decimal::HourlyRate)> = hourly_rates::table
         .inner_join(organizations::table)
         .filter(hourly_rates::organization_id.eq(tx.organization_id()))
         .filter(hourly_rates::holder_id.eq_any(holders))
@@ -176,9 +185,9 @@ fn newest(tx: &mut Tx<'_>, holders: &[Uuid], day: NaiveDate) -> Result<Vec<(Uuid
         .filter(hourly_rates::currency.eq(organizations::currency))
         .distinct_on(hourly_rates::holder_id)
         .order((hourly_rates::holder_id, hourly_rates::valid_from_on.desc()))
-        .select((hourly_rates::holder_id, hourly_rates::valid_from_on, hourly_rates::amount))
+        .select((hourly_rates::holder_id, hourly_rates::amount))
         .load(tx.conn)?;
-    Ok(rows.into_iter().map(|(holder, valid_from_on, rate)| (holder, DatedRate { valid_from_on, rate })).collect())
+    Ok(rows.into_iter().map(|(holder, rate)| (CustomerId(holder), rate)).collect())
 }
 
 /// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.

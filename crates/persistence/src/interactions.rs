@@ -2,23 +2,26 @@
 
 use crate::changes::{self, Change};
 use crate::db::Tx;
-use crate::error::{OrNotFound, Result, StoreError, Violation};
-use crate::hourly_rates;
-use crate::organizations::time_zone;
+use crate::error::{OrNotFound, Result, StoreError};
+use crate::month_locks;
 use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::{customers, interactions, organizations};
+use crate::pricing::{self, Price, Priced};
+use crate::schema::interactions;
+use crate::stage_changes;
+use crate::work_tree;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
-use opiekun_domain::calendar_day::day_of;
-use opiekun_domain::cost::{Minutes, RateSource, billed_minutes, cost, resolve_rate};
+use opiekun_domain::cost::RateSource;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
-use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, OrganizationId, PersonId};
+use opiekun_domain::ids::{
+    CustomerId, InteractionId, OperatorId, OpportunityId, OrganizationId, PersonId, StageId, TaskId, ThreadId,
+};
 use opiekun_domain::interaction::{Channel, Direction, InteractionStatus};
+use opiekun_domain::work_item::WorkItem;
 use serde::Serialize;
-use std::num::NonZeroU32;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
 #[diesel(table_name = interactions, check_for_backend(diesel::pg::Pg))]
@@ -29,6 +32,8 @@ pub struct Interaction {
     #[diesel(embed)]
     #[serde(flatten)]
     pub fields: InteractionFields,
+    /// Where the opportunity stood when it began; later moves leave it as it is.
+    pub stage_id: Option<StageId>,
     #[diesel(embed)]
     #[serde(flatten)]
     pub pricing: Pricing,
@@ -58,7 +63,18 @@ pub struct InteractionFields {
     pub billable: bool,
     /// A rate of its own, before those of the customer, the operator and the organization.
     pub hourly_rate: Option<HourlyRate>,
+    pub opportunity_id: Option<OpportunityId>,
+    pub thread_id: Option<ThreadId>,
+    /// What it hangs below: a task, or an interaction.
+    pub parent_task_id: Option<TaskId>,
+    pub parent_interaction_id: Option<InteractionId>,
     pub tags: Vec<String>,
+}
+
+impl InteractionFields {
+    pub fn parent(&self) -> Option<WorkItem> {
+        WorkItem::of_columns(self.parent_task_id, self.parent_interaction_id)
+    }
 }
 
 /// What the entry's time costs, as it stood when the entry was written: rates that change later leave it as it is.
@@ -75,6 +91,13 @@ pub struct Pricing {
     pub currency: Currency,
 }
 
+impl From<Price> for Pricing {
+    fn from(price: Price) -> Self {
+        let Price { billed_minutes, resolved_rate, rate_source, cost, currency } = price;
+        Self { billed_minutes, resolved_rate, rate_source, cost, currency }
+    }
+}
+
 #[derive(Insertable)]
 #[diesel(table_name = interactions)]
 struct NewInteraction {
@@ -83,6 +106,7 @@ struct NewInteraction {
     registered_by_id: Option<OperatorId>,
     #[diesel(embed)]
     fields: InteractionFields,
+    stage_id: Option<StageId>,
     #[diesel(embed)]
     pricing: Pricing,
     created_at: DateTime<Utc>,
@@ -106,19 +130,30 @@ pub struct InteractionFilter {
     pub caretaker_id: Option<OperatorId>,
     pub channel: Option<Channel>,
     pub status: Option<InteractionStatus>,
+    pub opportunity_id: Option<OpportunityId>,
+    pub stage_id: Option<StageId>,
+    pub thread_id: Option<ThreadId>,
+    pub parent_task_id: Option<TaskId>,
+    pub parent_interaction_id: Option<InteractionId>,
     pub started_from: Option<DateTime<Utc>>,
     pub started_before: Option<DateTime<Utc>>,
     /// Any of these.
     pub tags: Option<Vec<String>>,
 }
 
-/// Registers an interaction: whoever the scope names has written it down.
-pub fn create(tx: &mut Tx<'_>, fields: InteractionFields) -> Result<Interaction> {
+/// Registers an interaction: whoever the scope names has written it down. Below something it starts in its thread.
+pub fn create(tx: &mut Tx<'_>, mut fields: InteractionFields) -> Result<Interaction> {
+    if let Some(parent) = fields.parent().filter(|_| fields.thread_id.is_none()) {
+        // Whoever moves the parent to another thread moves all that hangs below it: this one before, or after.
+        work_tree::hold(tx)?;
+        fields.thread_id = work_tree::thread_of(tx, parent)?;
+    }
     let row = NewInteraction {
         organization_id: tx.organization_id(),
         id: InteractionId::at(tx.now),
         registered_by_id: tx.scope.actor.operator_id(),
-        pricing: price(tx, &fields)?,
+        stage_id: stage(tx, &fields)?,
+        pricing: pricing::price(tx, &priced(&fields))?.into(),
         fields,
         created_at: tx.now,
         updated_at: tx.now,
@@ -149,8 +184,10 @@ pub fn find_all(tx: &mut Tx<'_>, ids: &[InteractionId]) -> Result<Vec<Interactio
         .load(tx.conn)?)
 }
 
-/// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.
+/// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`. Whoever is to change its parent calls
+/// [`work_tree::change`] before.
 pub fn lock(tx: &mut Tx<'_>, id: InteractionId, seen: Option<i32>) -> Result<Interaction> {
+    month_locks::hold(tx)?;
     let interaction = interactions::table
         .find((tx.organization_id(), id))
         .select(Interaction::as_select())
@@ -165,10 +202,21 @@ pub fn lock(tx: &mut Tx<'_>, id: InteractionId, seen: Option<i32>) -> Result<Int
 /// Writes to a row that [`lock`] has returned, and counts its version up. It is priced anew when something changes
 /// that its price depends on, or when it had none.
 pub fn update(tx: &mut Tx<'_>, interaction: &Interaction, fields: InteractionFields) -> Result<Interaction> {
-    let pricing = if keeps_its_price(interaction, &fields) { interaction.pricing.clone() } else { price(tx, &fields)? };
+    let before = &interaction.fields;
+    let stage_id = if before.opportunity_id == fields.opportunity_id && before.started_at == fields.started_at {
+        interaction.stage_id
+    } else {
+        stage(tx, &fields)?
+    };
+    let pricing = if keeps_its_price(tx, interaction, &fields)? {
+        interaction.pricing.clone()
+    } else {
+        pricing::price(tx, &priced(&fields))?.into()
+    };
     let after = diesel::update(interactions::table.find((tx.organization_id(), interaction.id)))
         .set((
             fields,
+            interactions::stage_id.eq(stage_id),
             pricing,
             interactions::version.eq(interactions::version + 1),
             interactions::updated_at.eq(tx.now),
@@ -179,9 +227,11 @@ pub fn update(tx: &mut Tx<'_>, interaction: &Interaction, fields: InteractionFie
     Ok(after)
 }
 
-/// Removes a locked row, which the audit log keeps as it was.
+/// Removes a locked row, which the audit log keeps as it was; [`StoreError::InUse`] while something hangs below it.
 pub fn delete(tx: &mut Tx<'_>, interaction: &Interaction) -> Result<()> {
-    diesel::delete(interactions::table.find((tx.organization_id(), interaction.id))).execute(tx.conn)?;
+    diesel::delete(interactions::table.find((tx.organization_id(), interaction.id)))
+        .execute(tx.conn)
+        .map_err(StoreError::of_deletion)?;
     record(tx, "deleted", Some(interaction), None)
 }
 
@@ -222,6 +272,21 @@ pub fn list(
         if let Some(status) = filter.status {
             query = query.filter(interactions::status.eq(status));
         }
+        if let Some(opportunity_id) = filter.opportunity_id {
+            query = query.filter(interactions::opportunity_id.eq(opportunity_id));
+        }
+        if let Some(stage_id) = filter.stage_id {
+            query = query.filter(interactions::stage_id.eq(stage_id));
+        }
+        if let Some(thread_id) = filter.thread_id {
+            query = query.filter(interactions::thread_id.eq(thread_id));
+        }
+        if let Some(task_id) = filter.parent_task_id {
+            query = query.filter(interactions::parent_task_id.eq(task_id));
+        }
+        if let Some(interaction_id) = filter.parent_interaction_id {
+            query = query.filter(interactions::parent_interaction_id.eq(interaction_id));
+        }
         if let Some(from) = filter.started_from {
             query = query.filter(interactions::started_at.ge(from));
         }
@@ -247,52 +312,34 @@ pub fn list(
     }))
 }
 
-/// Whether the price that was resolved still answers for the entry. A planned one is priced when it has been held.
-fn keeps_its_price(interaction: &Interaction, fields: &InteractionFields) -> bool {
+/// Whether the price that was resolved still answers for the entry. A planned one is priced when it has been held, and
+/// one without a rate at any change, unless its month is settled.
+fn keeps_its_price(tx: &mut Tx<'_>, interaction: &Interaction, fields: &InteractionFields) -> Result<bool> {
     let before = &interaction.fields;
     let is_held_only_now = before.status != fields.status && fields.status == InteractionStatus::Held;
-    interaction.pricing.resolved_rate.is_some()
-        && !is_held_only_now
-        && before.customer_id == fields.customer_id
-        && before.operator_id == fields.operator_id
-        && before.started_at == fields.started_at
-        && before.duration_minutes == fields.duration_minutes
-        && before.hourly_rate == fields.hourly_rate
+    if is_held_only_now || priced(before) != priced(fields) {
+        return Ok(false);
+    }
+    Ok(interaction.pricing.resolved_rate.is_some() || month_locks::is_locked(tx, before.started_at)?)
 }
 
-/// Prices an entry by the customer's rule of rounding and the rate in force on its day.
-fn price(tx: &mut Tx<'_>, fields: &InteractionFields) -> Result<Pricing> {
-    let (zone, currency, of_customer, of_organization): (String, Currency, Option<i32>, Option<i32>) = customers::table
-        .inner_join(organizations::table)
-        .filter(customers::organization_id.eq(tx.organization_id()))
-        .filter(customers::id.eq(fields.customer_id))
-        .select((
-            organizations::time_zone,
-            organizations::currency,
-            customers::round_up_minutes,
-            organizations::round_up_minutes,
-        ))
-        .first(tx.conn)
-        .optional()?
-        .ok_or_else(|| StoreError::Refused {
-            violation: Violation::Reference,
-            constraint: "interactions_customer_id_fkey".to_owned(),
-            field: Some("customer_id".to_owned()),
-        })?;
-    let day = day_of(fields.started_at, time_zone(&zone));
-    let rates = hourly_rates::in_force(tx, fields.customer_id, fields.operator_id, day)?;
-    let rate = resolve_rate(fields.hourly_rate, &rates.customer, &rates.operator, &rates.organization, day);
-    let round_up_to = of_customer.or(of_organization).and_then(|minutes| u32::try_from(minutes).ok());
-    // The table's check holds the minutes within a week.
-    let worked = Minutes::try_from(fields.duration_minutes).unwrap_or_default();
-    let billed = billed_minutes(worked, round_up_to.and_then(NonZeroU32::new));
-    Ok(Pricing {
-        billed_minutes: billed.into(),
-        resolved_rate: rate.map(|resolved| resolved.rate),
-        rate_source: rate.map(|resolved| resolved.source),
-        cost: rate.map(|resolved| cost(billed, resolved.rate)),
-        currency,
-    })
+fn priced(fields: &InteractionFields) -> Priced {
+    Priced {
+        customer_id: Some(fields.customer_id),
+        operator_id: fields.operator_id,
+        started_at: fields.started_at,
+        duration_minutes: fields.duration_minutes,
+        hourly_rate: fields.hourly_rate,
+    }
+}
+
+/// Where the opportunity stood when the interaction began.
+fn stage(tx: &mut Tx<'_>, fields: &InteractionFields) -> Result<Option<StageId>> {
+    let Some(opportunity_id) = fields.opportunity_id else { return Ok(None) };
+    match stage_changes::stage_at(tx, opportunity_id, fields.started_at)? {
+        Some(stage_id) => Ok(Some(stage_id)),
+        None => Err(StoreError::no_reference("interactions", "opportunity_id")),
+    }
 }
 
 fn record(

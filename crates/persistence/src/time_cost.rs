@@ -10,13 +10,13 @@ use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, Numeric, T
 use opiekun_domain::calendar_day::day_bounds;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{AmountSum, HourlyRate, Overflow};
-use opiekun_domain::ids::{CustomerId, OperatorId};
+use opiekun_domain::ids::{CustomerId, OperatorId, OpportunityId, StageId, TaskId, ThreadId};
 use opiekun_domain::interaction::Channel;
 use opiekun_domain::time_cost::TimeCostKey;
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 
-/// What is asked. Only what has been held counts.
+/// What is asked. Of interactions only those that have been held count.
 #[derive(Debug, Clone)]
 pub struct TimeCostQuery {
     /// The first and the last day, in `zone`.
@@ -30,6 +30,11 @@ pub struct TimeCostQuery {
     /// Any of these; all must hold.
     pub customers: Option<Vec<CustomerId>>,
     pub operators: Option<Vec<OperatorId>>,
+    pub threads: Option<Vec<ThreadId>>,
+    /// Work entries of these tasks, and interactions right below them.
+    pub tasks: Option<Vec<TaskId>>,
+    pub opportunities: Option<Vec<OpportunityId>>,
+    pub stages: Option<Vec<StageId>>,
     pub channels: Option<Vec<Channel>>,
     pub billable: Option<bool>,
     /// Every entry at this rate, instead of those that the entries keep.
@@ -38,7 +43,7 @@ pub struct TimeCostQuery {
     pub assumed_round_up: Option<NonZeroU32>,
 }
 
-/// One row: of the keys only those asked for are there.
+/// One row: of the keys only those asked for are there, and of those only what its entries have.
 #[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
 pub struct TimeCostRow {
     #[diesel(sql_type = Nullable<Uuid>)]
@@ -49,6 +54,22 @@ pub struct TimeCostRow {
     pub operator_id: Option<OperatorId>,
     #[diesel(sql_type = Nullable<Text>)]
     pub operator_name: Option<String>,
+    #[diesel(sql_type = Nullable<Uuid>)]
+    pub thread_id: Option<ThreadId>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub thread_subject: Option<String>,
+    #[diesel(sql_type = Nullable<Uuid>)]
+    pub task_id: Option<TaskId>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub task_title: Option<String>,
+    #[diesel(sql_type = Nullable<Uuid>)]
+    pub opportunity_id: Option<OpportunityId>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub opportunity_title: Option<String>,
+    #[diesel(sql_type = Nullable<Uuid>)]
+    pub stage_id: Option<StageId>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub stage_name: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     pub channel: Option<Channel>,
     /// The Monday of the week of ISO 8601.
@@ -112,14 +133,26 @@ impl TimeCostSums {
 }
 
 impl TimeCostQuery {
-    /// Whether what was invoiced can stand beside the time: an invoice knows its customer and its day, and neither
-    /// operator nor channel nor whether time is billable.
+    /// Whether what was invoiced can stand beside the time: an invoice knows its customer and its day, and neither who
+    /// worked nor on what, how, and whether that was to be billed.
     pub fn tells_invoiced(&self) -> bool {
         let knows = |key: &TimeCostKey| match key {
             TimeCostKey::Customer | TimeCostKey::Week | TimeCostKey::Month => true,
-            TimeCostKey::Operator | TimeCostKey::Channel => false,
+            TimeCostKey::Operator
+            | TimeCostKey::Thread
+            | TimeCostKey::Task
+            | TimeCostKey::Opportunity
+            | TimeCostKey::Stage
+            | TimeCostKey::Channel => false,
         };
-        self.keys.iter().all(knows) && self.operators.is_none() && self.channels.is_none() && self.billable.is_none()
+        let is_narrowed = self.operators.is_some()
+            || self.threads.is_some()
+            || self.tasks.is_some()
+            || self.opportunities.is_some()
+            || self.stages.is_some()
+            || self.channels.is_some()
+            || self.billable.is_some();
+        self.keys.iter().all(knows) && !is_narrowed
     }
 }
 
@@ -147,6 +180,10 @@ pub fn report(
         .bind::<Date, _>(query.through_on)
         .bind::<Bool, _>(is_key(TimeCostKey::Customer))
         .bind::<Bool, _>(is_key(TimeCostKey::Operator))
+        .bind::<Bool, _>(is_key(TimeCostKey::Thread))
+        .bind::<Bool, _>(is_key(TimeCostKey::Task))
+        .bind::<Bool, _>(is_key(TimeCostKey::Opportunity))
+        .bind::<Bool, _>(is_key(TimeCostKey::Stage))
         .bind::<Bool, _>(is_key(TimeCostKey::Channel))
         .bind::<Bool, _>(is_key(TimeCostKey::Week))
         .bind::<Bool, _>(is_key(TimeCostKey::Month))
@@ -156,6 +193,10 @@ pub fn report(
         .bind::<Array<Date>, _>(months.days)
         .bind::<Nullable<Array<Uuid>>, _>(query.customers.as_ref())
         .bind::<Nullable<Array<Uuid>>, _>(query.operators.as_ref())
+        .bind::<Nullable<Array<Uuid>>, _>(query.threads.as_ref())
+        .bind::<Nullable<Array<Uuid>>, _>(query.tasks.as_ref())
+        .bind::<Nullable<Array<Uuid>>, _>(query.opportunities.as_ref())
+        .bind::<Nullable<Array<Uuid>>, _>(query.stages.as_ref())
         .bind::<Nullable<Array<Text>>, _>(channels)
         .bind::<Nullable<Bool>, _>(query.billable)
         .bind::<Nullable<Numeric>, _>(query.assumed_rate)
@@ -183,11 +224,16 @@ fn statement(keys: &[TimeCostKey]) -> String {
     format!("{}{order}", include_str!("time_cost.sql"))
 }
 
-/// What rows are sorted by that have this key: names as people sort them, and the id where names meet.
+/// What rows are sorted by that have this key: names as people sort them, and the id where names meet; stages as they
+/// follow each other in their pipeline. Rows without a value come last.
 const fn order(key: TimeCostKey) -> &'static str {
     match key {
         TimeCostKey::Customer => "customers.sort_name, sums.customer_id",
         TimeCostKey::Operator => "fold_text(operators.full_name) collate \"C\", sums.operator_id",
+        TimeCostKey::Thread => "fold_text(threads.subject) collate \"C\", sums.thread_id",
+        TimeCostKey::Task => "fold_text(tasks.title) collate \"C\", sums.task_id",
+        TimeCostKey::Opportunity => "fold_text(opportunities.title) collate \"C\", sums.opportunity_id",
+        TimeCostKey::Stage => "stages.pipeline_id, stages.position, sums.stage_id",
         TimeCostKey::Channel => "sums.channel",
         TimeCostKey::Week => "sums.week_start_on",
         TimeCostKey::Month => "sums.month_start_on",

@@ -6,10 +6,11 @@
 
 use crate::db::Tx;
 use crate::error::Result;
+use crate::schema::{interactions, tasks};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text, Uuid};
-use opiekun_domain::ids::{InteractionId, TaskId};
+use opiekun_domain::ids::{InteractionId, TaskId, ThreadId};
 use opiekun_domain::work_item::WorkItem;
 
 /// Keeps the trees in their shape until the transaction ends.
@@ -28,6 +29,20 @@ fn lock(tx: &mut Tx<'_>, function: &str) -> Result<()> {
     let call = sql::<Bool>(&format!("{function}(hashtextextended(")).bind::<Text, _>(name).sql(", 0)) is not null");
     diesel::select(call).get_result::<bool>(tx.conn)?;
     Ok(())
+}
+
+/// The thread that an item is in: what is new below it starts there. Nothing for an item that there is none of.
+pub fn thread_of(tx: &mut Tx<'_>, item: WorkItem) -> Result<Option<ThreadId>> {
+    let organization_id = tx.organization_id();
+    let found: Option<Option<ThreadId>> = match item {
+        WorkItem::Task(id) => {
+            tasks::table.find((organization_id, id)).select(tasks::thread_id).first(tx.conn).optional()?
+        }
+        WorkItem::Interaction(id) => {
+            interactions::table.find((organization_id, id)).select(interactions::thread_id).first(tx.conn).optional()?
+        }
+    };
+    Ok(found.flatten())
 }
 
 #[derive(QueryableByName)]

@@ -82,6 +82,17 @@ impl World {
         self.draft("/threads", json!({ "subject": subject }))
     }
 
+    pub fn work_entry(&self, task_id: &str) -> Draft {
+        self.draft(
+            "/work-entries",
+            json!({ "task_id": task_id, "started_at": "2026-11-02T09:00:00Z", "duration_minutes": 30 }),
+        )
+    }
+
+    pub fn month_lock(&self, month_start_on: &str) -> Draft {
+        self.draft("/month-locks", json!({ "month_start_on": month_start_on }))
+    }
+
     pub fn number_series(&self) -> Draft {
         self.draft(
             "/number-series",

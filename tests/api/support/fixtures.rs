@@ -67,6 +67,28 @@ const KINDS: &[Kind] = &[
         names: &["task_id", "parent_task_id", "task_series_id"],
         make: |w| w.task("VAT return").create(),
     },
+    Kind {
+        collection: "opportunities",
+        names: &["opportunity_id"],
+        make: |w| {
+            let sale = w.sale(w.customer().create().id(), "Payroll", &["2026-01-01T00:00:00Z"]);
+            Record(json!({ "id": sale.id, "version": 1 }))
+        },
+    },
+    Kind {
+        collection: "stages",
+        names: &["stage_id"],
+        make: |w| {
+            let sale = w.sale(w.customer().create().id(), "Payroll", &["2026-01-01T00:00:00Z"]);
+            Record(json!({ "id": sale.stages[0], "version": 1 }))
+        },
+    },
+    Kind {
+        collection: "work-entries",
+        names: &["work_entry_id"],
+        make: |w| w.work_entry(&id_called(w, "task_id")).create(),
+    },
+    Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },
     Kind { collection: "subscriptions", names: &["subscription_id"], make: subscription },
@@ -116,6 +138,11 @@ const STATES: &[(&str, Make)] = &[
     }),
 ];
 
+/// What is arranged before an operation that wants something to be there, though its path names no record.
+const ARRANGED: &[(&str, fn(&World))] = &[("stop_timer", |w| {
+    w.owner.put("/me/timer", json!({ "task_id": id_called(w, "task_id") })).expect(200);
+})];
+
 /// Examples that cannot be sent as they stand.
 const BODIES: &[(&str, Put)] = &[
     ("create_token", |w, body| {
@@ -129,6 +156,7 @@ const BODIES: &[(&str, Put)] = &[
     ("create_customer", |_, body| body["external_id"] = json!(mark())),
     ("update_customer", |_, body| body["external_id"] = json!(mark())),
     ("create_hourly_rate", |w, body| body["customer_id"] = json!(w.customer().create().id())),
+    ("create_month_lock", |_, body| body["month_start_on"] = json!(month())),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];
@@ -143,6 +171,13 @@ fn numbered(_: &World, body: &mut Value) {
 fn mark() -> String {
     static MARKS: AtomicU32 = AtomicU32::new(1);
     format!("X{}", MARKS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A month that comes once, long before those that the walks write in.
+fn month() -> String {
+    static MONTHS: AtomicU32 = AtomicU32::new(0);
+    let month = MONTHS.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{:02}-01", 1000 + month / 12, 1 + month % 12)
 }
 
 /// With a name and a pattern of its own, since no two of an organization have the same.
@@ -221,6 +256,9 @@ impl Prepared {
 
 /// The contract's example of an operation, made into a request that succeeds in this world.
 pub fn prepared(w: &World, operation: &Operation) -> Prepared {
+    if let Some((_, arrange)) = ARRANGED.iter().find(|(id, _)| *id == operation.id) {
+        arrange(w);
+    }
     let target = operation.path.contains("{id}").then(|| target(w, operation));
     let id = target.as_ref().map(|target| target.id().to_owned());
     let mut prepared = Prepared {

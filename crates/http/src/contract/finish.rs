@@ -162,15 +162,15 @@ fn complete(operation: &mut Value, word: &str, path: &str, document: &Value) -> 
     if secured && word != "get" {
         codes.push(Code::Forbidden);
     }
-    if path.contains('{') {
+    if path.contains('{') || word == "delete" {
         codes.push(Code::NotFound);
     }
     codes.push(Code::NotAcceptable);
     if word == "post" {
-        codes.extend([Code::Conflict, Code::IdempotencyInProgress, Code::IdempotencyKeyReused]);
+        codes.extend([Code::IdempotencyInProgress, Code::IdempotencyKeyReused]);
     }
     if word != "get" {
-        codes.extend([Code::Duplicate, Code::StateInvalid]);
+        codes.extend([Code::Conflict, Code::Duplicate, Code::StateInvalid]);
     }
     if guarded {
         codes.extend([Code::PreconditionFailed, Code::PreconditionRequired]);

@@ -109,6 +109,10 @@ fn contact(
         outcome: dice.percent(30).then(|| (*dice.pick(&OUTCOMES)).to_owned()),
         billable: is_billable,
         hourly_rate: (is_billable && dice.percent(2)).then(|| "300.00".parse().unwrap_or_default()),
+        opportunity_id: None,
+        thread_id: None,
+        parent_task_id: None,
+        parent_interaction_id: None,
         tags: Vec::new(),
     }
 }
