@@ -259,6 +259,12 @@ impl ApiError {
         Self::invalid(vec![Wrong::field(pointer, code, detail)])
     }
 
+    /// A field of the body that names a record which is not there.
+    pub fn reference_not_found(pointer: impl Into<String>) -> Self {
+        let wrong = Wrong::field(pointer, "reference_not_found", "No such record");
+        Self { errors: vec![wrong], ..Self::new(Code::ReferenceNotFound) }
+    }
+
     pub fn invalid_parameters(errors: Vec<Wrong>) -> Self {
         Self { errors, ..Self::new(Code::ParameterInvalid) }
     }
@@ -351,10 +357,9 @@ impl From<StoreError> for ApiError {
             StoreError::Stale { current } => {
                 Self::new(Code::PreconditionFailed).extra("current_etag", format!("\"{current}\""))
             }
-            StoreError::InUse { constraint } => Self {
-                cause: Some(constraint),
-                ..Self::new(Code::Conflict).detail("Other records still refer to it")
-            },
+            StoreError::InUse { constraint } => {
+                Self { cause: Some(constraint), ..Self::new(Code::Conflict).detail("Other records still refer to it") }
+            }
             StoreError::Cursor => Self::new(Code::CursorInvalid),
             StoreError::Unavailable(cause) => Self::unavailable(cause),
             StoreError::Refused { violation, constraint, field } => refused(violation, &constraint, field),
@@ -392,9 +397,10 @@ fn refused_by_check(constraint: &str) -> ApiError {
         "operators_supervisor_id_cycle" | "operators_supervisor_id_self" => {
             ApiError::invalid_field("/supervisor_id", "cycle", "An operator cannot stand above itself")
         }
-        "tasks_parent_cycle" | "tasks_own_parent_check" | "interactions_parent_cycle" | "interactions_own_parent_check" => {
-            ApiError::invalid_field("/parent", "cycle", "Nothing hangs below itself")
-        }
+        "tasks_parent_cycle"
+        | "tasks_own_parent_check"
+        | "interactions_parent_cycle"
+        | "interactions_own_parent_check" => ApiError::invalid_field("/parent", "cycle", "Nothing hangs below itself"),
         // Every other check repeats a rule that the body was held to before: to meet it is our mistake.
         _ => ApiError::internal(format!("check {constraint} met")),
     }

@@ -1,8 +1,9 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates,
-    invoices, me, number_series, occurrences, operators, organization, people, subscriptions, time_cost, timeline,
+    api_keys, audit_log, auth, customers, events, funnel, hourly_rates, interactions, invoice_runs, invoice_templates,
+    invoices, me, number_series, occurrences, operators, opportunities, organization, people, pipelines, stages,
+    subscriptions, time_cost, timeline,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -17,8 +18,12 @@ pub fn api(config: &mut ServiceConfig) {
     timeline::routes(config);
     people::routes(config);
     hourly_rates::routes(config);
+    pipelines::routes(config);
+    stages::routes(config);
+    opportunities::routes(config);
     interactions::routes(config);
     time_cost::routes(config);
+    funnel::routes(config);
     number_series::routes(config);
     invoice_templates::routes(config);
     subscriptions::routes(config);
