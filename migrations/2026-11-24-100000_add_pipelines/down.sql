@@ -1,4 +1,5 @@
 drop table stage_changes;
 drop table opportunities;
+drop function close_opportunity;
 drop table stages;
 drop table pipelines;

@@ -48,6 +48,7 @@ create table opportunities (
     caretaker_id uuid,
     registered_by_id uuid,
     expected_close_on date,
+    sort_close_on date not null generated always as (coalesce(expected_close_on, '9999-12-31')) stored,
     closed_at timestamptz,
     tags text[] not null default '{}',
     version integer not null default 1,
@@ -63,14 +64,31 @@ create table opportunities (
         references operators (organization_id, id),
     constraint opportunities_registered_by_id_fkey foreign key (organization_id, registered_by_id)
         references operators (organization_id, id),
-    constraint opportunities_customer_id_id_key unique (organization_id, customer_id, id)
+    constraint opportunities_customer_id_id_key unique (organization_id, customer_id, id),
+    constraint opportunities_closed_at_check check ((stage_kind = 'open') = (closed_at is null))
 );
+comment on column opportunities.sort_close_on is 'Its place in the order of expected_close_on: far away without a day.';
 create index opportunities_stage_id_idx on opportunities (organization_id, stage_id, id);
 create index opportunities_pipeline_id_idx on opportunities (organization_id, pipeline_id, id);
 create index opportunities_stage_kind_idx on opportunities (organization_id, stage_kind, id);
 create index opportunities_caretaker_id_idx on opportunities (organization_id, caretaker_id, id);
-create index opportunities_expected_close_on_idx on opportunities (organization_id, expected_close_on, id);
+create index opportunities_sort_close_on_idx on opportunities (organization_id, sort_close_on, id);
 create index opportunities_tags_idx on opportunities using gin (tags);
+
+-- Whether it moves or its stage becomes one of another kind: it is closed since it stands where sales end. From one end
+-- to another of the same kind it was closed before.
+create function close_opportunity() returns trigger language plpgsql as $$
+begin
+    new.closed_at := case
+        when new.stage_kind = 'open' then null
+        when new.stage_kind = old.stage_kind then old.closed_at
+        else new.stage_entered_at
+    end;
+    return new;
+end
+$$;
+create trigger opportunities_close before insert or update of stage_kind on opportunities
+    for each row execute function close_opportunity();
 
 create table stage_changes (
     organization_id uuid not null,

@@ -157,6 +157,27 @@ decimal! {
         pattern: r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)$", example: "10"
     }
 }
+decimal! {
+    /// What a sale would bring; its currency stands beside it.
+    OpportunityValue {
+        digits: 12, places: 2, shown: 2, negative: false,
+        pattern: r"^[0-9]{1,12}(\.[0-9]{1,2})?$", example: "12000.00"
+    }
+}
+decimal! {
+    /// How many of a hundred, as reports tell it.
+    Share {
+        digits: 3, places: 2, shown: 2, negative: false, max: 100,
+        pattern: r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)$", example: "37.50"
+    }
+}
+decimal! {
+    /// For how many days of 24 hours a sale stood at a stage.
+    StageDays {
+        digits: 7, places: 2, shown: 2, negative: false,
+        pattern: r"^[0-9]{1,7}(\.[0-9]{1,2})?$", example: "4.25"
+    }
+}
 
 /// What amounts and their sums do alike.
 macro_rules! adds_up {

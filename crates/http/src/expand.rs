@@ -3,8 +3,13 @@
 //! What can be expanded follows from the names of a record's properties, so that a new resource gets it by itself.
 
 use crate::problem::ApiError;
-use crate::{customers, invoice_templates, number_series, operators, people, subscriptions};
-use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, OperatorId, PersonId, SubscriptionId};
+use crate::{
+    customers, invoice_templates, number_series, operators, opportunities, people, pipelines, stages, subscriptions,
+};
+use opiekun_domain::ids::{
+    CustomerId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId, PipelineId, StageId,
+    SubscriptionId,
+};
 use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::Tx;
 use serde_json::Value;
@@ -42,6 +47,24 @@ const TARGETS: &[Target] = &[
         permission: Permission::CrmRead,
         load: |tx, ids| people::bodies(tx, &typed(ids, PersonId)),
         refers: &["customer_id", "registered_by_id"],
+    },
+    Target {
+        properties: &["pipeline_id"],
+        permission: Permission::CrmRead,
+        load: |tx, ids| pipelines::bodies(tx, &typed(ids, PipelineId)),
+        refers: &[],
+    },
+    Target {
+        properties: &["stage_id", "from_stage_id", "to_stage_id"],
+        permission: Permission::CrmRead,
+        load: |tx, ids| stages::bodies(tx, &typed(ids, StageId)),
+        refers: &["pipeline_id"],
+    },
+    Target {
+        properties: &["opportunity_id"],
+        permission: Permission::CrmRead,
+        load: |tx, ids| opportunities::bodies(tx, &typed(ids, OpportunityId)),
+        refers: &["customer_id", "pipeline_id", "stage_id", "caretaker_id", "registered_by_id"],
     },
     Target {
         properties: &["series_id"],

@@ -12,6 +12,7 @@ mod docs;
 mod edge;
 mod events;
 mod expand;
+mod funnel;
 mod gate;
 mod health;
 mod hourly_rates;
@@ -28,15 +29,18 @@ mod number_series;
 mod occurrences;
 mod once;
 mod operators;
+mod opportunities;
 mod organization;
 mod passwords;
 mod people;
+mod pipelines;
 mod precondition;
 mod problem;
 mod progress;
 mod reply;
 mod routes;
 mod shape;
+mod stages;
 mod state;
 mod stream;
 mod subscriptions;
@@ -105,6 +109,8 @@ const WORKERS: usize = 2;
         (name = "Customers", description = "The companies and people that the firm deals with, the buyers on its invoices."),
         (name = "People", description = "Contact persons at customers, and their consents."),
         (name = "Hourly rates", description = "What an hour costs, from which day on, for a customer, an operator or everybody."),
+        (name = "Pipelines", description = "The ordered stages that sales go through, each with its probability."),
+        (name = "Opportunities", description = "Sales that may come about, and every change of stage with its time."),
         (name = "Interactions", description = "Contacts with customers: calls, meetings, mails, visits."),
         (name = "Tasks", description = "Work to do: who has to do it, by when, how far it has come, and what hangs below it."),
         (name = "Threads", description = "Matters: the interactions and tasks that belong together, what they cost, and who still owes what."),

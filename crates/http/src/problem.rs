@@ -259,6 +259,12 @@ impl ApiError {
         Self::invalid(vec![Wrong::field(pointer, code, detail)])
     }
 
+    /// A field of the body that names a record which is not there.
+    pub fn reference_not_found(pointer: impl Into<String>) -> Self {
+        let wrong = Wrong::field(pointer, "reference_not_found", "No such record");
+        Self { errors: vec![wrong], ..Self::new(Code::ReferenceNotFound) }
+    }
+
     pub fn invalid_parameters(errors: Vec<Wrong>) -> Self {
         Self { errors, ..Self::new(Code::ParameterInvalid) }
     }

@@ -1,9 +1,9 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, audit_log, auth, customers, events, hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me,
-    month_locks, number_series, occurrences, operators, organization, people, progress, subscriptions, task_history, tasks,
-    threads, time_cost, timeline, timer, work_entries,
+    api_keys, audit_log, auth, customers, events, funnel, hourly_rates, interactions, invoice_runs, invoice_templates,
+    invoices, me, month_locks, number_series, occurrences, operators, opportunities, organization, people, pipelines,
+    progress, stages, subscriptions, task_history, tasks, threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -19,6 +19,9 @@ pub fn api(config: &mut ServiceConfig) {
     timeline::routes(config);
     people::routes(config);
     hourly_rates::routes(config);
+    pipelines::routes(config);
+    stages::routes(config);
+    opportunities::routes(config);
     interactions::routes(config);
     tasks::routes(config);
     task_history::routes(config);
@@ -27,6 +30,7 @@ pub fn api(config: &mut ServiceConfig) {
     month_locks::routes(config);
     time_cost::routes(config);
     progress::routes(config);
+    funnel::routes(config);
     number_series::routes(config);
     invoice_templates::routes(config);
     subscriptions::routes(config);

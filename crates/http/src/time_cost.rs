@@ -300,7 +300,7 @@ async fn report_time_cost(
 }
 
 /// CSV for those who ask for it by name and not for JSON.
-fn format_of(req: &HttpRequest) -> ReportFormat {
+pub(crate) fn format_of(req: &HttpRequest) -> ReportFormat {
     let accept = req.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let names = |media_type: &str| {
         accept.split(',').any(|range| range.split(';').next().is_some_and(|name| name.trim() == media_type))
@@ -412,7 +412,7 @@ fn push_sums(cells: &mut Vec<String>, sums: &TimeCostSumsBody) {
     ]);
 }
 
-fn cell(value: Option<impl ToString>) -> String {
+pub(crate) fn cell(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
@@ -446,17 +446,7 @@ fn each_row<E: std::error::Error>(
 fn query(tx: &mut Tx<'_>, parameters: &TimeCostParameters) -> Result<TimeCostQuery, ApiError> {
     let organization = organizations::find(tx)?;
     let zone = organization.time_zone();
-    let through_on = parameters.to.unwrap_or_else(|| day_of(tx.now, zone));
-    let from_on = parameters.from.unwrap_or_else(|| through_on.with_ordinal(1).unwrap_or(through_on));
-    let days = through_on.signed_duration_since(from_on).num_days();
-    if days < 0 {
-        let wrong = Wrong::parameter("to", "order", "Lies before `from`");
-        return Err(ApiError::invalid_parameters(vec![wrong]));
-    }
-    if days > PERIOD_DAYS_MAX {
-        let wrong = Wrong::parameter("to", "maximum", "At most ten years from `from`");
-        return Err(ApiError::invalid_parameters(vec![wrong]));
-    }
+    let (from_on, through_on) = period(parameters.from, parameters.to, day_of(tx.now, zone))?;
     let mut keys = Vec::new();
     for key in parameters.group_by.as_ref().map_or(&[TimeCostKey::Customer][..], |keys| &keys.0) {
         if !keys.contains(key) {
@@ -480,4 +470,24 @@ fn query(tx: &mut Tx<'_>, parameters: &TimeCostParameters) -> Result<TimeCostQue
         assumed_rate: parameters.hourly_rate,
         assumed_round_up: parameters.round_up_minutes.and_then(NonZeroU32::new),
     })
+}
+
+/// The first and the last day of a report, from the first of the last day's year until today unless told.
+pub(crate) fn period(
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    today: NaiveDate,
+) -> Result<(NaiveDate, NaiveDate), ApiError> {
+    let through_on = to.unwrap_or(today);
+    let from_on = from.unwrap_or_else(|| through_on.with_ordinal(1).unwrap_or(through_on));
+    let days = through_on.signed_duration_since(from_on).num_days();
+    if days < 0 {
+        let wrong = Wrong::parameter("to", "order", "Lies before `from`");
+        return Err(ApiError::invalid_parameters(vec![wrong]));
+    }
+    if days > PERIOD_DAYS_MAX {
+        let wrong = Wrong::parameter("to", "maximum", "At most ten years from `from`");
+        return Err(ApiError::invalid_parameters(vec![wrong]));
+    }
+    Ok((from_on, through_on))
 }

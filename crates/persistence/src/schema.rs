@@ -361,6 +361,7 @@ diesel::table! {
         caretaker_id -> Nullable<Uuid>,
         registered_by_id -> Nullable<Uuid>,
         expected_close_on -> Nullable<Date>,
+        sort_close_on -> Date,
         closed_at -> Nullable<Timestamptz>,
         tags -> Array<Text>,
         version -> Int4,

@@ -63,6 +63,24 @@ impl World {
         self.draft("/hourly-rates", json!({ "amount": amount, "valid_from_on": valid_from_on }))
     }
 
+    /// With New, Qualified, Proposal, Won and Lost.
+    pub fn pipeline(&self) -> Draft {
+        self.draft("/pipelines", json!({ "name": "New customers" }))
+    }
+
+    /// At the first stage of the newest pipeline; of one that is made for it, where there is none.
+    pub fn opportunity(&self, customer_id: &str) -> Draft {
+        let pipeline = self.owner.get("/pipelines?limit=1").expect(200).items().pop();
+        let pipeline = pipeline.unwrap_or_else(|| self.pipeline().create());
+        self.draft(
+            "/opportunities",
+            json!({
+                "customer_id": customer_id, "title": "Bookkeeping from January", "value": "12000.00",
+                "pipeline_id": pipeline.id(),
+            }),
+        )
+    }
+
     pub fn interaction(&self, customer_id: &str) -> Draft {
         self.draft(
             "/interactions",

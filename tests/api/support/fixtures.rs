@@ -51,6 +51,21 @@ const KINDS: &[Kind] = &[
         // Of a customer, so that there can be many.
         make: |w| w.hourly_rate("120.00", "2026-01-01").with("customer_id", w.customer().create().id()).create(),
     },
+    Kind { collection: "pipelines", names: &["pipeline_id"], make: |w| w.pipeline().name(&mark()).create() },
+    Kind {
+        collection: "stages",
+        names: &["stage_id", "from_stage_id", "to_stage_id"],
+        // The first of a pipeline of its own, where nothing stands.
+        make: |w| {
+            let pipeline = w.pipeline().name(&mark()).create();
+            w.owner.get(&format!("/pipelines/{}/stages?limit=1", pipeline.id())).expect(200).items().remove(0)
+        },
+    },
+    Kind {
+        collection: "opportunities",
+        names: &["opportunity_id"],
+        make: |w| w.opportunity(w.customer().create().id()).create(),
+    },
     Kind {
         collection: "interactions",
         names: &["interaction_id", "parent_interaction_id"],
@@ -66,22 +81,6 @@ const KINDS: &[Kind] = &[
         // A filter by series takes whatever id it is given.
         names: &["task_id", "parent_task_id", "task_series_id"],
         make: |w| w.task("VAT return").create(),
-    },
-    Kind {
-        collection: "opportunities",
-        names: &["opportunity_id"],
-        make: |w| {
-            let sale = w.sale(w.customer().create().id(), "Payroll", &["2026-01-01T00:00:00Z"]);
-            Record(json!({ "id": sale.id, "version": 1 }))
-        },
-    },
-    Kind {
-        collection: "stages",
-        names: &["stage_id"],
-        make: |w| {
-            let sale = w.sale(w.customer().create().id(), "Payroll", &["2026-01-01T00:00:00Z"]);
-            Record(json!({ "id": sale.stages[0], "version": 1 }))
-        },
     },
     Kind {
         collection: "work-entries",
@@ -113,6 +112,8 @@ const KINDS: &[Kind] = &[
 
 /// Operations that ask for a record in a state of its own.
 const STATES: &[(&str, Make)] = &[
+    // Known by its name to those who put its stages in order.
+    ("put_stage_order", |w| w.pipeline().name(&format!("Ordered {}", mark())).create()),
     // One that has ended by itself can't be cancelled; one that was cancelled can, and stays so.
     ("cancel_invoice_run", |w| {
         let run = w.write(|tx| {
@@ -157,6 +158,15 @@ const BODIES: &[(&str, Put)] = &[
     ("update_customer", |_, body| body["external_id"] = json!(mark())),
     ("create_hourly_rate", |w, body| body["customer_id"] = json!(w.customer().create().id())),
     ("create_month_lock", |_, body| body["month_start_on"] = json!(month())),
+    ("create_pipeline", |_, body| body["name"] = json!(mark())),
+    ("update_pipeline", |_, body| body["name"] = json!(mark())),
+    // All stages of the pipeline that the path names.
+    ("put_stage_order", |w, body| {
+        let pipelines = w.owner.get("/pipelines?limit=200").expect(200).items();
+        let pipeline = pipelines.iter().find(|pipeline| pipeline["name"].as_str().unwrap().starts_with("Ordered"));
+        let stages = pipeline.unwrap()["stages"].as_array().unwrap();
+        body["stage_ids"] = stages.iter().rev().map(|stage| stage["id"].clone()).collect();
+    }),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];
