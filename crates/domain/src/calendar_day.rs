@@ -81,7 +81,8 @@ fn end_of_gap(skipped: NaiveDateTime, tz: Tz) -> DateTime<Utc> {
     not_before.and_utc()
 }
 
-fn local(utc: NaiveDateTime, tz: Tz) -> NaiveDateTime {
+/// The local time at a moment of UTC; UTC itself where chrono's calendar ends.
+pub(crate) fn local(utc: NaiveDateTime, tz: Tz) -> NaiveDateTime {
     utc.checked_add_offset(tz.offset_from_utc_datetime(&utc).fix()).unwrap_or(utc)
 }
 

@@ -28,6 +28,7 @@ pub mod operator;
 pub mod permission;
 pub mod pipeline;
 pub mod plan;
+pub mod recurrence;
 pub mod schedule;
 pub mod subscription;
 pub mod task;
