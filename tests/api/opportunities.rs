@@ -51,7 +51,10 @@ fn a_new_opportunity_stands_at_the_first_open_stage() {
     let made = answer.expect(201);
     let me = json!(operator.id.to_string());
     assert_eq!((&made["caretaker_id"], &made["registered_by_id"]), (&me, &me));
-    assert_eq!((&made["value"], &made["weighted_value"], &made["currency"]), (&json!("0.00"), &json!("0.00"), &json!("PLN")));
+    assert_eq!(
+        (&made["value"], &made["weighted_value"], &made["currency"]),
+        (&json!("0.00"), &json!("0.00"), &json!("PLN"))
+    );
     assert_eq!((&made["stage_id"], &made["pipeline_id"]), (&json!(stage(&pipeline, "New")), &json!(pipeline.id())));
     assert_eq!((&made["stage_kind"], &made["closed_at"]), (&json!("open"), &Value::Null));
     assert_eq!(made["stage_entered_at"], made["created_at"]);
@@ -115,7 +118,10 @@ fn each_move_is_kept_with_its_time_and_who_made_it() {
     let answer = w.owner.post(&format!("{path}/stage-changes"), note);
     let moved = answer.expect(200);
     assert_eq!((moved.version(), answer.header("etag")), (2, Some("\"2\"")));
-    assert_eq!((&moved["stage_id"], &moved["weighted_value"]), (&json!(stage(&pipeline, "Proposal")), &json!("7200.00")));
+    assert_eq!(
+        (&moved["stage_id"], &moved["weighted_value"]),
+        (&json!(stage(&pipeline, "Proposal")), &json!("7200.00"))
+    );
     assert_eq!(w.owner.get(&path).expect(200), moved);
 
     let again = move_to(&w.owner, &opportunity, &stage(&pipeline, "Proposal"));
@@ -199,8 +205,17 @@ fn moves_at_once_leave_an_unbroken_chain() {
         pipeline["stages"].as_array().unwrap().iter().map(|stage| stage["id"].as_str().unwrap().to_owned()).collect();
     let statuses = at_once(24, |turn| match turn {
         // The pipeline is changed meanwhile.
-        0 => w.owner.with("If-Match", "*").patch(&format!("/stages/{}", stages[1]), json!({ "kind": "won", "probability_percent": 100 })).status,
-        1 => w.owner.post(&format!("/pipelines/{}/stages", pipeline.id()), json!({ "name": "More", "kind": "lost" })).status,
+        0 => {
+            w.owner
+                .with("If-Match", "*")
+                .patch(&format!("/stages/{}", stages[1]), json!({ "kind": "won", "probability_percent": 100 }))
+                .status
+        }
+        1 => {
+            w.owner
+                .post(&format!("/pipelines/{}/stages", pipeline.id()), json!({ "name": "More", "kind": "lost" }))
+                .status
+        }
         turn => move_to(&w.owner, &opportunity, &stages[turn % stages.len()]).status,
     });
     assert!(statuses.iter().all(|status| [200, 201, 409].contains(status)), "{statuses:?}");
@@ -242,7 +257,10 @@ fn lists_filter_and_sort() {
     assert_eq!(list(&format!("customer_id={}", bakery.id())), "ba");
     assert_eq!(list(&format!("pipeline_id={}", second.id())), "dc");
     assert_eq!(list(&format!("stage_id={}", stage(&first, "New"))), "a");
-    assert_eq!((list("stage_kind=open"), list("stage_kind=won"), list("stage_kind=lost")), ("ca".into(), "b".into(), "d".into()));
+    assert_eq!(
+        (list("stage_kind=open"), list("stage_kind=won"), list("stage_kind=lost")),
+        ("ca".into(), "b".into(), "d".into())
+    );
     assert_eq!(list(&format!("caretaker_id={}", operator.id)), "d");
     assert_eq!(list("tag=vat"), "da");
     assert_eq!(list("sort=expected_close_on"), "cadb", "without a day the last");
@@ -254,7 +272,10 @@ fn lists_filter_and_sort() {
     let expanded = w.owner.get("/opportunities?limit=1&expand=customer,stage,pipeline,caretaker").expect(200);
     let expanded = expanded.items().remove(0);
     assert_eq!((&expanded["stage"]["name"], &expanded["pipeline"]["name"]), (&json!("Lost"), &json!("Second")));
-    assert_eq!((&expanded["customer"]["name"], &expanded["caretaker"]["email"]), (&json!("Shop"), &json!(operator.email)));
+    assert_eq!(
+        (&expanded["customer"]["name"], &expanded["caretaker"]["email"]),
+        (&json!("Shop"), &json!(operator.email))
+    );
 }
 
 #[test]

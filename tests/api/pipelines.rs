@@ -106,7 +106,10 @@ fn one_out_of_use_is_hidden_from_lists_only() {
     let archived = w.owner.post(&archival, Value::Null).expect(200);
     assert!(archived["archived_at"].is_string());
     assert_eq!(w.owner.post(&archival, Value::Null).expect(200), archived, "done twice it stays as it is");
-    assert_eq!((list(""), list("?include_archived=true")), (vec!["Second".into()], list("?sort=-created_at&include_archived=true")));
+    assert_eq!(
+        (list(""), list("?include_archived=true")),
+        (vec!["Second".into()], list("?sort=-created_at&include_archived=true"))
+    );
     assert_eq!(list("?include_archived=true"), ["Second", "First"]);
     assert_eq!(w.owner.get(&format!("/pipelines/{}", first.id())).expect(200), archived);
     assert_eq!(w.owner.delete(&archival).expect(200)["archived_at"], Value::Null);
@@ -145,10 +148,7 @@ fn stages_come_last_and_are_put_in_order_at_once() {
     assert_eq!(w.owner.get(&path).expect(200), ordered);
     let listed = w.owner.get(&format!("{path}/stages")).expect(200);
     assert_eq!(names(&listed), stage_names(&ordered));
-    assert_eq!(
-        names(&w.owner.get(&format!("{path}/stages?sort=-position&limit=2")).expect(200)),
-        ["Lost", "Won"]
-    );
+    assert_eq!(names(&w.owner.get(&format!("{path}/stages?sort=-position&limit=2")).expect(200)), ["Lost", "Won"]);
     // What has not moved has not changed.
     let versions: Vec<i64> = listed.items().iter().map(Record::version).collect();
     assert_eq!(versions, [1, 1, 1, 2, 2, 2]);
@@ -181,7 +181,8 @@ fn a_pipeline_has_at_most_thirty_stages_and_at_least_one() {
     let path = format!("/pipelines/{}/stages", pipeline.id());
     let only = w.owner.at(1).delete(&format!("/stages/{}", stage_id(&pipeline, 0)));
     only.refused(409, "conflict");
-    let statuses = at_once(31, |turn| w.owner.post(&path, json!({ "name": format!("S{turn}"), "kind": "lost" })).status);
+    let statuses =
+        at_once(31, |turn| w.owner.post(&path, json!({ "name": format!("S{turn}"), "kind": "lost" })).status);
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 29, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 2, "{statuses:?}");
     assert_eq!(stages(&w.owner.get(&format!("/pipelines/{}", pipeline.id())).expect(200)).len(), 30);
@@ -193,7 +194,8 @@ fn a_stage_goes_only_where_nothing_stands_or_has_stood() {
     let pipeline = w.pipeline().create();
     let customer = w.customer().create();
     let opportunity = w.opportunity(customer.id()).with("stage_id", stage_id(&pipeline, 1)).create();
-    let delete = |place: usize| w.owner.with("If-Match", "*").delete(&format!("/stages/{}", stage_id(&pipeline, place)));
+    let delete =
+        |place: usize| w.owner.with("If-Match", "*").delete(&format!("/stages/{}", stage_id(&pipeline, place)));
     delete(1).refused(409, "conflict");
     let to = json!({ "stage_id": stage_id(&pipeline, 2) });
     w.owner.post(&format!("/opportunities/{}/stage-changes", opportunity.id()), to).expect(200);

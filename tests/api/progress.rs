@@ -32,7 +32,10 @@ fn each_operator_of_a_team_is_told_what_it_did_and_owes() {
     };
     let (on_time, late, overdue) = (give("on time", 5), give("late", -3), give("overdue", -2));
     give("open", 48);
-    w.task("sub").with("caretaker_id", operator.id.to_string()).with("parent", json!({ "type": "task", "id": overdue.id() })).create();
+    w.task("sub")
+        .with("caretaker_id", operator.id.to_string())
+        .with("parent", json!({ "type": "task", "id": overdue.id() }))
+        .create();
     for task in [&on_time, &late] {
         change(&operator, task, json!({ "status": "done" }));
     }

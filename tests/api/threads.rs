@@ -45,7 +45,9 @@ fn a_linked_task_brings_its_subtree_and_its_time() {
     let outside = w.task("outside").create();
     let carried = link(&w.owner, &thread, item("task", &main)).expect(200);
     assert_eq!(carried.0, json!({ "tasks": 2, "interactions": 1 }));
-    for path in [path(&main), path(&sub), format!("/interactions/{}", call.id()), format!("/work-entries/{}", entry.id())] {
+    for path in
+        [path(&main), path(&sub), format!("/interactions/{}", call.id()), format!("/work-entries/{}", entry.id())]
+    {
         assert_eq!(w.owner.get(&path).expect(200)["thread_id"], thread["id"], "{path}");
     }
     assert_eq!(again(&w, &outside)["thread_id"], Value::Null);
@@ -94,13 +96,8 @@ fn one_timeline_has_all_kinds_in_the_order_of_their_moments() {
     call("first call", "2026-11-02T10:00:00Z");
     call("second call", "2026-11-06T10:00:00Z");
     w.work_entry(task.id()).with("note", "registers").with("started_at", "2026-11-04T10:00:00Z").create();
-    let wanted = [
-        "interaction second call",
-        "task return",
-        "work_entry registers",
-        "interaction first call",
-        "task letter",
-    ];
+    let wanted =
+        ["interaction second call", "task return", "work_entry registers", "interaction first call", "task letter"];
     assert_eq!(timeline(&w, &format!("/threads/{}", thread.id())), wanted);
     assert_eq!(timeline(&w, &format!("/customers/{}", customer.id())), wanted);
 
@@ -145,18 +142,32 @@ fn the_summary_tells_cost_and_who_still_owes_what() {
 
     let summary = summary(&w, &thread);
     let told = |field: &str| summary[field].clone();
-    assert_eq!((told("interactions"), told("planned_interactions"), told("work_entries")), (json!(1), json!(1), json!(2)));
+    assert_eq!(
+        (told("interactions"), told("planned_interactions"), told("work_entries")),
+        (json!(1), json!(1), json!(2))
+    );
     assert_eq!((told("minutes"), told("billable_minutes")), (json!(75), json!(55)));
     // 45 × 100 ÷ 60 = 75.00, 20 × 200 ÷ 60 = 66.67, 10 × 200 ÷ 60 = 33.33
     assert_eq!((told("cost"), told("currency")), (json!("175.00"), json!("PLN")));
-    assert_eq!((told("tasks"), told("open_tasks"), told("overdue_tasks"), told("done_tasks")), (json!(4), json!(3), json!(1), json!(1)));
+    assert_eq!(
+        (told("tasks"), told("open_tasks"), told("overdue_tasks"), told("done_tasks")),
+        (json!(4), json!(3), json!(1), json!(1))
+    );
     assert_eq!(told("percent_done"), 60); // 300 of 500
     assert_eq!(told("next_due_at"), json!(at(5)));
     let operators: Vec<_> = summary["operators"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| (it["operator_id"].clone(), it["overdue_tasks"].clone(), it["open_tasks"].clone(), it["minutes"].clone(), it["cost"].clone()))
+        .map(|it| {
+            (
+                it["operator_id"].clone(),
+                it["overdue_tasks"].clone(),
+                it["open_tasks"].clone(),
+                it["minutes"].clone(),
+                it["cost"].clone(),
+            )
+        })
         .collect();
     assert_eq!(
         operators,
@@ -203,20 +214,22 @@ fn merging_takes_everything_over_and_closes_the_other() {
 fn merges_and_links_at_once_lose_nothing() {
     let w = World::new();
     let threads: Vec<_> = (0..4).map(|index| w.thread(&format!("{index}")).create()).collect();
-    let tasks: Vec<_> = (0..12)
-        .map(|index| w.task(&format!("{index}")).with("thread_id", threads[index % 4].id()).create())
-        .collect();
+    let tasks: Vec<_> =
+        (0..12).map(|index| w.task(&format!("{index}")).with("thread_id", threads[index % 4].id()).create()).collect();
     let answers = at_once(16, |turn| match turn {
-        0..4 => w.owner.post(&format!("/threads/{}/merges", threads[(turn + 1) % 4].id()), json!({ "thread_id": threads[turn].id() })),
+        0..4 => w.owner.post(
+            &format!("/threads/{}/merges", threads[(turn + 1) % 4].id()),
+            json!({ "thread_id": threads[turn].id() }),
+        ),
         _ => link(&w.owner, &threads[turn % 4], item("task", &tasks[turn - 4])),
     });
     assert!(answers.iter().all(|answer| [200, 409].contains(&answer.status)), "{answers:?}");
     // Three merges can come about, the fourth would close a circle; then all is in one thread.
     let merged = answers[..4].iter().filter(|answer| answer.status == 200).count();
     assert_eq!(merged, 3, "{answers:?}");
-    let last = threads.iter().find(|thread| {
-        w.owner.get(&format!("/threads/{}", thread.id())).expect(200)["merged_into_id"].is_null()
-    });
+    let last = threads
+        .iter()
+        .find(|thread| w.owner.get(&format!("/threads/{}", thread.id())).expect(200)["merged_into_id"].is_null());
     assert_eq!(summary(&w, last.unwrap())["tasks"], 12);
 }
 

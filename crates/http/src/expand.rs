@@ -5,10 +5,11 @@
 use crate::problem::ApiError;
 use crate::{
     customers, invoice_templates, number_series, operators, opportunities, people, pipelines, stages, subscriptions,
+    tasks, threads,
 };
 use opiekun_domain::ids::{
     CustomerId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId, PipelineId, StageId,
-    SubscriptionId,
+    SubscriptionId, TaskId, ThreadId,
 };
 use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::Tx;
@@ -65,6 +66,18 @@ const TARGETS: &[Target] = &[
         permission: Permission::CrmRead,
         load: |tx, ids| opportunities::bodies(tx, &typed(ids, OpportunityId)),
         refers: &["customer_id", "pipeline_id", "stage_id", "caretaker_id", "registered_by_id"],
+    },
+    Target {
+        properties: &["thread_id", "merged_into_id"],
+        permission: Permission::CrmRead,
+        load: |tx, ids| threads::bodies(tx, &typed(ids, ThreadId)),
+        refers: &["customer_id", "caretaker_id"],
+    },
+    Target {
+        properties: &["task_id"],
+        permission: Permission::CrmRead,
+        load: |tx, ids| tasks::found(tx, &typed(ids, TaskId)),
+        refers: &["customer_id", "caretaker_id", "thread_id"],
     },
     Target {
         properties: &["series_id"],

@@ -10,6 +10,8 @@ use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
+use crate::tasks::{self, FollowUpTask, TaskBody};
+use crate::threads::check_takes;
 use crate::values::{WorkItemBody, tags_schema};
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
@@ -21,9 +23,11 @@ use opiekun_domain::interaction::{Channel, Direction, InteractionStatus};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::work_item::WorkItem;
 use opiekun_persistence::interactions::{Interaction, InteractionFields, InteractionFilter, InteractionSort, Pricing};
-use opiekun_persistence::{Page, interactions, work_tree};
+use opiekun_persistence::{Page, interactions, threads, work_tree};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
@@ -90,6 +94,52 @@ pub struct InteractionInput {
     #[schema(schema_with = tags_schema)]
     #[serde(default)]
     pub tags: Vec<String>,
+}
+
+/// A new interaction, and the task that comes of it.
+#[derive(Debug, Deserialize, Validate)]
+pub struct InteractionRegistration {
+    #[serde(flatten)]
+    #[validate(nested)]
+    interaction: InteractionInput,
+    #[serde(default)]
+    #[validate(nested)]
+    follow_up_task: Option<FollowUpTask>,
+}
+
+/// One closed object with the fields of both.
+impl PartialSchema for InteractionRegistration {
+    fn schema() -> RefOr<Schema> {
+        let RefOr::T(Schema::Object(mut object)) = InteractionInput::schema() else {
+            return InteractionInput::schema();
+        };
+        let follow_up_task = OneOfBuilder::new()
+            .item(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null)))
+            .item(Ref::from_schema_name(FollowUpTask::name()));
+        object.description =
+            Some("What a caller may write of a new interaction, and of the task that comes of it.".into());
+        object.properties.insert("follow_up_task".into(), follow_up_task.into());
+        RefOr::T(Schema::Object(object))
+    }
+}
+
+impl ToSchema for InteractionRegistration {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        InteractionInput::schemas(schemas);
+        schemas.push((FollowUpTask::name().into_owned(), FollowUpTask::schema()));
+        FollowUpTask::schemas(schemas);
+    }
+}
+
+/// A registered interaction, and the task that was written down with it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RegisteredInteraction {
+    #[serde(flatten)]
+    interaction: InteractionBody,
+    /// Only where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false, extensions(("x-optional" = json!(true))))]
+    follow_up_task: Option<TaskBody>,
 }
 
 const fn held() -> InteractionStatus {
@@ -311,26 +361,42 @@ async fn list_interactions(
 /// It is priced at once: its minutes are rounded up by the customer's rule, and its own rate counts, else the one in
 /// force on its day of the customer, the operator or the organization, the first that there is. One below a `parent` is
 /// in the parent's thread unless it names its own. In a locked month there is 409.
-#[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), request_body = InteractionInput,
-    responses((status = 201, body = InteractionBody)))]
+///
+/// With `follow_up_task` the task that comes of it is written down too, below the interaction, with its customer, thread
+/// and opportunity. Both are made, or neither.
+#[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), request_body = InteractionRegistration,
+    responses((status = 201, body = RegisteredInteraction)))]
 #[post("/interactions")]
 async fn create_interaction(
     state: web::Data<State>,
     actor: Actor,
     once: Once,
-    input: Valid<InteractionInput>,
+    input: Valid<InteractionRegistration>,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmWrite)?;
-    let mut fields = input.0.fields(&actor)?;
+    let InteractionRegistration { interaction, follow_up_task } = input.0;
+    let mut fields = interaction.fields(&actor)?;
     state
         .submit(scope, once, move |tx| {
+            if follow_up_task.is_some() {
+                work_tree::hold(tx)?;
+            }
+            check_takes(tx, fields.thread_id)?;
             match fields.caretaker_id {
                 Some(_) => check_assignment(&actor.authority(tx)?, None, fields.caretaker_id)?,
                 None => fields.caretaker_id = actor.operator_id().or(Some(fields.operator_id)),
             }
             let interaction = interactions::create(tx, fields)?;
+            let follow_up_task = match follow_up_task {
+                Some(task) => {
+                    let task = task.below(&interaction);
+                    Some(tasks::create(tx, &actor, task).map_err(|error| error.within("/follow_up_task"))?)
+                }
+                None => None,
+            };
             let location = format!("/api/v1/interactions/{}", interaction.id);
-            Ok(Reply::created(&location, interaction.version, &InteractionBody::from(interaction)))
+            let body = RegisteredInteraction { interaction: interaction.into(), follow_up_task };
+            Ok(Reply::created(&location, body.interaction.version, &body))
         })
         .await
 }
@@ -360,7 +426,8 @@ async fn get_interaction(
 ///
 /// Who registered it may, its caretaker, and those above them. It keeps its rate unless something changes that its price
 /// depends on (customer, operator, start, duration, own rate), it is held only now, or it had no rate: then it is priced
-/// anew, by the rates of its day. Below another `parent` it stays in its thread. In a locked month what reports sum over
+/// anew, by the rates of its day. Below another `parent` it stays in its thread; to another thread it takes what hangs
+/// below it. In a locked month what reports sum over
 /// stays, or there is 409; texts, people, threads and tags can change.
 #[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), params(IfMatch),
     request_body(content = InteractionInput, content_type = "application/merge-patch+json"),
@@ -376,15 +443,24 @@ async fn update_interaction(
     let scope = actor.scope(Permission::CrmWrite)?;
     state
         .transaction(scope, move |tx| {
-            if patch.field("parent").is_some() {
+            let is_moved = patch.field("parent").is_some() || patch.field("thread_id").is_some();
+            if is_moved {
                 work_tree::change(tx)?;
             }
             let interaction = interactions::lock(tx, id.0, seen.0)?;
             let authority = actor.authority(tx)?;
-            authority.may_change(&holders(&interaction)).map_err(ApiError::forbidden)?;
+            authority.may_change(&interaction.holders()).map_err(ApiError::forbidden)?;
             let fields = patch.apply(&interaction.fields.clone().into())?.fields(&actor)?;
             check_assignment(&authority, interaction.fields.caretaker_id, fields.caretaker_id)?;
+            let thread_id = fields.thread_id;
+            let changes_thread = thread_id != interaction.fields.thread_id;
+            if changes_thread {
+                check_takes(tx, thread_id)?;
+            }
             let interaction = interactions::update(tx, &interaction, fields)?;
+            if changes_thread {
+                threads::carry(tx, WorkItem::Interaction(interaction.id), thread_id)?;
+            }
             Ok(Reply::at_version(interaction.version, &InteractionBody::from(interaction)))
         })
         .await
@@ -407,14 +483,9 @@ async fn delete_interaction(
     state
         .transaction(scope, move |tx| {
             let interaction = interactions::lock(tx, id.0, seen.0)?;
-            actor.authority(tx)?.may_change(&holders(&interaction)).map_err(ApiError::forbidden)?;
+            actor.authority(tx)?.may_change(&interaction.holders()).map_err(ApiError::forbidden)?;
             interactions::delete(tx, &interaction)?;
             Ok(Reply::empty())
         })
         .await
-}
-
-/// Whose work an interaction is.
-fn holders(interaction: &Interaction) -> Vec<OperatorId> {
-    interaction.registered_by_id.into_iter().chain(interaction.fields.caretaker_id).collect()
 }

@@ -241,6 +241,16 @@ impl ApiError {
         self
     }
 
+    /// The refusal of a part of the body, told as one of the whole.
+    pub fn within(mut self, pointer: &str) -> Self {
+        for wrong in &mut self.errors {
+            if let Place::Pointer(place) = &mut wrong.place {
+                place.insert_str(0, pointer);
+            }
+        }
+        self
+    }
+
     pub fn not_found(what: &'static str) -> Self {
         Self::new(Code::NotFound).detail(format!("No such {what}"))
     }

@@ -49,8 +49,7 @@ pub struct FieldChange {
 
 /// What a record has beside the fields that people write and follow.
 const LEFT_OUT: &[&str] =
-    &["id", "version", "created_at", "updated_at", "deadline_at",
-    "dated_at", "assigned_at", "registered_by_id"];
+    &["id", "version", "created_at", "updated_at", "deadline_at", "dated_at", "assigned_at", "registered_by_id"];
 
 impl From<AuditEntry> for TaskChange {
     fn from(row: AuditEntry) -> Self {

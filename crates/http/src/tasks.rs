@@ -10,6 +10,7 @@ use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
+use crate::threads::check_takes;
 use crate::values::{WorkItemBody, capitalised, tags_schema};
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,9 +20,11 @@ use opiekun_domain::permission::Permission;
 use opiekun_domain::recurrence::Rule;
 use opiekun_domain::task::{Progress, ProgressError, Subtasks, TaskPriority, TaskStatus};
 use opiekun_domain::work_item::WorkItem;
+use opiekun_persistence::interactions::Interaction;
 use opiekun_persistence::tasks::{Origin, Task, TaskFields, TaskFilter, TaskSort};
-use opiekun_persistence::{Page, Tx, task_progress, task_series, tasks, work_tree};
+use opiekun_persistence::{Page, Tx, month_locks, task_progress, task_series, tasks, threads, work_entries, work_tree};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::{Validate, ValidationError};
@@ -143,6 +146,81 @@ fn dates_fit(task: &TaskInput) -> Result<(), ValidationError> {
     Ok(())
 }
 
+/// What a caller may write of a task that comes of an interaction. Customer, thread and opportunity are the
+/// interaction's.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = follow_up_fits))]
+pub struct FollowUpTask {
+    #[schema(min_length = 1, max_length = 240, example = "Send the corrected return")]
+    title: String,
+    #[schema(max_length = 10000)]
+    #[serde(default)]
+    description: Option<String>,
+    /// The operator who has to do it; the caller unless told, and the interaction's caretaker where a script writes it
+    /// down.
+    #[serde(default)]
+    caretaker_id: Option<OperatorId>,
+    #[schema(default = "normal")]
+    #[serde(default = "normal")]
+    priority: TaskPriority,
+    #[serde(default)]
+    start_at: Option<DateTime<Utc>>,
+    #[schema(example = "2026-11-25T15:00:00Z")]
+    #[serde(default)]
+    due_at: Option<DateTime<Utc>>,
+    /// Whether its dates are whole days, as a task's.
+    #[schema(default = false)]
+    #[serde(default)]
+    all_day: bool,
+    /// How long it will take, in minutes.
+    #[schema(minimum = 1, maximum = 1000000)]
+    #[serde(default)]
+    estimate_minutes: Option<i32>,
+    #[schema(schema_with = tags_schema)]
+    #[serde(default)]
+    tags: Vec<String>,
+    #[schema(max_items = 10)]
+    #[serde(default)]
+    reminders: Vec<ReminderBody>,
+}
+
+impl FollowUpTask {
+    /// The task that hangs below the interaction.
+    pub(crate) fn below(self, interaction: &Interaction) -> TaskInput {
+        TaskInput {
+            parent: Some(WorkItem::Interaction(interaction.id).into()),
+            ..self.alone(interaction.registered_by_id.or(interaction.fields.caretaker_id))
+        }
+    }
+
+    fn alone(self, caretaker_id: Option<OperatorId>) -> TaskInput {
+        TaskInput {
+            title: self.title,
+            description: self.description,
+            customer_id: None,
+            caretaker_id: self.caretaker_id.or(caretaker_id),
+            priority: self.priority,
+            status: None,
+            percent_done: None,
+            start_at: self.start_at,
+            due_at: self.due_at,
+            all_day: self.all_day,
+            estimate_minutes: self.estimate_minutes,
+            thread_id: None,
+            parent: None,
+            opportunity_id: None,
+            tags: self.tags,
+            reminders: self.reminders,
+            recurrence: None,
+        }
+    }
+}
+
+fn follow_up_fits(task: &FollowUpTask) -> Result<(), ValidationError> {
+    dates_fit(&task.clone().alone(None))
+}
+
 /// Work to do.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Task)]
@@ -246,6 +324,12 @@ pub(crate) fn bodies(tx: &mut Tx<'_>, rows: Vec<Task>) -> Result<Vec<TaskBody>, 
         }
     };
     Ok(rows.into_iter().map(body).collect())
+}
+
+/// The bodies of those that exist, for expansion.
+pub(crate) fn found(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Value>, ApiError> {
+    let rows = tasks::find_all(tx, ids)?;
+    bodies(tx, rows)?.into_iter().map(|body| serde_json::to_value(body).map_err(ApiError::internal)).collect()
 }
 
 pub(crate) fn body(tx: &mut Tx<'_>, row: Task) -> Result<TaskBody, ApiError> {
@@ -513,6 +597,10 @@ async fn update_task(
             } else {
                 work_tree::hold(tx)?;
             }
+            if ["customer_id", "thread_id", "opportunity_id"].iter().any(|field| patch.field(field).is_some()) {
+                // Time that was spent on it follows, and is perhaps priced anew.
+                month_locks::hold(tx)?;
+            }
             let task = tasks::lock(tx, id.0, seen.0)?;
             let authority = actor.authority(tx)?;
             authority.may_change(&task.holders()).map_err(ApiError::forbidden)?;
@@ -525,7 +613,19 @@ async fn update_task(
             check_assignment(&authority, current.caretaker_id, input.caretaker_id)?;
             let progress = progress_of(tx, &task, &input, &authority, close_subtasks)?;
             let change = SeriesChange::of(&task, &current, &input, apply_to.unwrap_or(ApplyTo::This))?;
+            if input.thread_id != current.thread_id {
+                check_takes(tx, input.thread_id)?;
+            }
             let task = tasks::update(tx, &task, input.fields(), progress)?;
+            if task.fields.thread_id != current.thread_id {
+                threads::carry(tx, WorkItem::Task(task.id), task.fields.thread_id)?;
+            }
+            let is = &task.fields;
+            if (is.customer_id, is.thread_id, is.opportunity_id)
+                != (current.customer_id, current.thread_id, current.opportunity_id)
+            {
+                work_entries::follow_task(tx, &[task.id])?;
+            }
             let task = change.carry_out(tx, task)?;
             let body = body(tx, task)?;
             Ok(Reply::at_version(body.version, &body))

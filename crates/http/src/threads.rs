@@ -22,7 +22,7 @@ use opiekun_domain::work_item::{WorkItem, WorkItemType};
 use opiekun_persistence::thread_summary::{ThreadOperator, ThreadSums};
 use opiekun_persistence::threads::{Carried, Thread, ThreadFields, ThreadFilter};
 use opiekun_persistence::{
-    Page, StoreError, Tx, interactions, organizations, tasks, thread_summary, threads, work_tree,
+    Page, StoreError, Tx, interactions, month_locks, organizations, tasks, thread_summary, threads, work_tree,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -93,16 +93,7 @@ pub struct ThreadBody {
 impl From<Thread> for ThreadBody {
     fn from(row: Thread) -> Self {
         let Thread { id, registered_by_id, fields, closed_at, merged_into_id, version, created_at, updated_at } = row;
-        Self {
-            id,
-            thread: fields.into(),
-            registered_by_id,
-            closed_at,
-            merged_into_id,
-            version,
-            created_at,
-            updated_at,
-        }
+        Self { id, thread: fields.into(), registered_by_id, closed_at, merged_into_id, version, created_at, updated_at }
     }
 }
 
@@ -215,12 +206,7 @@ async fn create_thread(
 /// Without what is in it: see its timeline and summary.
 #[utoipa::path(tag = "Threads", security(("sign_in" = ["crm:read"])), responses((status = 200, body = ThreadBody)))]
 #[get("/threads/{id}")]
-async fn get_thread(
-    state: web::Data<State>,
-    actor: Actor,
-    id: Id<ThreadId>,
-    shape: Shape,
-) -> Result<Reply, ApiError> {
+async fn get_thread(state: web::Data<State>, actor: Actor, id: Id<ThreadId>, shape: Shape) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
     state
         .read(scope, move |tx| {
@@ -459,11 +445,12 @@ async fn add_thread_item(
     state
         .submit(scope, once, move |tx| {
             work_tree::change(tx)?;
+            month_locks::hold(tx)?;
             threads::find(tx, id.0)?;
             check_takes(tx, Some(id.0))?;
             let item = WorkItem::from(item.0);
             let Some((holders, _)) = found(tx, item)? else {
-                return Err(StoreError::missing_reference("id").into());
+                return Err(StoreError::no_reference("work_items", "id").into());
             };
             actor.authority(tx)?.may_change(&holders).map_err(ApiError::forbidden)?;
             Ok(Reply::ok(&CarriedItems::from(threads::carry(tx, item, Some(id.0))?)))
@@ -475,8 +462,9 @@ async fn add_thread_item(
 fn found(tx: &mut Tx<'_>, item: WorkItem) -> Result<Option<(Vec<OperatorId>, Option<ThreadId>)>, ApiError> {
     let found = match item {
         WorkItem::Task(id) => tasks::lock(tx, id, None).map(|task| (task.holders(), task.fields.thread_id)),
-        WorkItem::Interaction(id) => interactions::lock(tx, id, None)
-            .map(|interaction| (interaction.holders(), interaction.fields.thread_id)),
+        WorkItem::Interaction(id) => {
+            interactions::lock(tx, id, None).map(|interaction| (interaction.holders(), interaction.fields.thread_id))
+        }
     };
     match found {
         Ok(found) => Ok(Some(found)),
@@ -511,6 +499,7 @@ async fn remove_thread_item(
     state
         .transaction(scope, move |tx| {
             work_tree::change(tx)?;
+            month_locks::hold(tx)?;
             threads::find(tx, id.0)?;
             let in_thread = found(tx, item)?.filter(|(_, thread_id)| *thread_id == Some(id.0));
             let (holders, _) = in_thread.ok_or_else(|| ApiError::not_found("item in this thread"))?;
@@ -550,11 +539,12 @@ async fn merge_threads(
     state
         .submit(scope, once, move |tx| {
             work_tree::change(tx)?;
+            month_locks::hold(tx)?;
             // One merge at a time: all of them change the trees' threads under one lock.
             let into = lock(tx, &actor, id.0, None)?;
             let from = match lock(tx, &actor, from, None) {
                 Err(error) if error.code == crate::problem::Code::NotFound => {
-                    return Err(StoreError::missing_reference("thread_id").into());
+                    return Err(StoreError::no_reference("threads", "thread_id").into());
                 }
                 other => other?,
             };

@@ -117,12 +117,7 @@ async fn list_thread_timeline(
         .await
 }
 
-fn list(
-    tx: &mut Tx<'_>,
-    subject: Subject,
-    listing: &Listing<TimelineSort>,
-    shape: &Shape,
-) -> Result<Reply, ApiError> {
+fn list(tx: &mut Tx<'_>, subject: Subject, listing: &Listing<TimelineSort>, shape: &Shape) -> Result<Reply, ApiError> {
     let Page { items, next, total } = timeline::list(tx, subject, &listing.page)?;
     let items = bodies(tx, items)?;
     shape.page(tx, Page { items, next, total })

@@ -33,7 +33,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// A reference that was looked up and leads nowhere, as its constraint would refuse it.
-    pub(crate) fn no_reference(table: &str, field: &str) -> Self {
+    pub fn no_reference(table: &str, field: &str) -> Self {
         Self::Refused {
             violation: Violation::Reference,
             constraint: format!("{table}_{field}_fkey"),

@@ -42,6 +42,13 @@ pub struct Interaction {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Interaction {
+    /// Whose work it is: who may change it, with those above them.
+    pub fn holders(&self) -> Vec<OperatorId> {
+        self.registered_by_id.into_iter().chain(self.fields.caretaker_id).collect()
+    }
+}
+
 /// What a caller may write.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize)]
 #[diesel(table_name = interactions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
@@ -349,5 +356,14 @@ fn record(
     after: Option<&Interaction>,
 ) -> Result<()> {
     let Some(told) = after.or(before) else { return Ok(()) };
-    changes::record(tx, Change::new("interaction", action, (told.id, told.version), before, after))
+    changes::record(tx, change(action, before, after, told))
+}
+
+pub(crate) fn change(
+    action: &'static str,
+    before: Option<&Interaction>,
+    after: Option<&Interaction>,
+    told: &Interaction,
+) -> Change {
+    Change::new("interaction", action, (told.id, told.version), before, after)
 }

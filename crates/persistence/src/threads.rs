@@ -222,11 +222,8 @@ pub fn merge(tx: &mut Tx<'_>, from: &Thread, into: &Thread) -> Result<Carried> {
         if tasks.is_empty() && interactions.is_empty() {
             break;
         }
-        let items: Vec<WorkItem> = tasks
-            .into_iter()
-            .map(WorkItem::Task)
-            .chain(interactions.into_iter().map(WorkItem::Interaction))
-            .collect();
+        let items: Vec<WorkItem> =
+            tasks.into_iter().map(WorkItem::Task).chain(interactions.into_iter().map(WorkItem::Interaction)).collect();
         let batch = carry_all(tx, &items, Some(into.id))?;
         carried.tasks += batch.tasks;
         carried.interactions += batch.interactions;
@@ -262,11 +259,7 @@ fn carry_all(tx: &mut Tx<'_>, items: &[WorkItem], thread_id: Option<ThreadId>) -
         .filter(tasks::organization_id.eq(organization_id))
         .filter(tasks::id.eq_any(&task_ids))
         .filter(tasks::thread_id.is_distinct_from(thread_id))
-        .set((
-            tasks::thread_id.eq(thread_id),
-            tasks::version.eq(tasks::version + 1),
-            tasks::updated_at.eq(tx.now),
-        ))
+        .set((tasks::thread_id.eq(thread_id), tasks::version.eq(tasks::version + 1), tasks::updated_at.eq(tx.now)))
         .returning(task_rows::Task::as_returning())
         .get_results(tx.conn)?;
     let moved_ids: Vec<TaskId> = moved.iter().map(|task| task.id).collect();
@@ -275,7 +268,8 @@ fn carry_all(tx: &mut Tx<'_>, items: &[WorkItem], thread_id: Option<ThreadId>) -
         records.push(task_rows::change("updated", before.get(&after.id), Some(after), after));
     }
 
-    let before: HashMap<_, _> = interaction_rows::find_all(tx, &interaction_ids)?.into_iter().map(|row| (row.id, row)).collect();
+    let before: HashMap<_, _> =
+        interaction_rows::find_all(tx, &interaction_ids)?.into_iter().map(|row| (row.id, row)).collect();
     let moved: Vec<interaction_rows::Interaction> = diesel::update(interactions::table)
         .filter(interactions::organization_id.eq(organization_id))
         .filter(interactions::id.eq_any(&interaction_ids))

@@ -72,7 +72,10 @@ struct Counted {
 /// What was spent on a task, and when a task is due, are entries beside the contacts.
 pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>) -> Result<Page<TimelineEntry>> {
     let TimelineSort::At = page.sort;
-    let after = page.after.as_ref().map(|cursor| Ok((cursor.key::<DateTime<Utc>>()?, cursor.id))).transpose()?;
+    let after = match &page.after {
+        Some(cursor) => Some((cursor.key::<DateTime<Utc>>()?, cursor.id)),
+        None => None,
+    };
     let total = page.total(|cap| {
         let counted: Vec<Counted> =
             diesel::sql_query(format!("select 1 as one from ({}) entry limit $3", kinds(subject, None)))
@@ -90,9 +93,7 @@ pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>)
         .bind::<diesel::sql_types::Uuid, _>(subject.id())
         .bind::<BigInt, _>(page.fetch());
     let places: Vec<Place> = match after {
-        Some((at, id)) => {
-            query.bind::<Timestamptz, _>(at).bind::<diesel::sql_types::Uuid, _>(id).load(tx.conn)?
-        }
+        Some((at, id)) => query.bind::<Timestamptz, _>(at).bind::<diesel::sql_types::Uuid, _>(id).load(tx.conn)?,
         None => query.load(tx.conn)?,
     };
     let places = Page::cut(places, page, total, |place| Cursor::new(place.at, place.id));
@@ -122,7 +123,8 @@ fn kinds(subject: Subject, past: Option<&str>) -> String {
 
 /// The rows of places, in their order.
 fn rows(tx: &mut Tx<'_>, places: &[Place]) -> Result<Vec<TimelineEntry>> {
-    let of_kind = |kind: &str| places.iter().filter(|place| place.kind == kind).map(|place| place.id).collect::<Vec<_>>();
+    let of_kind =
+        |kind: &str| places.iter().filter(|place| place.kind == kind).map(|place| place.id).collect::<Vec<_>>();
     let interaction_ids: Vec<_> = of_kind("interaction").into_iter().map(InteractionId).collect();
     let task_ids: Vec<_> = of_kind("task").into_iter().map(TaskId).collect();
     let work_entry_ids: Vec<_> = of_kind("work_entry").into_iter().map(WorkEntryId).collect();

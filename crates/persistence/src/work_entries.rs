@@ -155,6 +155,15 @@ pub fn find(tx: &mut Tx<'_>, id: WorkEntryId) -> Result<WorkEntry> {
         .or_not_found("work_entry")
 }
 
+/// Those of `ids` that exist, in no order.
+pub fn find_all(tx: &mut Tx<'_>, ids: &[WorkEntryId]) -> Result<Vec<WorkEntry>> {
+    Ok(work_entries::table
+        .filter(work_entries::organization_id.eq(tx.organization_id()))
+        .filter(work_entries::id.eq_any(ids))
+        .select(WorkEntry::as_select())
+        .load(tx.conn)?)
+}
+
 /// Locks the row, and before it the task that it is to move to; [`StoreError::Stale`] when somebody has changed it
 /// since `seen`.
 ///
