@@ -518,6 +518,7 @@ async fn create_task(
 /// Writes down a task for a caller. The shape of the trees is held.
 pub(crate) fn create(tx: &mut Tx<'_>, actor: &Actor, input: TaskInput) -> Result<TaskBody, ApiError> {
     let rule = input.rule()?;
+    check_takes(tx, input.thread_id)?;
     let progress = Progress::NEW.change(input.status, input.percent_done, &Subtasks::default()).map_err(no_progress)?;
     let mut fields = input.fields();
     fields.caretaker_id = fields.caretaker_id.or(actor.operator_id());
