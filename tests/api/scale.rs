@@ -1,7 +1,8 @@
 //! A firm of many years: every list is read by index, however many rows there are.
 
 use crate::support::operations::{Operation, operations, resolved};
-use crate::support::{Client, Plan, Plans, Server, World, scratch_database};
+use crate::support::{Client, Plan, Plans, Record, Server, World, now, scratch_database};
+use chrono::Days;
 use diesel::connection::SimpleConnection;
 use opiekun_persistence::{Db, migrate};
 use serde_json::Value;
@@ -11,48 +12,53 @@ use std::time::{Duration, Instant};
 const GROWING: &[&str] = &["interactions", "tasks", "work-entries", "threads", "opportunities"];
 /// Another list of the same rows.
 const TIMELINE: &str = "/api/v1/customers/{id}/timeline";
+const TABLES: &[&str] =
+    &["interactions", "tasks", "work_entries", "threads", "opportunities", "stage_changes", "audit_entries"];
+const TAGS: &[&str] = &["interaction_tags", "task_tags", "thread_tags", "opportunity_tags"];
 
 const PAGE: u64 = 50;
 /// What a page may read of each kind of row that it is made of: some are dropped by a second filter.
 const ROWS_READ_MAX: u64 = 20 * PAGE;
-/// A prepared statement is planned for its values five times; from then on the plan may be one for any values.
-const TIMES_PLANNED: usize = 5;
+/// From the sixth time on a prepared statement may have one plan for any values.
+const TIMES_PLANNED: u32 = 6;
 
 #[test]
 fn lists_and_timelines_are_read_by_index() {
     let database = scratch_database();
     migrate(&database.url).unwrap();
-    let Some(mut plans) = Plans::of(&database) else { return };
+    let Some(plans) = Plans::of(&database) else { return };
     let w = World::within(&Db::connect(&database.url, 1).unwrap(), |_| {});
     let began = Instant::now();
     database.connection().batch_execute(include_str!("scale/firm.sql")).unwrap();
     let loaded = began.elapsed();
     // One connection, so that a statement that was planned is asked again.
     let server = Server::over(&Db::connect(&database.url, 1).unwrap(), |_| {});
-    let owner = w.owner.on(&server);
+    let mut firm = Firm { owner: w.owner.on(&server), plans, faults: Vec::new(), figures: Vec::new() };
+    lists().for_each(|operation| firm.read_list(operation));
+    let lists = std::mem::take(&mut firm.figures);
+    firm.read_reports();
+    print(loaded, lists, firm.figures);
+    assert!(firm.faults.is_empty(), "{} faults:\n{}", firm.faults.len(), firm.faults.join("\n"));
+}
 
-    let (mut faults, mut figures) = (Vec::new(), Vec::new());
-    for operation in lists() {
-        let path = whole_path(&owner, operation);
-        for query in queries(&owner, operation, &path) {
+struct Firm {
+    owner: Client,
+    plans: Plans,
+    faults: Vec<String>,
+    figures: Vec<(Duration, String)>,
+}
+
+impl Firm {
+    /// Two pages of the list as it is, in each order and with each filter.
+    fn read_list(&mut self, operation: &Operation) {
+        let path = whole_path(&self.owner, operation);
+        for query in queries(&self.owner, operation, &path) {
             let mut next = format!("{path}?limit={PAGE}{query}");
             // The second page is another question: it begins in the middle of the order.
-            for page in ["first", "second"] {
+            for (page, times) in [("first", TIMES_PLANNED), ("second", 2)] {
                 let name = format!("{} {query} ({page} page)", operation.id);
-                let (answer, read) = plans.during(|| owner.get(&next));
-                let body = answer.expect(200);
-                assert!(!read.is_empty(), "no plan of {name} was logged");
+                let body = self.read(&next, &name, times, |plan| fault(plan, operation, &query));
                 assert!(page == "second" || !body.items().is_empty(), "{name} is empty");
-                faults
-                    .extend(read.iter().filter_map(|plan| fault(plan, &query)).map(|fault| format!("{name}: {fault}")));
-                for _ in 1..TIMES_PLANNED {
-                    owner.get(&next).expect(200);
-                }
-                let began = Instant::now();
-                let (_, read) = plans.during(|| owner.get(&next).expect(200));
-                figures.push((began.elapsed(), name.clone()));
-                let again = read.iter().filter_map(|plan| fault(plan, &query));
-                faults.extend(again.map(|fault| format!("{name}, asked again: {fault}")));
                 match body["next_cursor"].as_str() {
                     Some(cursor) => next = format!("{path}?limit={PAGE}{query}&cursor={cursor}"),
                     None => break,
@@ -60,28 +66,71 @@ fn lists_and_timelines_are_read_by_index() {
             }
         }
     }
-    print(loaded, figures);
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+
+    /// Sums over what a thread or a month holds, which is a range of an index too.
+    fn read_reports(&mut self) {
+        let thread = oldest(&self.owner, "/api/v1/threads");
+        let pipeline = oldest(&self.owner, "/api/v1/pipelines");
+        let to = now().date_naive();
+        let period = format!("from={}&to={to}", to - Days::new(30));
+        for path in [
+            format!("/api/v1/threads/{thread}/summary"),
+            format!("/api/v1/reports/progress?{period}"),
+            format!("/api/v1/reports/funnel?{period}&pipeline_id={pipeline}"),
+            format!("/api/v1/reports/time-cost?{period}&group_by=customer,operator"),
+        ] {
+            self.read(&path, &path, TIMES_PLANNED, |plan| scan(plan, &["interactions", "tasks", "work_entries"]));
+        }
+    }
+
+    /// Reads, so many times, and keeps what is wrong with any of the plans, and how long the last answer took.
+    fn read(&mut self, path: &str, name: &str, times: u32, fault: impl Fn(&Plan) -> Option<String>) -> Record {
+        let mut read = || {
+            let began = Instant::now();
+            let (answer, read) = self.plans.during(|| self.owner.get(path));
+            let took = began.elapsed();
+            assert!(!read.is_empty(), "no plan of {name} was logged");
+            let found =
+                read.iter().filter_map(|plan| Some(format!("{name}: {}\n    {}", fault(plan)?, plan.statement)));
+            self.faults.extend(found);
+            (took, answer.expect(200))
+        };
+        for _ in 1..times {
+            read();
+        }
+        let (took, body) = read();
+        self.figures.push((took, name.to_owned()));
+        body
+    }
 }
 
 /// What is wrong with a plan, if anything is.
-fn fault(plan: &Plan, query: &str) -> Option<String> {
-    // Any of so many tags: a page of each is sorted.
-    let pages = if query.starts_with("&overdue=false") { 2 } else { 1 + query.matches(',').count() as u64 };
-    let grows = |table: &&str| {
-        GROWING.iter().any(|collection| collection.replace('-', "_") == *table) || table.ends_with("_tags")
-    };
-    let scanned: Vec<_> = plan.scanned_tables().into_iter().filter(grows).collect();
-    let fault = if !scanned.is_empty() {
-        format!("reads all of {}", scanned.join(", "))
-    } else if plan.rows_sorted() > pages * (PAGE + 1) {
-        format!("sorts {} rows", plan.rows_sorted())
-    } else if plan.rows_read() > ROWS_READ_MAX {
-        format!("reads {} rows", plan.rows_read())
+fn fault(plan: &Plan, operation: &Operation, query: &str) -> Option<String> {
+    let pages = if operation.id == "list_subtasks" {
+        // A tree of any depth is no range of any index: it is walked as a whole.
+        u64::MAX / PAGE / 2
+    } else if query == "&overdue=false" {
+        // Closed, or due later.
+        2
     } else {
-        return None;
+        // Any of so many tags.
+        1 + query.matches(',').count() as u64
     };
-    Some(format!("{fault}\n    {}", plan.statement))
+    if let Some(scan) = scan(plan, &[TABLES, TAGS].concat()) {
+        Some(scan)
+    } else if plan.rows_sorted() > pages * (PAGE + 1) {
+        Some(format!("sorts {} rows", plan.rows_sorted()))
+    } else if plan.rows_read() > ROWS_READ_MAX {
+        Some(format!("reads {} rows", plan.rows_read()))
+    } else {
+        None
+    }
+}
+
+/// Which of some tables a plan reads from end to end.
+fn scan(plan: &Plan, tables: &[&str]) -> Option<String> {
+    let scanned: Vec<_> = plan.scanned_tables().into_iter().filter(|table| tables.contains(table)).collect();
+    (!scanned.is_empty()).then(|| format!("reads all of {}", scanned.join(", ")))
 }
 
 fn lists() -> impl Iterator<Item = &'static Operation> {
@@ -126,7 +175,12 @@ fn queries(client: &Client, operation: &Operation, path: &str) -> Vec<String> {
         }
         let values = values(client, name, &sample);
         assert!(!values.is_empty(), "no value of {name} for {}", operation.id);
-        queries.extend(values.into_iter().map(|value| format!("&{name}={value}")));
+        if let (Some(field), [from, before]) = (name.strip_suffix("[gte]"), &values[..]) {
+            queries.push(format!("&{field}[gte]={from}&{field}[lt]={before}"));
+        }
+        // A period is a range of an index in its own order. No index has the days of one order in another.
+        let order = if name.starts_with("expected_close_on[") { "&sort=expected_close_on" } else { "" };
+        queries.extend(values.into_iter().map(|value| format!("&{name}={value}{order}")));
     }
     queries
 }
@@ -167,12 +221,12 @@ fn values(client: &Client, name: &str, sample: &[Value]) -> Vec<String> {
 }
 
 #[expect(clippy::print_stdout, reason = "figures, shown by --nocapture")]
-fn print(loaded: Duration, mut figures: Vec<(Duration, String)>) {
-    figures.sort();
-    let at = |share: usize| figures[figures.len() * share / 100].0;
+fn print(loaded: Duration, mut lists: Vec<(Duration, String)>, reports: Vec<(Duration, String)>) {
+    lists.sort();
+    let at = |share: usize| lists[lists.len() * share / 100].0;
     println!("loaded in {loaded:.1?}");
-    println!("{} pages: median {:.1?}, nine of ten within {:.1?}", figures.len(), at(50), at(90));
-    for (took, name) in figures.iter().rev().take(10) {
+    println!("{} pages: median {:.1?}, nine of ten within {:.1?}", lists.len(), at(50), at(90));
+    for (took, name) in lists.iter().rev().take(10).chain(&reports) {
         println!("{took:>10.1?}  {name}");
     }
 }

@@ -77,7 +77,7 @@ pub enum CustomerSort {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CustomerFilter {
     pub kind: Option<CustomerKind>,
     pub caretaker_id: Option<OperatorId>,
@@ -211,13 +211,17 @@ pub fn list(tx: &mut Tx<'_>, filter: &CustomerFilter, page: &PageRequest<Custome
     };
     // What has a tag is read in the order of the rows of tags.
     let tags = || filter.tags.iter().flatten();
+    let known = CustomerFilter { tags: filter.tags.clone(), include_archived: true, ..CustomerFilter::default() };
     let tagged = |tag| {
-        customer_tags::table
+        let mut query = customer_tags::table
             .filter(customer_tags::organization_id.eq(organization_id))
             .filter(customer_tags::tag.eq(tag))
-            .filter(customer_tags::customer_id.eq_any(filtered().select(customers::id)))
             .select(customer_tags::customer_id)
-            .into_boxed()
+            .into_boxed();
+        if *filter != known {
+            query = query.filter(customer_tags::customer_id.eq_any(filtered().select(customers::id)));
+        }
+        query
     };
     let found = |among| {
         if filter.tags.is_some() {

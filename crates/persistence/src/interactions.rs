@@ -129,7 +129,7 @@ pub enum InteractionSort {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InteractionFilter {
     pub customer_id: Option<CustomerId>,
     pub person_id: Option<PersonId>,
@@ -298,13 +298,21 @@ pub fn list(
     };
     // What has a tag is read in the order of the rows of tags, which know the moment too.
     let tags = || filter.tags.iter().flatten();
+    let known = InteractionFilter {
+        started_from: filter.started_from,
+        started_before: filter.started_before,
+        tags: filter.tags.clone(),
+        ..InteractionFilter::default()
+    };
     let tagged = |tag| {
         let mut query = interaction_tags::table
             .filter(interaction_tags::organization_id.eq(organization_id))
             .filter(interaction_tags::tag.eq(tag))
-            .filter(interaction_tags::interaction_id.eq_any(filtered().select(interactions::id)))
             .select(interaction_tags::interaction_id)
             .into_boxed();
+        if *filter != known {
+            query = query.filter(interaction_tags::interaction_id.eq_any(filtered().select(interactions::id)));
+        }
         if let Some(from) = filter.started_from {
             query = query.filter(interaction_tags::started_at.ge(from));
         }

@@ -114,7 +114,7 @@ pub enum StageChangeSort {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpportunityFilter {
     pub customer_id: Option<CustomerId>,
     pub pipeline_id: Option<PipelineId>,
@@ -245,27 +245,31 @@ pub fn list(
         if let Some(caretaker_id) = filter.caretaker_id {
             query = query.filter(opportunities::caretaker_id.eq(caretaker_id));
         }
-        if let Some(from) = filter.expected_from {
-            query = query.filter(opportunities::expected_close_on.ge(from));
-        }
-        if let Some(before) = filter.expected_before {
-            query = query.filter(opportunities::expected_close_on.lt(before));
-        }
         query
     };
-    // What has a tag is read in the order of the rows of tags. The day that the indexes know is the sort day.
+    // The day that the indexes know is the sort day, the last of which stands for none.
+    let expected_before = filter.expected_before.or(filter.expected_from.and(NaiveDate::from_ymd_opt(9999, 12, 31)));
+    // What has a tag is read in the order of the rows of tags, which know the day too.
     let tags = || filter.tags.iter().flatten();
+    let known = OpportunityFilter {
+        expected_from: filter.expected_from,
+        expected_before: filter.expected_before,
+        tags: filter.tags.clone(),
+        ..OpportunityFilter::default()
+    };
     let tagged = |tag| {
         let mut query = opportunity_tags::table
             .filter(opportunity_tags::organization_id.eq(organization_id))
             .filter(opportunity_tags::tag.eq(tag))
-            .filter(opportunity_tags::opportunity_id.eq_any(filtered().select(opportunities::id)))
             .select(opportunity_tags::opportunity_id)
             .into_boxed();
+        if *filter != known {
+            query = query.filter(opportunity_tags::opportunity_id.eq_any(filtered().select(opportunities::id)));
+        }
         if let Some(from) = filter.expected_from {
             query = query.filter(opportunity_tags::sort_close_on.ge(from));
         }
-        if let Some(before) = filter.expected_before {
+        if let Some(before) = expected_before {
             query = query.filter(opportunity_tags::sort_close_on.lt(before));
         }
         query
@@ -281,7 +285,7 @@ pub fn list(
         if let Some(from) = filter.expected_from {
             query = query.filter(opportunities::sort_close_on.ge(from));
         }
-        if let Some(before) = filter.expected_before {
+        if let Some(before) = expected_before {
             query = query.filter(opportunities::sort_close_on.lt(before));
         }
         query

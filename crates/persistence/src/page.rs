@@ -120,13 +120,14 @@ impl<C> QueryId for Among<'_, C> {
 impl<C: QueryFragment<Pg>> QueryFragment<Pg> for Among<'_, C> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> diesel::QueryResult<()> {
         self.id.walk_ast(out.reborrow())?;
-        out.push_sql(" in (select null where false");
+        // An array is looked up by key, where a planner may also run through the rows in their order to join them.
+        out.push_sql(" = any (array(select null::uuid where false");
         for query in &self.queries {
-            out.push_sql(" union (");
+            out.push_sql(" union all (");
             query.walk_ast(out.reborrow())?;
             out.push_sql(")");
         }
-        out.push_sql(")");
+        out.push_sql("))");
         Ok(())
     }
 }

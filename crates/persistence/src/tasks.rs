@@ -8,7 +8,7 @@ use crate::page::{Among, Cursor, Page, PageRequest, keyset};
 use crate::schema::{interactions, task_reminders, task_tags, tasks, work_entries};
 use crate::task_progress;
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::dsl::sql;
+use diesel::dsl::{case_when, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use opiekun_domain::ids::{
@@ -135,7 +135,7 @@ pub enum TaskSort {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TaskFilter {
     pub customer_id: Option<CustomerId>,
     pub caretaker_id: Option<OperatorId>,
@@ -338,15 +338,22 @@ pub fn list(tx: &mut Tx<'_>, filter: &TaskFilter, page: &PageRequest<TaskSort>) 
         if let Some(task_series_id) = filter.task_series_id {
             query = query.filter(tasks::task_series_id.eq(task_series_id));
         }
+        // Of whole days the deadline, by which the range is read, is not the due date. As a second range the due date would
+        // be taken for one that few of the first pass.
+        if filter.due_from.is_some() || filter.due_before.is_some() {
+            query = query.filter(tasks::due_at.is_not_null());
+        }
         if let Some(from) = filter.due_from {
-            query = query.filter(tasks::due_at.ge(from));
+            let is_within = case_when(tasks::all_day, tasks::due_at.ge(from));
+            query = query.filter(is_within.otherwise(tasks::deadline_at.ge(from).nullable()));
         }
         if let Some(before) = filter.due_before {
-            query = query.filter(tasks::due_at.lt(before));
+            let is_within = case_when(tasks::all_day, tasks::due_at.lt(before));
+            query = query.filter(is_within.otherwise(tasks::deadline_at.lt(before).nullable()));
         }
         query
     };
-    // What the indexes know is the deadline, which is at most a day and some after the due date.
+    // What the indexes know is the deadline: the due date, or when that day ends, or far away.
     let deadline_from = filter.due_from;
     let deadline_before =
         filter.due_before.map(|before| before + TimeDelta::days(2)).or(filter.due_from.and(Some(NEVER)));
@@ -361,13 +368,16 @@ pub fn list(tx: &mut Tx<'_>, filter: &TaskFilter, page: &PageRequest<TaskSort>) 
         query
     };
     // What has a tag is read in the order of the rows of tags.
+    let known = TaskFilter { tags: filter.tags.clone(), ..TaskFilter::default() };
     let tagged = |tag| {
         let mut query = task_tags::table
             .filter(task_tags::organization_id.eq(organization_id))
             .filter(task_tags::tag.eq(tag))
-            .filter(task_tags::task_id.eq_any(filtered().select(tasks::id)))
             .select(task_tags::task_id)
             .into_boxed();
+        if *filter != known {
+            query = query.filter(task_tags::task_id.eq_any(filtered().select(tasks::id)));
+        }
         if let Some(from) = deadline_from {
             query = query.filter(task_tags::deadline_at.ge(from));
         }

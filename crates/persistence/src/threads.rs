@@ -66,7 +66,7 @@ struct NewThread {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ThreadFilter {
     pub customer_id: Option<CustomerId>,
     pub caretaker_id: Option<OperatorId>,
@@ -174,13 +174,17 @@ pub fn list(tx: &mut Tx<'_>, filter: &ThreadFilter, page: &PageRequest<()>) -> R
     };
     // What has a tag is read in the order of the rows of tags.
     let tags = || filter.tags.iter().flatten();
+    let known = ThreadFilter { tags: filter.tags.clone(), ..ThreadFilter::default() };
     let tagged = |tag| {
-        thread_tags::table
+        let mut query = thread_tags::table
             .filter(thread_tags::organization_id.eq(organization_id))
             .filter(thread_tags::tag.eq(tag))
-            .filter(thread_tags::thread_id.eq_any(filtered().select(threads::id)))
             .select(thread_tags::thread_id)
-            .into_boxed()
+            .into_boxed();
+        if *filter != known {
+            query = query.filter(thread_tags::thread_id.eq_any(filtered().select(threads::id)));
+        }
+        query
     };
     let found = |among| {
         if filter.tags.is_some() {
