@@ -357,8 +357,8 @@ fn filters_hold_together() {
     check(&format!("operator_id={operator}"), &|entry| entry.is(OPERATOR, &operator));
     check("channel=phone,email", &|entry| entry.is(CHANNEL, "phone") || entry.is(CHANNEL, "email"));
     check("billable=true", &|entry| entry.billable);
-    check(&format!("billable=false&channel=email&customer_id={customer},{}", office.customers[0].id()), &|entry| {
-        !entry.billable && entry.is(CHANNEL, "email") && !entry.is(CUSTOMER, office.customers[2].id())
+    check(&format!("billable=false&channel=phone&customer_id={customer},{}", office.customers[0].id()), &|entry| {
+        !entry.billable && entry.is(CHANNEL, "phone") && !entry.is(CUSTOMER, office.customers[2].id())
     });
     let [threads, tasks] = [&office.threads, &office.tasks].map(|all| [all[0].id(), all[1].id()]);
     check(&format!("thread_id={}", threads[0]), &|entry| entry.is(THREAD, threads[0]));
