@@ -15,7 +15,8 @@ fn a_path_with_a_bad_id_is_refused() {
         |operation| {
             for id in ["not-an-id", "1", "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aaa", "null"] {
                 let mut request = prepared(&w, operation);
-                request.path = path(operation, Some(id));
+                let query = request.path.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
+                request.path = path(operation, Some(id)) + &query;
                 let answer = request.send();
                 hold(&answer);
                 answer.refused(400, "parameter_invalid");

@@ -16,11 +16,6 @@ use opiekun_persistence::{Page, audit_log, tasks};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
-
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(list_task_history);
-}
 
 /// What was changed of a task at once.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +82,7 @@ fn text(value: Option<&Value>) -> Option<String> {
 #[utoipa::path(tag = "Tasks", security(("sign_in" = ["crm:read"])), params(Listing<()>),
     responses((status = 200, body = PageBody<TaskChange>)))]
 #[get("/tasks/{id}/history")]
-async fn list_task_history(
+pub(super) async fn list_task_history(
     state: web::Data<State>,
     actor: Actor,
     id: Id<TaskId>,
