@@ -339,8 +339,8 @@ fn it_keeps_where_the_opportunity_stood_when_it_began() {
 fn below_something_it_starts_in_its_thread() {
     let w = World::new();
     let customer = w.customer().create();
-    let (thread, own) = (w.thread_row("Payroll"), w.thread_row("Own"));
-    let task = w.task_row("Payroll", &[("thread_id", thread.id())]);
+    let (thread, own) = (w.thread("Payroll").create(), w.thread("Own").create());
+    let task = w.task("Payroll").with("thread_id", thread.id()).create();
     let of_task = json!({ "type": "task", "id": task.id() });
     let first = w.interaction(customer.id()).with("parent", of_task.clone()).create();
     assert_eq!((&first["parent"], &first["thread_id"]), (&of_task, &json!(thread.id())));
@@ -358,7 +358,7 @@ fn below_something_it_starts_in_its_thread() {
     assert_eq!(list(&format!("parent_task_id={}", task.id())), [first.id()]);
     assert_eq!(list(&format!("parent_interaction_id={}", first.id())), [second.id(), elsewhere.id()]);
 
-    // It moves below something else, or out, and stays in its thread; a thread of its own moves it alone.
+    // It moves below something else, or out, and stays in its thread unless it is told another one.
     let path = format!("/interactions/{}", second.id());
     let moved = w.owner.at(1).patch(&path, json!({ "parent": of_task })).expect(200);
     assert_eq!((&moved["parent"], &moved["thread_id"]), (&of_task, &json!(thread.id())));

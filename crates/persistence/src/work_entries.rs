@@ -9,7 +9,7 @@ use crate::pricing::{self, Price, Priced};
 use crate::schema::{tasks, work_entries};
 use crate::stage_changes;
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, select, sql};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer, Nullable, Numeric, Text, Timestamptz, Uuid};
 use opiekun_domain::cost::RateSource;
@@ -263,12 +263,6 @@ pub fn list(tx: &mut Tx<'_>, filter: &WorkEntryFilter, page: &PageRequest<WorkEn
         WorkEntrySort::StartedAt => Cursor::new(entry.fields.started_at, entry.id),
         WorkEntrySort::CreatedAt => Cursor::new((), entry.id),
     }))
-}
-
-/// [`StoreError::NotFound`] unless there is such a task to list the entries of.
-pub fn check_task(tx: &mut Tx<'_>, id: TaskId) -> Result<()> {
-    let is_there: bool = select(exists(tasks::table.find((tx.organization_id(), id)))).get_result(tx.conn)?;
-    is_there.then_some(()).ok_or(StoreError::NotFound("task"))
 }
 
 /// Lets the entries of changed tasks follow them: to their customer, thread and opportunity. Whose customer is another
