@@ -261,6 +261,12 @@ impl Prepared {
         Self { path: format!("{}?{query}", self.path.split('?').next().unwrap()), ..self.clone() }
     }
 
+    /// With another path, and the query that it has.
+    pub fn with_path(&self, path: &str) -> Self {
+        let query = self.path.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
+        Self { path: format!("{path}{query}"), ..self.clone() }
+    }
+
     /// The same request with another caller's token.
     pub fn by(&self, caller: &Client) -> Self {
         let mut client = caller.clone();
