@@ -261,12 +261,22 @@ pub fn update(tx: &mut Tx<'_>, task: &Task, mut fields: TaskFields, progress: Pr
     Ok(after)
 }
 
-/// Makes a locked task an instance of a series.
-pub fn join_series(tx: &mut Tx<'_>, task: &Task, series: TaskSeriesId, occurrence_at: DateTime<Utc>) -> Result<Task> {
+/// Makes a locked task an instance of a series, and counts its version up.
+pub(crate) fn join_series(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    series: TaskSeriesId,
+    occurrence_at: DateTime<Utc>,
+) -> Result<Task> {
     let after = diesel::update(tasks::table.find((tx.organization_id(), task.id)))
-        .set((tasks::task_series_id.eq(series), tasks::occurrence_at.eq(occurrence_at)))
+        .set((
+            tasks::task_series_id.eq(series),
+            tasks::occurrence_at.eq(occurrence_at),
+            tasks::version.eq(tasks::version + 1),
+        ))
         .returning(Task::as_returning())
         .get_result(tx.conn)?;
+    record(tx, "updated", Some(task), Some(&after))?;
     Ok(after)
 }
 
