@@ -442,7 +442,10 @@ fn a_follow_up_is_made_with_its_interaction_or_neither_is() {
     assert_eq!((&task["customer_id"], &task["thread_id"]), (&customer["id"], &thread["id"]));
     let (by, to) = (json!(manager.id.to_string()), json!(below.id.to_string()));
     assert_eq!((&task["registered_by_id"], &task["caretaker_id"]), (&by, &to));
-    assert_eq!(w.owner.get(&format!("/tasks/{}", task["id"].as_str().unwrap())).expect(200)["title"], "Send the return");
+    assert_eq!(
+        w.owner.get(&format!("/tasks/{}", task["id"].as_str().unwrap())).expect(200)["title"],
+        "Send the return"
+    );
     assert_eq!(w.owner.get(&format!("/interactions/{}", made.id())).expect(200)["follow_up_task"], Value::Null);
 
     let stranger = w.operator("operator", "none", None);
