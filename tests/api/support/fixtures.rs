@@ -192,11 +192,10 @@ fn mark() -> String {
     format!("X{}", MARKS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A month that comes once, long before those that the walks write in.
+/// A January that comes once, long before the months that the walks write in.
 fn month() -> String {
-    static MONTHS: AtomicU32 = AtomicU32::new(0);
-    let month = MONTHS.fetch_add(1, Ordering::Relaxed);
-    format!("{}-{:02}-01", 1000 + month / 12, 1 + month % 12)
+    static YEARS: AtomicU32 = AtomicU32::new(1000);
+    format!("{}-01-01", YEARS.fetch_add(1, Ordering::Relaxed))
 }
 
 /// With a name and a pattern of its own, since no two of an organization have the same.
