@@ -34,11 +34,11 @@ const DUTIES: [Duty; 2] = [
         day: 25,
         minutes: 75,
         tag: "vat",
-        every: 6,
-        first: 0,
-        forgotten: Some((36, 18)),
+        every: 10,
+        first: 6,
+        forgotten: Some((40, 26)),
     },
-    Duty { title: "Deklaracja i składki ZUS", day: 20, minutes: 40, tag: "zus", every: 10, first: 4, forgotten: None },
+    Duty { title: "Deklaracja i składki ZUS", day: 20, minutes: 40, tag: "zus", every: 10, first: 5, forgotten: None },
 ];
 
 /// What is done by the way, each with the minutes that it takes or so.
