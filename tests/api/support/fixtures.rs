@@ -16,6 +16,10 @@ use uuid::Uuid;
 type Make = fn(&World) -> Record;
 /// Puts something else in the place of what an example holds.
 type Put = fn(&World, &mut Value);
+/// The query for a record that the path names.
+type Ask = fn(&World, &Record) -> String;
+/// Arranges what an operation wants to be there.
+type Arrange = fn(&World);
 
 /// One kind of record that has addresses of its own.
 struct Kind {
@@ -142,13 +146,13 @@ const STATES: &[(&str, Make)] = &[
 ];
 
 /// What a query names, in what the path's record holds.
-const QUERIES: &[(&str, fn(&World, &Record) -> String)] = &[("remove_thread_item", |w, thread| {
+const QUERIES: &[(&str, Ask)] = &[("remove_thread_item", |w, thread| {
     let task = w.task("VAT return").with("thread_id", thread.id()).create();
     format!("type=task&item_id={}", task.id())
 })];
 
 /// What is arranged before an operation that wants something to be there, though its path names no record.
-const ARRANGED: &[(&str, fn(&World))] = &[("stop_timer", |w| {
+const ARRANGED: &[(&str, Arrange)] = &[("stop_timer", |w| {
     w.owner.put("/me/timer", json!({ "task_id": id_called(w, "task_id") })).expect(200);
 })];
 
