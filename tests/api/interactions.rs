@@ -339,8 +339,8 @@ fn it_keeps_where_the_opportunity_stood_when_it_began() {
 fn below_something_it_starts_in_its_thread() {
     let w = World::new();
     let customer = w.customer().create();
-    let (thread, own) = (w.thread_row("Payroll"), w.thread_row("Own"));
-    let task = w.task_row("Payroll", &[("thread_id", thread.id())]);
+    let (thread, own) = (w.thread("Payroll").create(), w.thread("Own").create());
+    let task = w.task("Payroll").with("thread_id", thread.id()).create();
     let of_task = json!({ "type": "task", "id": task.id() });
     let first = w.interaction(customer.id()).with("parent", of_task.clone()).create();
     assert_eq!((&first["parent"], &first["thread_id"]), (&of_task, &json!(thread.id())));
@@ -358,7 +358,7 @@ fn below_something_it_starts_in_its_thread() {
     assert_eq!(list(&format!("parent_task_id={}", task.id())), [first.id()]);
     assert_eq!(list(&format!("parent_interaction_id={}", first.id())), [second.id(), elsewhere.id()]);
 
-    // It moves below something else, or out, and stays in its thread; a thread of its own moves it alone.
+    // It moves below something else, or out, and stays in its thread unless it is told another one.
     let path = format!("/interactions/{}", second.id());
     let moved = w.owner.at(1).patch(&path, json!({ "parent": of_task })).expect(200);
     assert_eq!((&moved["parent"], &moved["thread_id"]), (&of_task, &json!(thread.id())));
@@ -420,4 +420,68 @@ fn of_two_moves_that_meet_one_is_refused() {
         answers[0].expect(200);
         assert_eq!(answers[1].wrong(), ["/parent cycle"]);
     }
+}
+
+#[test]
+fn a_follow_up_is_made_with_its_interaction_or_neither_is() {
+    let w = World::new();
+    let manager = w.operator("manager", "none", Some(&w.owner));
+    let below = w.operator("operator", "none", Some(&manager));
+    let customer = w.customer().create();
+    let thread = w.thread("Inspection").create();
+    let call = |follow_up: Value| {
+        w.interaction(customer.id()).by(&manager).with("thread_id", thread.id()).with("follow_up_task", follow_up)
+    };
+    let made = call(json!({
+        "title": "Send the return", "due_at": "2026-11-05T10:00:00Z", "caretaker_id": below.id.to_string(),
+        "reminders": [{ "minutes_before": 60 }],
+    }));
+    let made = made.create();
+    let task = &made["follow_up_task"];
+    assert_eq!(task["parent"], json!({ "type": "interaction", "id": made.id() }));
+    assert_eq!((&task["customer_id"], &task["thread_id"]), (&customer["id"], &thread["id"]));
+    let (by, to) = (json!(manager.id.to_string()), json!(below.id.to_string()));
+    assert_eq!((&task["registered_by_id"], &task["caretaker_id"]), (&by, &to));
+    assert_eq!(
+        w.owner.get(&format!("/tasks/{}", task["id"].as_str().unwrap())).expect(200)["title"],
+        "Send the return"
+    );
+    assert_eq!(w.owner.get(&format!("/interactions/{}", made.id())).expect(200)["follow_up_task"], Value::Null);
+
+    let stranger = w.operator("operator", "none", None);
+    for (follow_up, status, wrong) in [
+        (json!({ "title": "" }), 422, vec!["/follow_up_task/title minLength"]),
+        (json!({ "title": "x", "parent": null }), 422, vec!["/follow_up_task/parent unknown"]),
+        (
+            json!({ "title": "x", "start_at": "2026-11-06T10:00:00Z", "due_at": "2026-11-05T10:00:00Z" }),
+            422,
+            vec!["/follow_up_task/due_at order"],
+        ),
+        (json!({ "title": "x", "caretaker_id": stranger.id.to_string() }), 403, vec![]),
+    ] {
+        let answer = call(follow_up).send();
+        assert_eq!((answer.status, answer.wrong()), (status, wrong.iter().map(|it| (*it).to_owned()).collect()));
+    }
+    let nobody = json!({ "title": "x", "caretaker_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa" });
+    let answer = call(nobody.clone()).by(&w.owner).send();
+    assert_eq!(answer.wrong(), ["/follow_up_task/caretaker_id reference_not_found"]);
+    assert_eq!((w.count("interactions"), w.count("tasks")), (1, 1), "both or neither");
+    assert_eq!(call(Value::Null).create()["follow_up_task"], Value::Null);
+
+    // A script's follow-up is for whoever takes care of the interaction.
+    let script = w.api_key(&["crm:write"]);
+    let told = w.interaction(customer.id()).by(&script).with("operator_id", below.id.to_string());
+    let told = told.with("follow_up_task", json!({ "title": "Call back" })).create();
+    assert_eq!(told["follow_up_task"]["caretaker_id"], to);
+}
+
+#[test]
+fn a_follow_up_repeated_with_its_key_is_made_once() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let draft = w.interaction(customer.id()).with("follow_up_task", json!({ "title": "Call back" }));
+    let script = w.owner.once("call-and-task");
+    let first = script.post("/interactions", draft.body()).expect(201);
+    assert_eq!(script.post("/interactions", draft.body()).expect(201), first);
+    assert_eq!((w.count("interactions"), w.count("tasks")), (1, 1));
 }

@@ -11,6 +11,7 @@ mod browsers;
 mod contract;
 mod crash;
 mod customers;
+mod demo;
 mod events;
 mod funnel;
 mod hourly_rates;

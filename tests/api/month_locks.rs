@@ -97,7 +97,7 @@ fn what_reports_sum_over_stays_and_the_rest_can_change() {
     let w = World::new();
     let (customer, other) = (w.customer().create(), w.customer().create());
     let operator = w.operator("operator", "none", Some(&w.owner));
-    let (task, thread) = (w.task_row("Payroll", &[("customer_id", customer.id())]), w.thread_row("Payroll"));
+    let (task, thread) = (w.task("Payroll").with("customer_id", customer.id()).create(), w.thread("Payroll").create());
     let contact = || w.interaction(customer.id()).with("started_at", "2026-10-10T10:00:00Z");
     let work = || w.work_entry(task.id()).with("started_at", "2026-10-10T10:00:00Z");
     let records = [("/interactions", contact().create()), ("/work-entries", work().create())];
@@ -129,7 +129,7 @@ fn what_reports_sum_over_stays_and_the_rest_can_change() {
     locked(w.owner.at(1).patch(&contact_path, json!({ "customer_id": other.id() })));
     locked(w.owner.at(1).patch(&contact_path, json!({ "parent": { "type": "task", "id": task.id() } })));
     let entry_path = format!("/work-entries/{}", entry.id());
-    locked(w.owner.at(1).patch(&entry_path, json!({ "task_id": w.task_row("Other", &[]).id() })));
+    locked(w.owner.at(1).patch(&entry_path, json!({ "task_id": w.task("Other").create().id() })));
     // Nothing moves into the month either.
     for (collection, record) in &outside {
         let path = format!("{collection}/{}", record.id());
@@ -202,7 +202,7 @@ fn write_until_locked(
 fn once_a_month_is_locked_nobody_who_writes_at_the_same_time_changes_it() {
     let w = World::new();
     let customer = w.customer().create();
-    let task = w.task_row("Payroll", &[("customer_id", customer.id())]);
+    let task = w.task("Payroll").with("customer_id", customer.id()).create();
     w.hourly_rate("100.00", "2026-01-01").create();
     let (is_locked, written) = (AtomicBool::new(false), AtomicU32::new(0));
     let report = || w.owner.get("/reports/time-cost?from=2026-10-01&to=2026-10-31&group_by=customer").expect(200);

@@ -125,8 +125,10 @@ fn a_series_ends_by_its_count_and_by_hand() {
     assert_eq!(instances(&w, &twice).len(), 2);
 
     let task = monthly(&w);
-    let answer =
-        w.owner.at(1).patch(&format!("{}?apply_to=this_and_following", path(&task)), json!({ "recurrence": null }));
+    let answer = w
+        .owner
+        .at(task.version())
+        .patch(&format!("{}?apply_to=this_and_following", path(&task)), json!({ "recurrence": null }));
     answer.expect(200);
     change(&w.owner, &task, json!({ "status": "done" }));
     assert_eq!(instances(&w, &task).len(), 1);

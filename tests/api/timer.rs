@@ -18,7 +18,7 @@ fn what_is_timed_becomes_a_work_entry() {
     let w = World::new();
     let customer = w.customer().create();
     w.hourly_rate("100.00", "2026-01-01").create();
-    let task = w.task_row("Payroll", &[("customer_id", customer.id())]);
+    let task = w.task("Payroll").with("customer_id", customer.id()).create();
     let operator = w.operator("operator", "none", None);
     assert_eq!(operator.get("/me/timer").expect(200).0, json!({ "timer": null }));
     operator.delete("/me/timer").refused(404, "not_found");
@@ -56,7 +56,7 @@ fn what_is_timed_becomes_a_work_entry() {
 #[test]
 fn one_that_runs_on_the_same_task_runs_on() {
     let w = World::new();
-    let task = w.task_row("Payroll", &[]);
+    let task = w.task("Payroll").create();
     let put = |body: Value| w.owner.put("/me/timer", body).expect(200);
     let first = put(json!({ "task_id": task.id() }));
     let again = put(json!({ "task_id": task.id() }));
@@ -71,7 +71,7 @@ fn one_that_runs_on_the_same_task_runs_on() {
 #[test]
 fn one_that_runs_on_another_task_is_stopped_first() {
     let w = World::new();
-    let (first, second) = (w.task_row("First", &[]), w.task_row("Second", &[]));
+    let (first, second) = (w.task("First").create(), w.task("Second").create());
     w.owner.put("/me/timer", json!({ "task_id": first.id(), "note": "a", "billable": false })).expect(200);
     started_earlier(&w.owner, "8 days");
     let switched = w.owner.put("/me/timer", json!({ "task_id": second.id() })).expect(200);
@@ -98,7 +98,7 @@ fn one_that_runs_on_another_task_is_stopped_first() {
 fn a_script_has_none() {
     let w = World::new();
     let key = w.api_key(&["crm:read", "crm:write"]);
-    let task = w.task_row("Payroll", &[]);
+    let task = w.task("Payroll").create();
     assert_eq!(key.get("/me/timer").expect(200).0, json!({ "timer": null }));
     let refused = key.put("/me/timer", json!({ "task_id": task.id() })).refused(409, "conflict");
     assert!(refused["detail"].as_str().unwrap().contains("API key"), "{refused}");
@@ -109,7 +109,7 @@ fn a_script_has_none() {
 #[test]
 fn many_starts_on_one_task_at_once_leave_one_timer() {
     let w = World::new();
-    let task = w.task_row("Payroll", &[]);
+    let task = w.task("Payroll").create();
     let answers = at_once(20, |_| w.owner.put("/me/timer", json!({ "task_id": task.id() })).expect(200));
     assert_eq!((w.count("timers"), w.count("work_entries")), (1, 0));
     assert_eq!(w.changes("timer.started"), 1);
@@ -122,7 +122,7 @@ fn many_starts_on_one_task_at_once_leave_one_timer() {
 #[test]
 fn many_starts_on_many_tasks_at_once_leave_one_timer_and_an_entry_of_each_other() {
     let w = World::new();
-    let tasks: Vec<_> = (0..20).map(|n| w.task_row(&format!("Task {n}"), &[])).collect();
+    let tasks: Vec<_> = (0..20).map(|n| w.task(&format!("Task {n}")).create()).collect();
     let answers = at_once(20, |n| w.owner.put("/me/timer", json!({ "task_id": tasks[n].id() })).expect(200));
     assert_eq!((w.count("timers"), w.count("work_entries")), (1, 19));
     // Each task was started once, and stopped once unless it runs.
@@ -143,7 +143,7 @@ fn many_starts_on_many_tasks_at_once_leave_one_timer_and_an_entry_of_each_other(
 #[test]
 fn starts_and_stops_at_once_lose_nothing() {
     let w = World::new();
-    let tasks: Vec<_> = (0..4).map(|n| w.task_row(&format!("Task {n}"), &[])).collect();
+    let tasks: Vec<_> = (0..4).map(|n| w.task(&format!("Task {n}")).create()).collect();
     let answers = at_once(20, |n| match n % 3 {
         0 => w.owner.delete("/me/timer"),
         _ => w.owner.put("/me/timer", json!({ "task_id": tasks[n % 4].id() })),
@@ -166,7 +166,7 @@ fn starts_and_stops_at_once_lose_nothing() {
 #[test]
 fn it_does_not_stop_into_a_locked_month() {
     let w = World::with(|organization| organization.time_zone = "UTC".into());
-    let (first, second) = (w.task_row("First", &[]), w.task_row("Second", &[]));
+    let (first, second) = (w.task("First").create(), w.task("Second").create());
     let started = w.owner.put("/me/timer", json!({ "task_id": first.id() })).expect(200);
     let at: DateTime<Utc> = started["timer"]["started_at"].as_str().unwrap().parse().unwrap();
     let month = at.date_naive().with_day(1).unwrap();

@@ -1,9 +1,6 @@
 //! `/work-entries`: time spent on tasks, and what it costs.
 
-use crate::support::{Caller, Draft, Record, World, count, execute};
-use opiekun_domain::ids::TaskId;
-use opiekun_persistence::work_entries::follow_task;
-use opiekun_persistence::{StoreError, Violation};
+use crate::support::{Caller, Draft, Record, World, at_once, count, execute};
 use serde_json::{Value, json};
 
 #[track_caller]
@@ -12,19 +9,13 @@ fn assert_price(entry: &Record, minutes: i64, rate: &str, source: &str, cost: &s
     assert_eq!(told, [&json!(minutes), &json!(rate), &json!(source), &json!(cost)]);
 }
 
-/// Lets the entries of a task follow it, as its change would.
-fn follow(w: &World, task: &Record) -> Result<(), StoreError> {
-    let ids = [TaskId(task.id().parse().unwrap())];
-    w.write(|tx| Ok(tx.attempt(|tx| follow_task(tx, &ids))))
-}
-
 #[test]
 fn time_is_written_down_with_few_words() {
     let w = World::new();
     let customer = w.customer().create();
-    let (thread, sale) = (w.thread_row("Payroll"), w.sale(customer.id(), "Payroll", &["2026-01-01T00:00:00Z"]));
-    let ties = [("customer_id", customer.id()), ("thread_id", thread.id()), ("opportunity_id", sale.id.as_str())];
-    let task = w.task_row("Payroll of October", &ties);
+    let (thread, sale) = (w.thread("Payroll").create(), w.sale(customer.id(), "Payroll", &["2026-01-01T00:00:00Z"]));
+    let task = w.task("Payroll of October").with("customer_id", customer.id()).with("thread_id", thread.id());
+    let task = task.with("opportunity_id", sale.id.as_str()).create();
     let operator = w.operator("operator", "none", None);
     let body = json!({ "task_id": task.id(), "started_at": "2026-11-02T09:00:00Z", "duration_minutes": 45 });
     let answer = operator.post("/work-entries", body);
@@ -43,7 +34,7 @@ fn time_is_written_down_with_few_words() {
 fn it_is_priced_as_contacts_are_with_a_customer_and_without() {
     let w = World::with(|organization| organization.round_up_minutes = Some(10));
     let customer = w.customer().with("round_up_minutes", 15).create();
-    let (of_customer, of_nobody) = (w.task_row("A", &[("customer_id", customer.id())]), w.task_row("B", &[]));
+    let (of_customer, of_nobody) = (w.task("A").with("customer_id", customer.id()).create(), w.task("B").create());
     let operator = w.operator("operator", "none", None);
     let write = |task: &Record| w.work_entry(task.id()).by(&operator).with("duration_minutes", 31);
     w.hourly_rate("100.00", "2026-01-01").create();
@@ -63,7 +54,7 @@ fn it_is_priced_as_contacts_are_with_a_customer_and_without() {
 #[test]
 fn it_keeps_its_rate_until_its_price_depends_on_something_else() {
     let w = World::new();
-    let task = w.task_row("Payroll", &[]);
+    let task = w.task("Payroll").create();
     let rate = w.hourly_rate("100.00", "2026-01-01").create();
     let entry = w.work_entry(task.id()).with("duration_minutes", 60).create();
     let path = format!("/work-entries/{}", entry.id());
@@ -87,7 +78,7 @@ fn one_writes_down_ones_own_time_and_that_of_those_below() {
     let manager = w.operator("manager", "none", Some(&w.owner));
     let below = w.operator("operator", "none", Some(&manager));
     let colleague = w.operator("operator", "none", Some(&w.owner));
-    let task = w.task_row("Payroll", &[]);
+    let task = w.task("Payroll").create();
     let of = |who: &Caller| w.work_entry(task.id()).with("operator_id", who.id.to_string());
 
     below.post("/work-entries", of(&manager).body()).refused(403, "forbidden");
@@ -123,8 +114,8 @@ fn it_is_of_the_task_that_it_moves_to() {
     w.hourly_rate("100.00", "2026-01-01").create();
     w.hourly_rate("50.00", "2026-01-01").with("customer_id", second.id()).create();
     let sale = w.sale(second.id(), "Payroll", &["2026-01-01T00:00:00Z", "2026-11-01T00:00:00Z"]);
-    let from = w.task_row("From", &[("customer_id", first.id()), ("thread_id", w.thread_row("Old").id())]);
-    let to = w.task_row("To", &[("customer_id", second.id()), ("opportunity_id", &sale.id)]);
+    let from = w.task("From").with("customer_id", first.id()).with("thread_id", w.thread("Old").create().id()).create();
+    let to = w.task("To").with("customer_id", second.id()).with("opportunity_id", sale.id.as_str()).create();
     let entry = w.work_entry(from.id()).create();
     assert_price(&entry, 30, "100.00", "organization", "50.00");
     let path = format!("/work-entries/{}", entry.id());
@@ -146,7 +137,7 @@ fn it_is_of_the_task_that_it_moves_to() {
 #[test]
 fn what_is_wrong_is_told() {
     let w = World::new();
-    let task = w.task_row("Payroll", &[]);
+    let task = w.task("Payroll").create();
     let nobody = "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa";
     let stranger = World::new();
     let wrong = |draft: Draft| {
@@ -155,7 +146,7 @@ fn what_is_wrong_is_told() {
         answer.wrong()
     };
     assert_eq!(wrong(w.work_entry(nobody)), ["/task_id reference_not_found"]);
-    assert_eq!(wrong(w.work_entry(stranger.task_row("Theirs", &[]).id())), ["/task_id reference_not_found"]);
+    assert_eq!(wrong(w.work_entry(stranger.task("Theirs").create().id())), ["/task_id reference_not_found"]);
     assert_eq!(wrong(w.work_entry(task.id()).with("operator_id", nobody)), ["/operator_id reference_not_found"]);
     assert_eq!(wrong(w.work_entry(task.id()).with("duration_minutes", 0)), ["/duration_minutes minimum"]);
     assert_eq!(wrong(w.work_entry(task.id()).with("duration_minutes", 10_081)), ["/duration_minutes maximum"]);
@@ -172,9 +163,9 @@ fn what_is_wrong_is_told() {
 fn lists_filter_and_sort_by_what_people_look_for() {
     let w = World::new();
     let customer = w.customer().create();
-    let (thread, sale) = (w.thread_row("Payroll"), w.sale(customer.id(), "Payroll", &["2026-01-01T00:00:00Z"]));
-    let ties = [("customer_id", customer.id()), ("thread_id", thread.id()), ("opportunity_id", sale.id.as_str())];
-    let (tied, free) = (w.task_row("Tied", &ties), w.task_row("Free", &[]));
+    let (thread, sale) = (w.thread("Payroll").create(), w.sale(customer.id(), "Payroll", &["2026-01-01T00:00:00Z"]));
+    let tied = w.task("Tied").with("customer_id", customer.id()).with("thread_id", thread.id());
+    let (tied, free) = (tied.with("opportunity_id", sale.id.as_str()).create(), w.task("Free").create());
     let operator = w.operator("operator", "none", None);
     let make = |task: &Record, note: &str, at: &str| w.work_entry(task.id()).with("note", note).with("started_at", at);
     make(&tied, "second", "2026-02-01T10:00:00Z").create();
@@ -222,29 +213,28 @@ fn entries_follow_their_task() {
     w.hourly_rate("100.00", "2026-01-01").create();
     w.hourly_rate("130.00", "2026-11-02").with("customer_id", new.id()).create();
     w.hourly_rate("150.00", "2026-11-03").with("customer_id", new.id()).create();
-    let thread = w.thread_row("Payroll");
+    let thread = w.thread("Payroll").create();
     let sale = w.sale(new.id(), "Payroll", &["2026-01-01T00:00:00Z", "2026-11-02T12:00:00Z"]);
-    let task = w.task_row("Payroll", &[("customer_id", old.id())]);
+    let task = w.task("Payroll").with("customer_id", old.id()).create();
     let entry = w.work_entry(task.id()).create();
     let own = w.work_entry(task.id()).with("hourly_rate", "10.00").create();
-    let other = w.work_entry(w.task_row("Other", &[("customer_id", old.id())]).id()).create();
+    let other = w.work_entry(w.task("Other").with("customer_id", old.id()).create().id()).create();
     // More than one batch, over two days.
     write_many(&w, &entry, 2_500);
     let show = |entry: &Record| w.owner.get(&format!("/work-entries/{}", entry.id())).expect(200);
-    let change = |columns: &str| execute(&format!("update tasks set {columns} where id = '{}'", task.id())).unwrap();
+    let path = format!("/tasks/{}", task.id());
+    let change = |patch: Value| w.owner.with("If-Match", "*").patch(&path, patch).expect(200);
 
     // Another thread changes no price, whatever has become of the rates.
-    change(&format!("thread_id = '{}'", thread.id()));
     let rate = w.owner.get("/hourly-rates?holder=organization").expect(200).items().remove(0);
     w.owner.at(1).patch(&format!("/hourly-rates/{}", rate.id()), json!({ "amount": "70.00" })).expect(200);
-    follow(&w, &task).unwrap();
+    change(json!({ "thread_id": thread.id() }));
     let followed = show(&entry);
     assert_eq!((&followed["thread_id"], followed.version()), (&json!(thread.id()), 2));
     assert_price(&followed, 30, "100.00", "organization", "50.00");
     assert_eq!(count(&format!("work_entries where thread_id = '{}' and version = 2", thread.id())), 2_502);
 
-    change(&format!("customer_id = '{}', opportunity_id = '{}'", new.id(), sale.id));
-    follow(&w, &task).unwrap();
+    change(json!({ "customer_id": new.id(), "opportunity_id": sale.id }));
     let followed = show(&entry);
     assert_eq!((&followed["customer_id"], &followed["opportunity_id"]), (&json!(new.id()), &json!(sale.id)));
     assert_eq!((&followed["stage_id"], followed.version()), (&json!(sale.stages[0]), 3));
@@ -262,7 +252,7 @@ fn entries_follow_their_task() {
     let told =
         |kind: &str| count(&format!("events where organization_id = '{}' and type = '{kind}'", w.organization_id));
     assert_eq!(told("work_entry.updated"), 2 * 2_502);
-    follow(&w, &task).unwrap();
+    change(json!({ "title": "Payroll of October" }));
     assert_eq!(told("work_entry.updated"), 2 * 2_502);
     let log =
         w.owner.get(&format!("/audit-log?resource_type=work_entry&resource_id={}", entry.id())).expect(200).items();
@@ -272,8 +262,7 @@ fn entries_follow_their_task() {
     );
 
     // And back to nobody's.
-    change("customer_id = null, opportunity_id = null, thread_id = null");
-    follow(&w, &task).unwrap();
+    change(json!({ "customer_id": null, "opportunity_id": null, "thread_id": null }));
     let followed = show(&entry);
     for tie in ["customer_id", "thread_id", "opportunity_id", "stage_id"] {
         assert_eq!(followed[tie], Value::Null, "{tie}");
@@ -285,17 +274,52 @@ fn entries_follow_their_task() {
 fn entries_of_a_locked_month_keep_their_task_from_changing_hands() {
     let w = World::new();
     let (old, new) = (w.customer().create(), w.customer().create());
-    let task = w.task_row("Payroll", &[("customer_id", old.id())]);
+    let task = w.task("Payroll").with("customer_id", old.id()).create();
     let settled = w.work_entry(task.id()).with("started_at", "2026-10-10T10:00:00Z").create();
     let open = w.work_entry(task.id()).create();
     w.month_lock("2026-10-01").create();
-    execute(&format!("update tasks set customer_id = '{}' where id = '{}'", new.id(), task.id())).unwrap();
-    let refused = follow(&w, &task).unwrap_err();
-    assert!(
-        matches!(&refused, StoreError::Refused { violation: Violation::Restrict, constraint, .. } if constraint == "month_locks_refusal"),
-        "{refused:?}"
-    );
+    let path = format!("/tasks/{}", task.id());
+    let task = w.owner.get(&path).expect(200);
+    let refused =
+        w.owner.at(task.version()).patch(&path, json!({ "customer_id": new.id() })).refused(409, "state_invalid");
+    assert_eq!(refused["state"], "locked");
+    assert_eq!(w.owner.get(&path).expect(200), task);
     for entry in [&settled, &open] {
         assert_eq!(&w.owner.get(&format!("/work-entries/{}", entry.id())).expect(200), entry);
+    }
+}
+
+#[test]
+fn entries_that_are_written_while_their_task_changes_hands_follow_it_too() {
+    let w = World::new();
+    let customers = [w.customer().create(), w.customer().create()];
+    let tasks = [0, 1].map(|n| w.task("Payroll").with("customer_id", customers[n].id()).create());
+    let of = |n: usize| tasks[n % 2].id();
+    let any = w.owner.with("If-Match", "*");
+    at_once(12, |turn| {
+        for round in 0..6 {
+            let answer = match turn {
+                // Writers, who also move what they have written to the other task.
+                0..8 => {
+                    let entry = w.work_entry(of(turn)).create();
+                    let moved = json!({ "task_id": of(turn + round) });
+                    any.patch(&format!("/work-entries/{}", entry.id()), moved)
+                }
+                8..11 => {
+                    let customer = json!({ "customer_id": customers[round % 2].id() });
+                    any.patch(&format!("/tasks/{}", of(turn)), customer)
+                }
+                // And somebody who locks months, for which all the others have to wait.
+                _ => w.month_lock(&format!("2020-{:02}-01", round + 1)).send(),
+            };
+            assert!(answer.status < 300, "{answer:?}");
+        }
+    });
+    assert_eq!(w.count("work_entries"), 8 * 6);
+    for task in &tasks {
+        let customer = w.owner.get(&format!("/tasks/{}", task.id())).expect(200)["customer_id"].clone();
+        for entry in w.owner.get(&format!("/tasks/{}/work-entries?limit=200", task.id())).expect(200).items() {
+            assert_eq!(entry["customer_id"], customer, "{entry:?}");
+        }
     }
 }

@@ -25,7 +25,8 @@ use opiekun_domain::work_item::WorkItem;
 use opiekun_persistence::interactions::{Interaction, InteractionFields, InteractionFilter, InteractionSort, Pricing};
 use opiekun_persistence::{Page, interactions, threads, work_tree};
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaType, Type};
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -138,8 +139,15 @@ pub struct RegisteredInteraction {
     interaction: InteractionBody,
     /// Only where one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, nullable = false, extensions(("x-optional" = json!(true))))]
+    #[schema(schema_with = optional_task)]
     follow_up_task: Option<TaskBody>,
+}
+
+/// A reference alone would not keep the word that the field is not always there.
+fn optional_task() -> Schema {
+    let optional = ExtensionsBuilder::new().add("x-optional", true).build();
+    let task = Ref::from_schema_name(TaskBody::name());
+    Schema::AllOf(AllOfBuilder::new().item(task).extensions(Some(optional)).build())
 }
 
 const fn held() -> InteractionStatus {

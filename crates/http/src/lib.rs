@@ -44,7 +44,6 @@ mod stages;
 mod state;
 mod stream;
 mod subscriptions;
-mod task_history;
 mod tasks;
 mod text;
 mod threads;

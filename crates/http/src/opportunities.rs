@@ -51,7 +51,7 @@ pub struct OpportunityInput {
     #[serde(default)]
     pub description: Option<String>,
     /// What the sale would bring.
-    #[schema(default = "0.00", example = "12000.00")]
+    #[schema(default = "0.00")]
     #[serde(default)]
     pub value: OpportunityValue,
     /// The organization's unless told.
@@ -61,7 +61,6 @@ pub struct OpportunityInput {
     #[serde(default)]
     pub pipeline_id: Option<PipelineId>,
     /// The stage where it stands; that or a pipeline has to be told. Another one moves it there.
-    #[schema(example = "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa")]
     #[serde(default)]
     pub stage_id: Option<StageId>,
     /// The operator responsible; the caller unless told, and nobody where a script writes it down.
@@ -395,7 +394,11 @@ async fn list_opportunities(
 ///
 /// At a stage, or at the first open stage of a pipeline, which must be in use. That it began there is the first of its
 /// stage changes.
-#[utoipa::path(tag = "Opportunities", security(("sign_in" = ["crm:write"])), request_body = OpportunityInput,
+#[utoipa::path(tag = "Opportunities", security(("sign_in" = ["crm:write"])),
+    request_body(content = OpportunityInput, example = json!({
+        "customer_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa", "title": "Bookkeeping from January", "value": "12000.00",
+        "stage_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa", "expected_close_on": "2026-12-18",
+    })),
     responses((status = 201, body = OpportunityBody)))]
 #[post("/opportunities")]
 async fn create_opportunity(

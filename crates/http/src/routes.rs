@@ -3,7 +3,7 @@
 use crate::{
     api_keys, audit_log, auth, customers, events, funnel, hourly_rates, interactions, invoice_runs, invoice_templates,
     invoices, me, month_locks, number_series, occurrences, operators, opportunities, organization, people, pipelines,
-    progress, stages, subscriptions, task_history, tasks, threads, time_cost, timeline, timer, work_entries,
+    progress, stages, subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -24,7 +24,6 @@ pub fn api(config: &mut ServiceConfig) {
     opportunities::routes(config);
     interactions::routes(config);
     tasks::routes(config);
-    task_history::routes(config);
     threads::routes(config);
     work_entries::routes(config);
     month_locks::routes(config);

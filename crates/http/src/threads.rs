@@ -449,7 +449,7 @@ async fn add_thread_item(
             threads::find(tx, id.0)?;
             check_takes(tx, Some(id.0))?;
             let item = WorkItem::from(item.0);
-            let Some((holders, _)) = found(tx, item)? else {
+            let Some(Found { holders, .. }) = found(tx, item)? else {
                 return Err(StoreError::no_reference("work_items", "id").into());
             };
             actor.authority(tx)?.may_change(&holders).map_err(ApiError::forbidden)?;
@@ -458,13 +458,21 @@ async fn add_thread_item(
         .await
 }
 
-/// Whose work an item is, and the thread that it is in.
-fn found(tx: &mut Tx<'_>, item: WorkItem) -> Result<Option<(Vec<OperatorId>, Option<ThreadId>)>, ApiError> {
+/// What linking asks of an item.
+struct Found {
+    /// Whose work it is.
+    holders: Vec<OperatorId>,
+    thread_id: Option<ThreadId>,
+}
+
+/// The item, locked; `None` where there is none.
+fn found(tx: &mut Tx<'_>, item: WorkItem) -> Result<Option<Found>, ApiError> {
     let found = match item {
-        WorkItem::Task(id) => tasks::lock(tx, id, None).map(|task| (task.holders(), task.fields.thread_id)),
-        WorkItem::Interaction(id) => {
-            interactions::lock(tx, id, None).map(|interaction| (interaction.holders(), interaction.fields.thread_id))
+        WorkItem::Task(id) => {
+            tasks::lock(tx, id, None).map(|task| Found { holders: task.holders(), thread_id: task.fields.thread_id })
         }
+        WorkItem::Interaction(id) => interactions::lock(tx, id, None)
+            .map(|interaction| Found { holders: interaction.holders(), thread_id: interaction.fields.thread_id }),
     };
     match found {
         Ok(found) => Ok(Some(found)),
@@ -501,8 +509,8 @@ async fn remove_thread_item(
             work_tree::change(tx)?;
             month_locks::hold(tx)?;
             threads::find(tx, id.0)?;
-            let in_thread = found(tx, item)?.filter(|(_, thread_id)| *thread_id == Some(id.0));
-            let (holders, _) = in_thread.ok_or_else(|| ApiError::not_found("item in this thread"))?;
+            let in_thread = found(tx, item)?.filter(|found| found.thread_id == Some(id.0));
+            let Found { holders, .. } = in_thread.ok_or_else(|| ApiError::not_found("item in this thread"))?;
             actor.authority(tx)?.may_change(&holders).map_err(ApiError::forbidden)?;
             Ok(Reply::ok(&CarriedItems::from(threads::carry(tx, item, None)?)))
         })

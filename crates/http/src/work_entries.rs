@@ -20,7 +20,7 @@ use opiekun_domain::permission::Permission;
 use opiekun_persistence::work_entries::{
     WorkEntry, WorkEntryFields, WorkEntryFilter, WorkEntryPricing, WorkEntrySort, WorkEntryTies,
 };
-use opiekun_persistence::{Page, work_entries};
+use opiekun_persistence::{Page, tasks, work_entries};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -231,7 +231,7 @@ async fn list_task_work_entries(
     let scope = actor.scope(Permission::CrmRead)?;
     state
         .read(scope, move |tx| {
-            work_entries::check_task(tx, id.0)?;
+            tasks::find(tx, id.0)?;
             let filter = WorkEntryFilter { task_id: Some(id.0), ..WorkEntryFilter::default() };
             let Page { items, next, total } = work_entries::list(tx, &filter, &listing.page)?;
             let items = items.into_iter().map(WorkEntryBody::from).collect();

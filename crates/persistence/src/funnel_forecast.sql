@@ -6,9 +6,9 @@ select
     coalesce(sum(o.value) filter (where o.currency = $5), 0) as value,
     coalesce(sum(round(o.value * s.probability_percent / 100, 2)) filter (where o.currency = $5), 0) as weighted_value,
     count(*) filter (where o.currency <> $5) as other_currencies
-from stages s
-join opportunities o on o.organization_id = $1 and o.stage_id = s.id
-where s.organization_id = $1 and s.pipeline_id = $2 and s.kind = 'open'
+from opportunities o
+join stages s on s.organization_id = $1 and s.id = o.stage_id
+where o.organization_id = $1 and o.pipeline_id = $2 and o.stage_kind = 'open'
     and ($3 is null or o.caretaker_id = any ($3)) and ($4 is null or o.customer_id = any ($4))
 group by 1
 order by 1 nulls last

@@ -184,7 +184,7 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
     let task: Task =
         diesel::insert_into(tasks::table).values(row).returning(Task::as_returning()).get_result(tx.conn)?;
     record(tx, "created", None, Some(&task))?;
-    set_reminders(tx, &task)?;
+    add_reminders(tx, &task)?;
     task_progress::roll_up(tx, task.fields.parent_task_id)?;
     Ok(task)
 }
@@ -261,12 +261,22 @@ pub fn update(tx: &mut Tx<'_>, task: &Task, mut fields: TaskFields, progress: Pr
     Ok(after)
 }
 
-/// Makes a locked task an instance of a series.
-pub fn join_series(tx: &mut Tx<'_>, task: &Task, series: TaskSeriesId, occurrence_at: DateTime<Utc>) -> Result<Task> {
+/// Makes a locked task an instance of a series, and counts its version up.
+pub(crate) fn join_series(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    series: TaskSeriesId,
+    occurrence_at: DateTime<Utc>,
+) -> Result<Task> {
     let after = diesel::update(tasks::table.find((tx.organization_id(), task.id)))
-        .set((tasks::task_series_id.eq(series), tasks::occurrence_at.eq(occurrence_at)))
+        .set((
+            tasks::task_series_id.eq(series),
+            tasks::occurrence_at.eq(occurrence_at),
+            tasks::version.eq(tasks::version + 1),
+        ))
         .returning(Task::as_returning())
         .get_result(tx.conn)?;
+    record(tx, "updated", Some(task), Some(&after))?;
     Ok(after)
 }
 
@@ -474,13 +484,18 @@ fn told_of(task: &Task) -> (Option<DateTime<Utc>>, bool, &[i32]) {
     (task.fields.due_at, task.closed_at.is_some(), &task.fields.reminder_minutes)
 }
 
-/// Lets the reminders that are still to come be those of the task: none once it is closed, none that lie in the past.
+/// Lets the reminders that are still to come be those of a task that has changed: none once it is closed.
 pub(crate) fn set_reminders(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
-    let organization_id = tx.organization_id();
     diesel::delete(task_reminders::table)
-        .filter(task_reminders::organization_id.eq(organization_id))
+        .filter(task_reminders::organization_id.eq(tx.organization_id()))
         .filter(task_reminders::task_id.eq(task.id))
         .execute(tx.conn)?;
+    add_reminders(tx, task)
+}
+
+/// Those of an open task that do not lie in the past.
+fn add_reminders(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
+    let organization_id = tx.organization_id();
     let Some(due_at) = task.fields.due_at.filter(|_| task.closed_at.is_none()) else { return Ok(()) };
     let rows: Vec<_> = task
         .fields

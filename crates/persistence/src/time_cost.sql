@@ -100,10 +100,10 @@ from (
     ) entry
     group by customer_id, operator_id, thread_id, task_id, opportunity_id, stage_id, channel, week_start_on, month_start_on
 ) sums
-left join customers on customers.organization_id = $1 and customers.id = sums.customer_id
-left join operators on operators.organization_id = $1 and operators.id = sums.operator_id
-left join threads on threads.organization_id = $1 and threads.id = sums.thread_id
-left join tasks on tasks.organization_id = $1 and tasks.id = sums.task_id
-left join opportunities on opportunities.organization_id = $1 and opportunities.id = sums.opportunity_id
-left join stages on stages.organization_id = $1 and stages.id = sums.stage_id
+left join customers on $6 and customers.organization_id = $1 and customers.id = sums.customer_id
+left join operators on $7 and operators.organization_id = $1 and operators.id = sums.operator_id
+left join threads on $8 and threads.organization_id = $1 and threads.id = sums.thread_id
+left join tasks on $9 and tasks.organization_id = $1 and tasks.id = sums.task_id
+left join opportunities on $10 and opportunities.organization_id = $1 and opportunities.id = sums.opportunity_id
+left join stages on $11 and stages.organization_id = $1 and stages.id = sums.stage_id
 order by

@@ -9,7 +9,7 @@ use crate::pricing::{self, Price, Priced};
 use crate::schema::{tasks, work_entries};
 use crate::stage_changes;
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, select, sql};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer, Nullable, Numeric, Text, Timestamptz, Uuid};
 use opiekun_domain::cost::RateSource;
@@ -265,11 +265,8 @@ pub fn list(tx: &mut Tx<'_>, filter: &WorkEntryFilter, page: &PageRequest<WorkEn
     }))
 }
 
-/// [`StoreError::NotFound`] unless there is such a task to list the entries of.
-pub fn check_task(tx: &mut Tx<'_>, id: TaskId) -> Result<()> {
-    let is_there: bool = select(exists(tasks::table.find((tx.organization_id(), id)))).get_result(tx.conn)?;
-    is_there.then_some(()).ok_or(StoreError::NotFound("task"))
-}
+/// An entry, and what its task says now of customer, thread and opportunity.
+type Behind = (WorkEntry, Option<CustomerId>, Option<ThreadId>, Option<OpportunityId>);
 
 /// Lets the entries of changed tasks follow them: to their customer, thread and opportunity. Whose customer is another
 /// one is priced anew.
@@ -280,11 +277,9 @@ pub fn follow_task(tx: &mut Tx<'_>, task_ids: &[TaskId]) -> Result<()> {
     const ENTRIES_A_TIME: i64 = 1_000;
     loop {
         let organization_id = tx.organization_id();
-        type Behind = (WorkEntry, Option<CustomerId>, Option<ThreadId>, Option<OpportunityId>);
+        let is_its_task = tasks::organization_id.eq(organization_id).and(tasks::id.eq(work_entries::task_id));
         let behind: Vec<Behind> = work_entries::table
-            .inner_join(
-                tasks::table.on(tasks::organization_id.eq(organization_id).and(tasks::id.eq(work_entries::task_id))),
-            )
+            .inner_join(tasks::table.on(is_its_task))
             .filter(work_entries::organization_id.eq(organization_id))
             .filter(work_entries::task_id.eq_any(task_ids))
             .filter(
@@ -306,10 +301,7 @@ pub fn follow_task(tx: &mut Tx<'_>, task_ids: &[TaskId]) -> Result<()> {
 }
 
 /// Writes the entries with what their tasks say now.
-fn follow(
-    tx: &mut Tx<'_>,
-    behind: Vec<(WorkEntry, Option<CustomerId>, Option<ThreadId>, Option<OpportunityId>)>,
-) -> Result<()> {
+fn follow(tx: &mut Tx<'_>, behind: Vec<Behind>) -> Result<()> {
     let (mut before, mut after) = (Vec::with_capacity(behind.len()), Vec::with_capacity(behind.len()));
     for (entry, customer_id, thread_id, opportunity_id) in behind {
         let stage_id = entry.ties.stage_id;
@@ -326,22 +318,17 @@ fn follow(
 
 /// Finds out where the opportunities stood that some entries are about only now.
 fn place_in_stages(tx: &mut Tx<'_>, before: &[WorkEntry], after: &mut [WorkEntry]) -> Result<()> {
-    let mut moved: Vec<(&mut WorkEntry, Option<OpportunityId>)> = before
+    let mut moved: Vec<&mut WorkEntry> = before
         .iter()
         .zip(after)
         .filter(|(before, after)| before.ties.opportunity_id != after.ties.opportunity_id)
-        .map(|(_, after)| {
-            let opportunity_id = after.ties.opportunity_id;
-            (after, opportunity_id)
-        })
+        .map(|(_, after)| after)
         .collect();
-    let moments: Vec<_> = moved
-        .iter()
-        .filter_map(|(entry, opportunity_id)| Some(((*opportunity_id)?, entry.fields.started_at)))
-        .collect();
+    let moment = |entry: &WorkEntry| Some((entry.ties.opportunity_id?, entry.fields.started_at));
+    let moments: Vec<_> = moved.iter().filter_map(|entry| moment(entry)).collect();
     let mut stages = stage_changes::stages_at(tx, &moments)?.into_iter();
-    for (entry, opportunity_id) in &mut moved {
-        entry.ties.stage_id = opportunity_id.and_then(|_| stages.next().flatten());
+    for entry in &mut moved {
+        entry.ties.stage_id = entry.ties.opportunity_id.and_then(|_| stages.next().flatten());
     }
     Ok(())
 }

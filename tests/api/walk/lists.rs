@@ -89,7 +89,8 @@ fn an_order_and_its_reverse_mirror_each_other() {
 fn every_parameter_that_is_published_is_taken() {
     let w = World::new();
     each(
-        |operation| operation.query().next().is_some(),
+        // What a parameter changes of a write is for the tests of that write.
+        |operation| operation.method == "GET" && operation.query().next().is_some(),
         |operation| {
             let request = prepared(&w, operation);
             let required: Vec<_> =

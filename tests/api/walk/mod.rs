@@ -3,6 +3,7 @@
 //! They read the operations from the document that the server publishes, so that a new one is walked by itself.
 
 mod access;
+mod authority;
 mod hostile;
 mod lists;
 mod preconditions;

@@ -14,9 +14,7 @@ fn a_path_with_a_bad_id_is_refused() {
         |operation| operation.path.contains("{id}"),
         |operation| {
             for id in ["not-an-id", "1", "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aaa", "null"] {
-                let mut request = prepared(&w, operation);
-                request.path = path(operation, Some(id));
-                let answer = request.send();
+                let answer = prepared(&w, operation).with_path(&path(operation, Some(id))).send();
                 hold(&answer);
                 answer.refused(400, "parameter_invalid");
                 assert_eq!(answer.wrong(), ["id format"], "{answer:?}");
@@ -115,6 +113,9 @@ fn a_field_that_the_contract_lacks_is_refused() {
                 "archived_at",
             ] {
                 let mut body = request.body.clone();
+                if body.get(name).is_some() {
+                    continue;
+                }
                 body[name] = json!("0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa");
                 assert!(!known.is_valid(&body), "the schema takes {name}");
                 let answer = request.with_body(body).send();

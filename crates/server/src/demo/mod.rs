@@ -9,8 +9,14 @@ mod contacts;
 mod customers;
 mod dice;
 mod firm;
+mod matter;
+mod matters;
 mod moment;
+mod office;
+mod routine;
+mod sales;
 mod words;
+mod work;
 
 use crate::clock;
 use crate::failure::Failure;
@@ -20,6 +26,7 @@ use crate::terminal::say;
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
 use dice::Dice;
+use office::Office;
 use opiekun_domain::calendar_day::{day_bounds, day_of};
 use opiekun_domain::ids::OrganizationId;
 use opiekun_http::hash_password;
@@ -48,9 +55,9 @@ pub struct DemoArguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scale {
-    /// 40 customers, 38 subscriptions, 1500 interactions
+    /// 40 customers, 38 subscriptions, 1700 interactions, 200 tasks or so, 45 opportunities
     Small,
-    /// 400 customers, 380 subscriptions, 30 000 interactions
+    /// 400 customers, 380 subscriptions, 31 500 interactions, 1700 tasks or so, 450 opportunities
     Large,
 }
 
@@ -97,6 +104,20 @@ impl Demo {
         match self.scale {
             Scale::Small => 1_500,
             Scale::Large => 30_000,
+        }
+    }
+
+    const fn errands(self) -> usize {
+        match self.scale {
+            Scale::Small => 60,
+            Scale::Large => 600,
+        }
+    }
+
+    const fn opportunities(self) -> usize {
+        match self.scale {
+            Scale::Small => 45,
+            Scale::Large => 450,
         }
     }
 }
@@ -181,6 +202,12 @@ fn write(db: &Db, demo: Demo) -> Result<OrganizationId, Failure> {
         tx.now = demo.now;
         contacts::create(tx, &mut dice, demo.interactions(), year, time_zone, &team, &customers)?;
         billing::create(tx, &mut dice, year, time_zone, &customers)?;
+        let office = Office { year, time_zone, team: &team, customers: &customers };
+        work::create(tx, &office)?;
+        routine::create(tx, &mut dice, &office, demo.errands())?;
+        sales::create(tx, &mut dice, &office, demo.opportunities())?;
+        // What is settled takes no more time, so this comes last.
+        routine::settle_months(tx, &office)?;
         Ok(organization_id)
     })
 }

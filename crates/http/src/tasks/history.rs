@@ -16,11 +16,6 @@ use opiekun_persistence::{Page, audit_log, tasks};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
-
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(list_task_history);
-}
 
 /// What was changed of a task at once.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,9 +58,18 @@ impl From<AuditEntry> for TaskChange {
             .filter(|name| !LEFT_OUT.contains(&name.as_str()))
             .map(|name| (name, text(before.get(name)), text(after.get(name))))
             .filter(|(_, before, after)| before != after)
-            .map(|(name, before, after)| FieldChange { field: name.clone(), before, after })
+            .map(|(name, before, after)| FieldChange { field: shown(name).to_owned(), before, after })
             .collect();
         Self { id, at, actor: AuditActor { kind: actor_kind, id: actor_id }, action, changes }
+    }
+}
+
+/// The field as callers know it.
+fn shown(name: &str) -> &str {
+    match name {
+        "parent_task_id" | "parent_interaction_id" => "parent",
+        "reminder_minutes" => "reminders",
+        name => name,
     }
 }
 
@@ -87,7 +91,7 @@ fn text(value: Option<&Value>) -> Option<String> {
 #[utoipa::path(tag = "Tasks", security(("sign_in" = ["crm:read"])), params(Listing<()>),
     responses((status = 200, body = PageBody<TaskChange>)))]
 #[get("/tasks/{id}/history")]
-async fn list_task_history(
+pub(super) async fn list_task_history(
     state: web::Data<State>,
     actor: Actor,
     id: Id<TaskId>,

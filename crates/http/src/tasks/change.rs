@@ -1,0 +1,231 @@
+//! Changing a task: how far it has come, where it hangs, and what becomes of its series.
+
+use super::body::{TaskBody, TaskInput, body, no_progress, not_a_rule};
+use crate::actor::Actor;
+use crate::body::Patch;
+use crate::customers::check_assignment;
+use crate::listing::{Filters, Id};
+use crate::precondition::IfMatch;
+use crate::problem::ApiError;
+use crate::reply::Reply;
+use crate::state::State;
+use crate::threads::check_takes;
+use actix_web::{delete, patch, web};
+use chrono::TimeDelta;
+use opiekun_domain::authority::Authority;
+use opiekun_domain::ids::TaskId;
+use opiekun_domain::permission::Permission;
+use opiekun_domain::recurrence::Rule;
+use opiekun_domain::task::Progress;
+use opiekun_domain::work_item::WorkItem;
+use opiekun_persistence::tasks::Task;
+use opiekun_persistence::{Tx, month_locks, task_progress, task_series, tasks, threads, work_entries, work_tree};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+/// How far a change of a task reaches.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TaskChangeQuery {
+    /// `true` closes every open task below together with a task that is done or cancelled. All of them have to be the
+    /// caller's to change. Of those that come again, nothing comes again then.
+    close_subtasks: Option<bool>,
+    /// Of a task that comes again: `this` instance alone, unless told, or `this_and_following`, which ends the series
+    /// here and begins another with the changed task as its first instance.
+    #[param(inline)]
+    apply_to: Option<ApplyTo>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplyTo {
+    This,
+    ThisAndFollowing,
+}
+
+/// Change a task.
+///
+/// Who registered it may, its caretaker, and those above them; a new caretaker is the caller or somebody below. Main
+/// tasks above follow. A moved task takes everything below it along, and so does one that goes to another thread.
+/// Closing an instance of a series makes the next one: cancelling it skips it.
+#[utoipa::path(tag = "Tasks", security(("sign_in" = ["crm:write"])), params(TaskChangeQuery, IfMatch),
+    request_body(content = TaskInput, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = TaskBody)))]
+#[patch("/tasks/{id}")]
+pub(super) async fn update_task(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<TaskId>,
+    seen: IfMatch,
+    query: Filters<TaskChangeQuery>,
+    patch: Patch<TaskInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmWrite)?;
+    let TaskChangeQuery { close_subtasks, apply_to } = query.0;
+    let close_subtasks = close_subtasks.unwrap_or_default();
+    state
+        .transaction(scope, move |tx| {
+            if close_subtasks || patch.field("parent").is_some() || patch.field("thread_id").is_some() {
+                work_tree::change(tx)?;
+            } else {
+                work_tree::hold(tx)?;
+            }
+            if ["customer_id", "thread_id", "opportunity_id"].iter().any(|field| patch.field(field).is_some()) {
+                // Time that was spent on it follows, and is perhaps priced anew.
+                month_locks::hold(tx)?;
+            }
+            let task = tasks::lock(tx, id.0, seen.0)?;
+            let authority = actor.authority(tx)?;
+            authority.may_change(&task.holders()).map_err(ApiError::forbidden)?;
+            let rule = match task.task_series_id {
+                Some(series) => task_series::rules_of(tx, &[series])?.remove(&series),
+                None => None,
+            };
+            let current = TaskInput::new(task.fields.clone(), task.progress(), rule);
+            let input = patch.apply(&current)?;
+            check_assignment(&authority, current.caretaker_id, input.caretaker_id)?;
+            let progress = progress_of(tx, &task, &input, &authority, close_subtasks)?;
+            let change = SeriesChange::of(&task, &current, &input, apply_to.unwrap_or(ApplyTo::This))?;
+            if input.thread_id != current.thread_id {
+                check_takes(tx, input.thread_id)?;
+            }
+            let task = tasks::update(tx, &task, input.fields(), progress)?;
+            if task.fields.thread_id != current.thread_id {
+                threads::carry(tx, WorkItem::Task(task.id), task.fields.thread_id)?;
+            }
+            let is = &task.fields;
+            if (is.customer_id, is.thread_id, is.opportunity_id)
+                != (current.customer_id, current.thread_id, current.opportunity_id)
+            {
+                work_entries::follow_task(tx, &[task.id])?;
+            }
+            let task = change.carry_out(tx, task)?;
+            let body = body(tx, task)?;
+            Ok(Reply::at_version(body.version, &body))
+        })
+        .await
+}
+
+/// How far the task has come after the change, with its subtasks closed where that was asked for.
+fn progress_of(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    input: &TaskInput,
+    authority: &Authority,
+    close_subtasks: bool,
+) -> Result<Progress, ApiError> {
+    let before = task.progress();
+    let status = input.status.filter(|status| *status != before.status());
+    let percent_done = input.percent_done.filter(|percent| *percent != before.percent_done());
+    let subtasks = task_progress::subtasks(tx, task.id)?;
+    let progress = before.change(status, percent_done, &subtasks).map_err(no_progress)?;
+    if progress.status().is_closed() && !before.status().is_closed() && subtasks.open > 0 {
+        if !close_subtasks {
+            return Err(ApiError::state_invalid("open_subtasks", "Subtasks are open: close them, or all at once"));
+        }
+        let open = task_progress::lock_open_below(tx, task.id)?;
+        open.iter().try_for_each(|task| authority.may_change(&task.holders())).map_err(ApiError::forbidden)?;
+        task_progress::close_all(tx, &open, progress.status())?;
+    }
+    Ok(progress)
+}
+
+/// What a change of a task does to its series.
+enum SeriesChange {
+    Nothing,
+    /// The task comes again from now on.
+    Begin(Rule),
+    /// It is the last of its series.
+    End,
+    /// Another series goes on from it. Without a rule it is that of the old one.
+    Split(Option<Rule>),
+}
+
+impl SeriesChange {
+    fn of(task: &Task, before: &TaskInput, after: &TaskInput, apply_to: ApplyTo) -> Result<Self, ApiError> {
+        let rule = if after.recurrence == before.recurrence { None } else { after.rule()? };
+        let is_changed = after.recurrence != before.recurrence;
+        match (task.task_series_id, apply_to) {
+            (None, _) => Ok(rule.map_or(Self::Nothing, Self::Begin)),
+            (Some(_), ApplyTo::This) if is_changed => Err(ApiError::invalid_field(
+                "/recurrence",
+                "apply_to",
+                "A rule is that of the series: apply_to=this_and_following changes it from here on",
+            )),
+            (Some(_), ApplyTo::This) => Ok(Self::Nothing),
+            (Some(_), ApplyTo::ThisAndFollowing) if after.recurrence.is_none() => Ok(Self::End),
+            (Some(_), ApplyTo::ThisAndFollowing) => Ok(Self::Split(rule)),
+        }
+    }
+
+    /// Of the changed task: and if it is closed by the change, its series goes on.
+    fn carry_out(self, tx: &mut Tx<'_>, task: Task) -> Result<Task, ApiError> {
+        let task = match self {
+            Self::Nothing => task,
+            Self::Begin(rule) => task_series::begin(tx, &task, rule)?.map_err(|error| not_a_rule(&error))?,
+            Self::End => {
+                cut(tx, &task, TimeDelta::microseconds(1))?;
+                task
+            }
+            Self::Split(rule) => {
+                let tail = cut(tx, &task, TimeDelta::zero())?;
+                let rule = rule.or(tail).ok_or_else(|| ApiError::internal("a series without a rule"))?;
+                task_series::begin(tx, &task, rule)?.map_err(|error| not_a_rule(&error))?
+            }
+        };
+        if task.closed_at == Some(tx.now) {
+            task_series::make_next(tx, &task)?;
+        }
+        Ok(task)
+    }
+}
+
+/// Ends the series of a task so long after its date, and tells the rule from that date on.
+fn cut(tx: &mut Tx<'_>, task: &Task, after: TimeDelta) -> Result<Option<Rule>, ApiError> {
+    let (Some(id), Some(occurrence_at)) = (task.task_series_id, task.occurrence_at) else {
+        return Err(ApiError::internal("a task without a series"));
+    };
+    let series = task_series::lock(tx, id)?;
+    if task_series::newest(tx, id)?.is_some_and(|newest| newest > occurrence_at) {
+        return Err(ApiError::state_invalid(
+            "not_newest",
+            "A later instance is there: the series goes on from that one",
+        ));
+    }
+    task_series::end(tx, &series, occurrence_at + after)?;
+    Ok(series.recurrence().and_then(|recurrence| recurrence.rule_from(occurrence_at)))
+}
+
+/// Remove a task.
+///
+/// For what was written down by mistake; what is not to be done after all is cancelled. Refused while something hangs
+/// below it or time was spent on it. An instance of a series goes only where it is the only one, and the series with it.
+/// The audit log keeps it.
+#[utoipa::path(tag = "Tasks", security(("sign_in" = ["crm:write"])), params(IfMatch), responses((status = 204)))]
+#[delete("/tasks/{id}")]
+pub(super) async fn delete_task(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<TaskId>,
+    seen: IfMatch,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmWrite)?;
+    state
+        .transaction(scope, move |tx| {
+            work_tree::hold(tx)?;
+            let task = tasks::lock(tx, id.0, seen.0)?;
+            actor.authority(tx)?.may_change(&task.holders()).map_err(ApiError::forbidden)?;
+            let series = task.task_series_id.map(|series| task_series::lock(tx, series)).transpose()?;
+            if let Some(series) = &series
+                && task_series::instances(tx, series.id)? > 1
+            {
+                return Err(ApiError::state_invalid("instance", "One of a series is skipped by cancelling it"));
+            }
+            tasks::delete(tx, &task)?;
+            if let Some(series) = &series {
+                task_series::delete(tx, series)?;
+            }
+            Ok(Reply::empty())
+        })
+        .await
+}
