@@ -73,7 +73,6 @@ create index opportunities_pipeline_id_idx on opportunities (organization_id, pi
 create index opportunities_stage_kind_idx on opportunities (organization_id, stage_kind, id);
 create index opportunities_caretaker_id_idx on opportunities (organization_id, caretaker_id, id);
 create index opportunities_sort_close_on_idx on opportunities (organization_id, sort_close_on, id);
-create index opportunities_tags_idx on opportunities using gin (tags);
 
 -- Whether it moves or its stage becomes one of another kind: it is closed since it stands where sales end. From one end
 -- to another of the same kind it was closed before.

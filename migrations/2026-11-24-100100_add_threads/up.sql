@@ -27,8 +27,7 @@ create table threads (
     check (merged_into_id <> id)
 );
 comment on column threads.merged_into_id is 'The thread that its interactions and tasks went to; it stays for what refers to it.';
-create index threads_customer_id_idx on threads (organization_id, customer_id, id);
+create index threads_customer_id_idx on threads (organization_id, customer_id, id) where customer_id is not null;
 create index threads_caretaker_id_idx on threads (organization_id, caretaker_id, id);
 create index threads_status_idx on threads (organization_id, status, id);
-create index threads_merged_into_id_idx on threads (organization_id, merged_into_id);
-create index threads_tags_idx on threads using gin (tags);
+create index threads_merged_into_id_idx on threads (organization_id, merged_into_id, id) where merged_into_id is not null;

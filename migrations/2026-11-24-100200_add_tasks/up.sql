@@ -114,20 +114,21 @@ comment on column tasks.planned_minutes is
 comment on column tasks.assigned_at is 'When its caretaker was given it.';
 create index tasks_deadline_at_idx on tasks (organization_id, deadline_at, id);
 create index tasks_open_idx on tasks (organization_id, deadline_at, id) where closed_at is null;
-create index tasks_customer_id_idx on tasks (organization_id, customer_id, deadline_at, id);
+create index tasks_closed_idx on tasks (organization_id, deadline_at, id) where closed_at is not null;
+create index tasks_customer_id_idx on tasks (organization_id, customer_id, deadline_at, id) where customer_id is not null;
 create index tasks_caretaker_id_idx on tasks (organization_id, caretaker_id, deadline_at, id);
 create index tasks_caretaker_id_open_idx on tasks (organization_id, caretaker_id, deadline_at, id) where closed_at is null;
 create index tasks_registered_by_id_idx on tasks (organization_id, registered_by_id, deadline_at, id);
 create index tasks_status_idx on tasks (organization_id, status, deadline_at, id);
 create index tasks_priority_idx on tasks (organization_id, priority, deadline_at, id);
-create index tasks_thread_id_idx on tasks (organization_id, thread_id, deadline_at, id);
-create index tasks_opportunity_id_idx on tasks (organization_id, opportunity_id, deadline_at, id);
-create index tasks_parent_task_id_idx on tasks (organization_id, parent_task_id, deadline_at, id);
-create index tasks_parent_interaction_id_idx on tasks (organization_id, parent_interaction_id, deadline_at, id);
-create index tasks_tags_idx on tasks using gin (tags);
+create index tasks_thread_id_idx on tasks (organization_id, thread_id, deadline_at, id) where thread_id is not null;
+create index tasks_opportunity_id_idx on tasks (organization_id, opportunity_id, deadline_at, id) where opportunity_id is not null;
+create index tasks_parent_task_id_idx on tasks (organization_id, parent_task_id, deadline_at, id) where parent_task_id is not null;
+create index tasks_parent_interaction_id_idx on tasks (organization_id, parent_interaction_id, deadline_at, id) where parent_interaction_id is not null;
+create index tasks_task_series_id_idx on tasks (organization_id, task_series_id, deadline_at, id) where task_series_id is not null;
 -- Timelines.
-create index tasks_customer_id_dated_at_idx on tasks (organization_id, customer_id, dated_at, id);
-create index tasks_thread_id_dated_at_idx on tasks (organization_id, thread_id, dated_at, id);
+create index tasks_customer_id_dated_at_idx on tasks (organization_id, customer_id, dated_at, id) where customer_id is not null;
+create index tasks_thread_id_dated_at_idx on tasks (organization_id, thread_id, dated_at, id) where thread_id is not null;
 -- What a team was given and what it did in a period.
 create index tasks_assigned_at_idx on tasks (organization_id, assigned_at);
 create index tasks_closed_at_idx on tasks (organization_id, closed_at);

@@ -7,3 +7,7 @@ alter table interactions
     drop column thread_id,
     drop column parent_task_id,
     drop column parent_interaction_id;
+drop index interactions_planned_idx;
+drop index interactions_held_idx;
+drop index interactions_not_held_idx;
+create index interactions_status_idx on interactions (organization_id, status, started_at, id);

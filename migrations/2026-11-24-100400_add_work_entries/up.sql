@@ -46,11 +46,12 @@ create table work_entries (
 comment on column work_entries.customer_id is 'The task''s, as thread and opportunity are: they change with the task.';
 create index work_entries_started_at_idx on work_entries (organization_id, started_at, id);
 create index work_entries_task_id_idx on work_entries (organization_id, task_id, started_at, id);
-create index work_entries_customer_id_idx on work_entries (organization_id, customer_id, started_at, id);
-create index work_entries_thread_id_idx on work_entries (organization_id, thread_id, started_at, id);
+create index work_entries_task_id_id_idx on work_entries (organization_id, task_id, id);
+create index work_entries_customer_id_idx on work_entries (organization_id, customer_id, started_at, id) where customer_id is not null;
+create index work_entries_thread_id_idx on work_entries (organization_id, thread_id, started_at, id) where thread_id is not null;
 create index work_entries_operator_id_idx on work_entries (organization_id, operator_id, started_at, id);
-create index work_entries_opportunity_id_idx on work_entries (organization_id, opportunity_id, started_at, id);
-create index work_entries_stage_id_idx on work_entries (organization_id, stage_id, started_at, id);
+create index work_entries_opportunity_id_idx on work_entries (organization_id, opportunity_id, started_at, id) where opportunity_id is not null;
+create index work_entries_stage_id_idx on work_entries (organization_id, stage_id, started_at, id) where stage_id is not null;
 create index work_entries_billable_idx on work_entries (organization_id, billable, started_at, id);
 
 -- The work that an operator is at: one timer each, by its key.

@@ -30,6 +30,7 @@ mod pages;
 mod people;
 mod pipelines;
 mod progress;
+mod scale;
 mod schema;
 mod subscriptions;
 mod task_series;

@@ -10,15 +10,20 @@ use std::path::{Path, PathBuf};
 /// Rows that are written once, so that they need no version: each with what they are.
 const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("audit_entries", "a record of the past"),
+    ("customer_tags", "follows its customer, which has a version"),
     ("events", "a record of the past; it gets its place in the order, once"),
     ("idempotency_keys", "an answer that was given"),
+    ("interaction_tags", "follows its interaction, which has a version"),
     ("invoice_lines", "changes only with its invoice, which has a version"),
     ("invoice_run_results", "what became of a period in a run"),
     ("number_counters", "counted under a lock, changed by nobody's hand but through its series"),
+    ("opportunity_tags", "follows its opportunity, which has a version"),
     ("refresh_tokens", "spent once"),
     ("sign_ins", "ended once"),
     ("stage_changes", "a record of the past"),
     ("task_reminders", "gone when it was told; changes only with its task, which has a version"),
+    ("task_tags", "follows its task, which has a version"),
+    ("thread_tags", "follows its thread, which has a version"),
     ("timers", "started and stopped"),
 ];
 

@@ -210,7 +210,7 @@ impl Subtasks {
 }
 
 /// A moment that never comes: a task without a due date is never overdue.
-const NEVER: DateTime<Utc> = match DateTime::from_timestamp(253_370_764_800, 0) {
+pub const NEVER: DateTime<Utc> = match DateTime::from_timestamp(253_370_764_800, 0) {
     // The first moment of the year 9999.
     Some(moment) => moment,
     None => DateTime::<Utc>::MAX_UTC,

@@ -4,8 +4,8 @@ use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
-use crate::page::{Cursor, Page, PageRequest, keyset, prefix_range};
-use crate::schema::customers;
+use crate::page::{Among, Cursor, Page, PageRequest, keyset, prefix_range};
+use crate::schema::{customer_tags, customers};
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -77,7 +77,7 @@ pub enum CustomerSort {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CustomerFilter {
     pub kind: Option<CustomerKind>,
     pub caretaker_id: Option<OperatorId>,
@@ -194,9 +194,6 @@ pub fn list(tx: &mut Tx<'_>, filter: &CustomerFilter, page: &PageRequest<Custome
         if let Some(external_id) = &filter.external_id {
             query = query.filter(customers::external_id.eq(external_id));
         }
-        if let Some(tags) = &filter.tags {
-            query = query.filter(customers::tags.overlaps_with(tags));
-        }
         if let Some(prefix) = &filter.name_prefix {
             let (from, before) = prefix_range(prefix);
             query = query.filter(customers::sort_name.ge(from)).filter(customers::sort_name.lt(before));
@@ -212,10 +209,45 @@ pub fn list(tx: &mut Tx<'_>, filter: &CustomerFilter, page: &PageRequest<Custome
         }
         query
     };
-    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    // What has a tag is read in the order of the rows of tags.
+    let tags = || filter.tags.iter().flatten();
+    let known = CustomerFilter { tags: filter.tags.clone(), include_archived: true, ..CustomerFilter::default() };
+    let tagged = |tag| {
+        let mut query = customer_tags::table
+            .filter(customer_tags::organization_id.eq(organization_id))
+            .filter(customer_tags::tag.eq(tag))
+            .select(customer_tags::customer_id)
+            .into_boxed();
+        if *filter != known {
+            query = query.filter(customer_tags::customer_id.eq_any(filtered().select(customers::id)));
+        }
+        query
+    };
+    let found = |among| {
+        if filter.tags.is_some() {
+            return customers::table.filter(customers::organization_id.eq(organization_id)).filter(among).into_boxed();
+        }
+        filtered()
+    };
+    let total = page.total(|cap| {
+        let mut among = Among::new(customers::id);
+        tags().for_each(|tag| among.push(tagged(tag).limit(cap)));
+        found(among).select(sql::<Integer>("1")).limit(cap).load(tx.conn)
+    })?;
+    let mut among = Among::new(customers::id);
     let query = match page.sort {
-        CustomerSort::CreatedAt => keyset!(filtered(), page, customers::id),
-        CustomerSort::Name => keyset!(filtered(), page, customers::sort_name => String, customers::id),
+        CustomerSort::Name => {
+            for tag in tags() {
+                among.push(keyset!(tagged(tag), page, customer_tags::sort_name => String, customer_tags::customer_id));
+            }
+            keyset!(found(among), page, customers::sort_name => String, customers::id)
+        }
+        CustomerSort::CreatedAt => {
+            for tag in tags() {
+                among.push(keyset!(tagged(tag), page, customer_tags::customer_id));
+            }
+            keyset!(found(among), page, customers::id)
+        }
     };
     let rows = query.select(Customer::as_select()).load(tx.conn)?;
     Ok(Page::cut(rows, page, total, |customer| match page.sort {

@@ -4,9 +4,9 @@ use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::month_locks;
-use crate::page::{Cursor, Page, PageRequest, keyset};
+use crate::page::{Among, Cursor, Page, PageRequest, keyset};
 use crate::pricing::{self, Price, Priced};
-use crate::schema::interactions;
+use crate::schema::{interaction_tags, interactions};
 use crate::stage_changes;
 use crate::work_tree;
 use chrono::{DateTime, Utc};
@@ -129,7 +129,7 @@ pub enum InteractionSort {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InteractionFilter {
     pub customer_id: Option<CustomerId>,
     pub person_id: Option<PersonId>,
@@ -294,23 +294,69 @@ pub fn list(
         if let Some(interaction_id) = filter.parent_interaction_id {
             query = query.filter(interactions::parent_interaction_id.eq(interaction_id));
         }
+        query
+    };
+    // What has a tag is read in the order of the rows of tags, which know the moment too.
+    let tags = || filter.tags.iter().flatten();
+    let known = InteractionFilter {
+        started_from: filter.started_from,
+        started_before: filter.started_before,
+        tags: filter.tags.clone(),
+        ..InteractionFilter::default()
+    };
+    let tagged = |tag| {
+        let mut query = interaction_tags::table
+            .filter(interaction_tags::organization_id.eq(organization_id))
+            .filter(interaction_tags::tag.eq(tag))
+            .select(interaction_tags::interaction_id)
+            .into_boxed();
+        if *filter != known {
+            query = query.filter(interaction_tags::interaction_id.eq_any(filtered().select(interactions::id)));
+        }
+        if let Some(from) = filter.started_from {
+            query = query.filter(interaction_tags::started_at.ge(from));
+        }
+        if let Some(before) = filter.started_before {
+            query = query.filter(interaction_tags::started_at.lt(before));
+        }
+        query
+    };
+    let found = |among| {
+        if filter.tags.is_some() {
+            return interactions::table
+                .filter(interactions::organization_id.eq(organization_id))
+                .filter(among)
+                .into_boxed();
+        }
+        let mut query = filtered();
         if let Some(from) = filter.started_from {
             query = query.filter(interactions::started_at.ge(from));
         }
         if let Some(before) = filter.started_before {
             query = query.filter(interactions::started_at.lt(before));
         }
-        if let Some(tags) = &filter.tags {
-            query = query.filter(interactions::tags.overlaps_with(tags));
-        }
         query
     };
-    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    let total = page.total(|cap| {
+        let mut among = Among::new(interactions::id);
+        tags().for_each(|tag| among.push(tagged(tag).limit(cap)));
+        found(among).select(sql::<Integer>("1")).limit(cap).load(tx.conn)
+    })?;
+    let mut among = Among::new(interactions::id);
     let query = match page.sort {
         InteractionSort::StartedAt => {
-            keyset!(filtered(), page, interactions::started_at => DateTime<Utc>, interactions::id)
+            for tag in tags() {
+                let (at, id) = (interaction_tags::started_at, interaction_tags::interaction_id);
+                among.push(keyset!(tagged(tag), page, at => DateTime<Utc>, id));
+            }
+            keyset!(found(among), page, interactions::started_at => DateTime<Utc>, interactions::id)
         }
-        InteractionSort::CreatedAt => keyset!(filtered(), page, interactions::id),
+        InteractionSort::CreatedAt => {
+            for tag in tags() {
+                among.push(keyset!(tagged(tag), page, interaction_tags::interaction_id));
+            }
+            keyset!(found(among), page, interactions::id)
+        }
     };
     let rows = query.select(Interaction::as_select()).load(tx.conn)?;
     Ok(Page::cut(rows, page, total, |interaction| match page.sort {

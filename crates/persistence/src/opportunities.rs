@@ -3,8 +3,8 @@
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError, Violation};
-use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::{opportunities, stage_changes};
+use crate::page::{Among, Cursor, Page, PageRequest, keyset};
+use crate::schema::{opportunities, opportunity_tags, stage_changes};
 use crate::stages::Stage;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::dsl::sql;
@@ -114,7 +114,7 @@ pub enum StageChangeSort {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpportunityFilter {
     pub customer_id: Option<CustomerId>,
     pub pipeline_id: Option<PipelineId>,
@@ -245,26 +245,70 @@ pub fn list(
         if let Some(caretaker_id) = filter.caretaker_id {
             query = query.filter(opportunities::caretaker_id.eq(caretaker_id));
         }
-        // The sort day is what the index knows.
+        query
+    };
+    // The day that the indexes know is the sort day, the last of which stands for none.
+    let expected_before = filter.expected_before.or(filter.expected_from.and(NaiveDate::from_ymd_opt(9999, 12, 31)));
+    // What has a tag is read in the order of the rows of tags, which know the day too.
+    let tags = || filter.tags.iter().flatten();
+    let known = OpportunityFilter {
+        expected_from: filter.expected_from,
+        expected_before: filter.expected_before,
+        tags: filter.tags.clone(),
+        ..OpportunityFilter::default()
+    };
+    let tagged = |tag| {
+        let mut query = opportunity_tags::table
+            .filter(opportunity_tags::organization_id.eq(organization_id))
+            .filter(opportunity_tags::tag.eq(tag))
+            .select(opportunity_tags::opportunity_id)
+            .into_boxed();
+        if *filter != known {
+            query = query.filter(opportunity_tags::opportunity_id.eq_any(filtered().select(opportunities::id)));
+        }
         if let Some(from) = filter.expected_from {
-            query =
-                query.filter(opportunities::sort_close_on.ge(from)).filter(opportunities::expected_close_on.ge(from));
+            query = query.filter(opportunity_tags::sort_close_on.ge(from));
         }
-        if let Some(before) = filter.expected_before {
-            query = query
-                .filter(opportunities::sort_close_on.lt(before))
-                .filter(opportunities::expected_close_on.lt(before));
-        }
-        if let Some(tags) = &filter.tags {
-            query = query.filter(opportunities::tags.overlaps_with(tags));
+        if let Some(before) = expected_before {
+            query = query.filter(opportunity_tags::sort_close_on.lt(before));
         }
         query
     };
-    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    let found = |among| {
+        if filter.tags.is_some() {
+            return opportunities::table
+                .filter(opportunities::organization_id.eq(organization_id))
+                .filter(among)
+                .into_boxed();
+        }
+        let mut query = filtered();
+        if let Some(from) = filter.expected_from {
+            query = query.filter(opportunities::sort_close_on.ge(from));
+        }
+        if let Some(before) = expected_before {
+            query = query.filter(opportunities::sort_close_on.lt(before));
+        }
+        query
+    };
+    let total = page.total(|cap| {
+        let mut among = Among::new(opportunities::id);
+        tags().for_each(|tag| among.push(tagged(tag).limit(cap)));
+        found(among).select(sql::<Integer>("1")).limit(cap).load(tx.conn)
+    })?;
+    let mut among = Among::new(opportunities::id);
     let query = match page.sort {
-        OpportunitySort::CreatedAt => keyset!(filtered(), page, opportunities::id),
         OpportunitySort::ExpectedCloseOn => {
-            keyset!(filtered(), page, opportunities::sort_close_on => NaiveDate, opportunities::id)
+            for tag in tags() {
+                let (day, id) = (opportunity_tags::sort_close_on, opportunity_tags::opportunity_id);
+                among.push(keyset!(tagged(tag), page, day => NaiveDate, id));
+            }
+            keyset!(found(among), page, opportunities::sort_close_on => NaiveDate, opportunities::id)
+        }
+        OpportunitySort::CreatedAt => {
+            for tag in tags() {
+                among.push(keyset!(tagged(tag), page, opportunity_tags::opportunity_id));
+            }
+            keyset!(found(among), page, opportunities::id)
         }
     };
     let rows = query.select(Opportunity::as_select()).load(tx.conn)?;

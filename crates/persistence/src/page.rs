@@ -1,6 +1,10 @@
 //! Pages of a list: a keyset over the column that it is sorted by and, last, the id.
 
 use crate::error::{Result, StoreError};
+use diesel::expression::{AppearsOnTable, Expression, ValidGrouping, is_aggregate};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::Bool;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,6 +82,53 @@ impl<T> Page<T> {
             None
         };
         Self { items, next, total }
+    }
+}
+
+/// Whether an id is among those that any of some queries find. Each has the order and the limit of the page: as one
+/// condition, "any of" would have all that it holds for read and sorted.
+pub(crate) struct Among<'a, C> {
+    id: C,
+    queries: Vec<Box<dyn QueryFragment<Pg> + Send + 'a>>,
+}
+
+impl<'a, C> Among<'a, C> {
+    pub(crate) const fn new(id: C) -> Self {
+        Self { id, queries: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, query: impl QueryFragment<Pg> + Send + 'a) {
+        self.queries.push(Box::new(query));
+    }
+}
+
+impl<C> Expression for Among<'_, C> {
+    type SqlType = Bool;
+}
+
+impl<C, GroupBy> ValidGrouping<GroupBy> for Among<'_, C> {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl<C: AppearsOnTable<T>, T> AppearsOnTable<T> for Among<'_, C> {}
+
+impl<C> QueryId for Among<'_, C> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C: QueryFragment<Pg>> QueryFragment<Pg> for Among<'_, C> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> diesel::QueryResult<()> {
+        self.id.walk_ast(out.reborrow())?;
+        // An array is looked up by key, where a planner may also run through the rows in their order to join them.
+        out.push_sql(" = any (array(select null::uuid where false");
+        for query in &self.queries {
+            out.push_sql(" union all (");
+            query.walk_ast(out.reborrow())?;
+            out.push_sql(")");
+        }
+        out.push_sql("))");
+        Ok(())
     }
 }
 

@@ -33,6 +33,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    customer_tags (organization_id, tag, customer_id) {
+        organization_id -> Uuid,
+        tag -> Text,
+        customer_id -> Uuid,
+        sort_name -> Text,
+    }
+}
+
+diesel::table! {
     customers (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -104,6 +113,15 @@ diesel::table! {
         headers -> Jsonb,
         body -> Bytea,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    interaction_tags (organization_id, tag, interaction_id) {
+        organization_id -> Uuid,
+        tag -> Text,
+        interaction_id -> Uuid,
+        started_at -> Timestamptz,
     }
 }
 
@@ -371,6 +389,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    opportunity_tags (organization_id, tag, opportunity_id) {
+        organization_id -> Uuid,
+        tag -> Text,
+        opportunity_id -> Uuid,
+        sort_close_on -> Date,
+    }
+}
+
+diesel::table! {
     organizations (id) {
         id -> Uuid,
         legal_name -> Text,
@@ -538,6 +565,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    task_tags (organization_id, tag, task_id) {
+        organization_id -> Uuid,
+        tag -> Text,
+        task_id -> Uuid,
+        deadline_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     tasks (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -569,6 +605,14 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    thread_tags (organization_id, tag, thread_id) {
+        organization_id -> Uuid,
+        tag -> Text,
+        thread_id -> Uuid,
     }
 }
 
@@ -648,10 +692,12 @@ diesel::joinable!(threads -> organizations (organization_id));
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     audit_entries,
+    customer_tags,
     customers,
     events,
     hourly_rates,
     idempotency_keys,
+    interaction_tags,
     interactions,
     invoice_lines,
     invoice_run_results,
@@ -664,6 +710,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     occurrences,
     operators,
     opportunities,
+    opportunity_tags,
     organizations,
     people,
     pipelines,
@@ -674,7 +721,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     subscriptions,
     task_reminders,
     task_series,
+    task_tags,
     tasks,
+    thread_tags,
     threads,
     timers,
     work_entries,

@@ -148,8 +148,9 @@ fn open_below(tx: &mut Tx<'_>, id: TaskId) -> Result<Vec<TaskId>> {
         "with recursive below (id, closed_at) as (
              select id, closed_at from tasks where organization_id = $1 and parent_task_id = $2
              union all
-             select t.id, t.closed_at from below
-             join tasks t on t.organization_id = $1 and t.parent_task_id = below.id
+             select child.* from below cross join lateral (
+                 select id, closed_at from tasks where organization_id = $1 and parent_task_id = below.id offset 0
+             ) child
          )
          select id from below where closed_at is null",
     )
@@ -167,14 +168,16 @@ struct Placed {
     level: i32,
 }
 
-/// A page of the tasks below one, to any depth, each with its level: 1 of a direct subtask.
+/// A page of the tasks below one, to any depth, each with its level: 1 of a direct subtask. The tree is walked as a
+/// whole, by index at each step: `offset 0` keeps the planner from reading all tasks at once instead.
 pub fn list_below(tx: &mut Tx<'_>, id: TaskId, page: &PageRequest<()>) -> Result<Page<(i32, Task)>> {
     let (sign, order) = if page.descending { ("<", "desc") } else { (">", "asc") };
     let below = "with recursive below (id, level) as (
              select id, 1 from tasks where organization_id = $1 and parent_task_id = $2
              union all
-             select t.id, level + 1 from below
-             join tasks t on t.organization_id = $1 and t.parent_task_id = below.id
+             select child.id, level + 1 from below cross join lateral (
+                 select id from tasks where organization_id = $1 and parent_task_id = below.id offset 0
+             ) child
          ) select id, level from below";
     let total = page.total(|cap| {
         let counted = diesel::sql_query(format!("{below} limit $3"))

@@ -4,18 +4,18 @@ use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::organizations;
-use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::{interactions, task_reminders, tasks, work_entries};
+use crate::page::{Among, Cursor, Page, PageRequest, keyset};
+use crate::schema::{interactions, task_reminders, task_tags, tasks, work_entries};
 use crate::task_progress;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use diesel::dsl::sql;
+use diesel::dsl::{case_when, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use opiekun_domain::ids::{
     CustomerId, InteractionId, OperatorId, OpportunityId, OrganizationId, TaskId, TaskSeriesId, ThreadId,
 };
-use opiekun_domain::task::{Progress, TaskDates, TaskPriority, TaskStatus};
+use opiekun_domain::task::{NEVER, Progress, TaskDates, TaskPriority, TaskStatus};
 use opiekun_domain::work_item::WorkItem;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -147,7 +147,7 @@ pub enum TaskSort {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TaskFilter {
     pub customer_id: Option<CustomerId>,
     pub caretaker_id: Option<OperatorId>,
@@ -307,6 +307,8 @@ pub fn worked_minutes(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<HashMap<TaskId,
 
 pub fn list(tx: &mut Tx<'_>, filter: &TaskFilter, page: &PageRequest<TaskSort>) -> Result<Page<Task>> {
     let (organization_id, now) = (tx.organization_id(), tx.now);
+    // What is not overdue is closed or due later: a range of one index each.
+    let is_either = filter.overdue == Some(false) && filter.tags.is_none();
     let filtered = || {
         let mut query = tasks::table.filter(tasks::organization_id.eq(organization_id)).into_boxed();
         if let Some(customer_id) = filter.customer_id {
@@ -328,6 +330,7 @@ pub fn list(tx: &mut Tx<'_>, filter: &TaskFilter, page: &PageRequest<TaskSort>) 
         }
         match filter.overdue {
             Some(true) => query = query.filter(tasks::closed_at.is_null()).filter(tasks::deadline_at.lt(now)),
+            Some(false) if is_either => {}
             Some(false) => query = query.filter(tasks::closed_at.is_not_null().or(tasks::deadline_at.ge(now))),
             None => {}
         }
@@ -349,23 +352,93 @@ pub fn list(tx: &mut Tx<'_>, filter: &TaskFilter, page: &PageRequest<TaskSort>) 
         if let Some(task_series_id) = filter.task_series_id {
             query = query.filter(tasks::task_series_id.eq(task_series_id));
         }
-        if let Some(tags) = &filter.tags {
-            query = query.filter(tasks::tags.overlaps_with(tags));
+        // Of whole days the deadline, by which the range is read, is not the due date. As a second range the due date would
+        // be taken for one that few of the first pass.
+        if filter.due_from.is_some() || filter.due_before.is_some() {
+            query = query.filter(tasks::due_at.is_not_null());
         }
-        // The index is on the deadline, which is never before the due date.
         if let Some(from) = filter.due_from {
-            query = query.filter(tasks::deadline_at.ge(from)).filter(tasks::due_at.ge(from));
+            let is_within = case_when(tasks::all_day, tasks::due_at.ge(from));
+            query = query.filter(is_within.otherwise(tasks::deadline_at.ge(from).nullable()));
         }
         if let Some(before) = filter.due_before {
-            let day_later = before + TimeDelta::days(2);
-            query = query.filter(tasks::deadline_at.lt(day_later)).filter(tasks::due_at.lt(before));
+            let is_within = case_when(tasks::all_day, tasks::due_at.lt(before));
+            query = query.filter(is_within.otherwise(tasks::deadline_at.lt(before).nullable()));
         }
         query
     };
-    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    // What the indexes know is the deadline: the due date, or when that day ends, or far away.
+    let deadline_from = filter.due_from;
+    let deadline_before =
+        filter.due_before.map(|before| before + TimeDelta::days(2)).or(filter.due_from.and(Some(NEVER)));
+    let in_period = || {
+        let mut query = filtered();
+        if let Some(from) = deadline_from {
+            query = query.filter(tasks::deadline_at.ge(from));
+        }
+        if let Some(before) = deadline_before {
+            query = query.filter(tasks::deadline_at.lt(before));
+        }
+        query
+    };
+    // What has a tag is read in the order of the rows of tags.
+    let known = TaskFilter { tags: filter.tags.clone(), ..TaskFilter::default() };
+    let tagged = |tag| {
+        let mut query = task_tags::table
+            .filter(task_tags::organization_id.eq(organization_id))
+            .filter(task_tags::tag.eq(tag))
+            .select(task_tags::task_id)
+            .into_boxed();
+        if *filter != known {
+            query = query.filter(task_tags::task_id.eq_any(filtered().select(tasks::id)));
+        }
+        if let Some(from) = deadline_from {
+            query = query.filter(task_tags::deadline_at.ge(from));
+        }
+        if let Some(before) = deadline_before {
+            query = query.filter(task_tags::deadline_at.lt(before));
+        }
+        query
+    };
+    let not_overdue = || {
+        let closed = in_period().filter(tasks::closed_at.is_not_null());
+        let due_later = in_period().filter(tasks::closed_at.is_null()).filter(tasks::deadline_at.ge(now));
+        [closed, due_later].into_iter().filter(|_| is_either).map(|query| query.select(tasks::id))
+    };
+    let tags = || filter.tags.iter().flatten();
+    let found = |among| {
+        if filter.tags.is_some() || is_either {
+            tasks::table.filter(tasks::organization_id.eq(organization_id)).filter(among).into_boxed()
+        } else {
+            in_period()
+        }
+    };
+    let total = page.total(|cap| {
+        let mut among = Among::new(tasks::id);
+        tags().for_each(|tag| among.push(tagged(tag).limit(cap)));
+        not_overdue().for_each(|query| among.push(query.limit(cap)));
+        found(among).select(sql::<Integer>("1")).limit(cap).load(tx.conn)
+    })?;
+    let mut among = Among::new(tasks::id);
     let query = match page.sort {
-        TaskSort::DueAt => keyset!(filtered(), page, tasks::deadline_at => DateTime<Utc>, tasks::id),
-        TaskSort::CreatedAt => keyset!(filtered(), page, tasks::id),
+        TaskSort::DueAt => {
+            for tag in tags() {
+                among.push(keyset!(tagged(tag), page, task_tags::deadline_at => DateTime<Utc>, task_tags::task_id));
+            }
+            for query in not_overdue() {
+                among.push(keyset!(query, page, tasks::deadline_at => DateTime<Utc>, tasks::id));
+            }
+            keyset!(found(among), page, tasks::deadline_at => DateTime<Utc>, tasks::id)
+        }
+        TaskSort::CreatedAt => {
+            for tag in tags() {
+                among.push(keyset!(tagged(tag), page, task_tags::task_id));
+            }
+            for query in not_overdue() {
+                among.push(keyset!(query, page, tasks::id));
+            }
+            keyset!(found(among), page, tasks::id)
+        }
     };
     let rows = query.select(Task::as_select()).load(tx.conn)?;
     Ok(Page::cut(rows, page, total, |task| match page.sort {

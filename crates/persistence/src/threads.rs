@@ -3,8 +3,8 @@
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
-use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::{interactions, task_series, tasks, threads};
+use crate::page::{Among, Cursor, Page, PageRequest, keyset};
+use crate::schema::{interactions, task_series, tasks, thread_tags, threads};
 use crate::{interactions as interaction_rows, tasks as task_rows, work_entries, work_tree};
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
@@ -66,7 +66,7 @@ struct NewThread {
 }
 
 /// All that is given must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ThreadFilter {
     pub customer_id: Option<CustomerId>,
     pub caretaker_id: Option<OperatorId>,
@@ -170,13 +170,36 @@ pub fn list(tx: &mut Tx<'_>, filter: &ThreadFilter, page: &PageRequest<()>) -> R
         if let Some(merged_into_id) = filter.merged_into_id {
             query = query.filter(threads::merged_into_id.eq(merged_into_id));
         }
-        if let Some(tags) = &filter.tags {
-            query = query.filter(threads::tags.overlaps_with(tags));
+        query
+    };
+    // What has a tag is read in the order of the rows of tags.
+    let tags = || filter.tags.iter().flatten();
+    let known = ThreadFilter { tags: filter.tags.clone(), ..ThreadFilter::default() };
+    let tagged = |tag| {
+        let mut query = thread_tags::table
+            .filter(thread_tags::organization_id.eq(organization_id))
+            .filter(thread_tags::tag.eq(tag))
+            .select(thread_tags::thread_id)
+            .into_boxed();
+        if *filter != known {
+            query = query.filter(thread_tags::thread_id.eq_any(filtered().select(threads::id)));
         }
         query
     };
-    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
-    let rows = keyset!(filtered(), page, threads::id).select(Thread::as_select()).load(tx.conn)?;
+    let found = |among| {
+        if filter.tags.is_some() {
+            return threads::table.filter(threads::organization_id.eq(organization_id)).filter(among).into_boxed();
+        }
+        filtered()
+    };
+    let total = page.total(|cap| {
+        let mut among = Among::new(threads::id);
+        tags().for_each(|tag| among.push(tagged(tag).limit(cap)));
+        found(among).select(sql::<Integer>("1")).limit(cap).load(tx.conn)
+    })?;
+    let mut among = Among::new(threads::id);
+    tags().for_each(|tag| among.push(keyset!(tagged(tag), page, thread_tags::thread_id)));
+    let rows = keyset!(found(among), page, threads::id).select(Thread::as_select()).load(tx.conn)?;
     Ok(Page::cut(rows, page, total, |thread| Cursor::new((), thread.id)))
 }
 

@@ -67,7 +67,8 @@ struct Counted {
     one: i32,
 }
 
-/// A page of a timeline: one statement merges the kinds by their indexes, and one a kind reads the rows.
+/// A page of a timeline: one statement merges a page of each kind in the order of its index, and one a kind reads the
+/// rows.
 ///
 /// What was spent on a task, and when a task is due, are entries beside the contacts.
 pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>) -> Result<Page<TimelineEntry>> {
@@ -77,18 +78,20 @@ pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>)
         None => None,
     };
     let total = page.total(|cap| {
-        let counted: Vec<Counted> =
-            diesel::sql_query(format!("select 1 as one from ({}) entry limit $3", kinds(subject, None)))
-                .bind::<diesel::sql_types::Uuid, _>(tx.organization_id())
-                .bind::<diesel::sql_types::Uuid, _>(subject.id())
-                .bind::<BigInt, _>(cap)
-                .load(tx.conn)?;
+        let counted: Vec<Counted> = diesel::sql_query(format!(
+            "select 1 as one from ({}) entry limit $3",
+            kinds(subject, None).join(" union all ")
+        ))
+        .bind::<diesel::sql_types::Uuid, _>(tx.organization_id())
+        .bind::<diesel::sql_types::Uuid, _>(subject.id())
+        .bind::<BigInt, _>(cap)
+        .load(tx.conn)?;
         Ok(counted.into_iter().map(|row| row.one).collect())
     })?;
     let (order, past) = if page.descending { ("desc", "<") } else { ("asc", ">") };
-    let kinds_past = kinds(subject, after.is_some().then_some(past));
-    let text = format!("{kinds_past} order by at {order}, id {order} limit $3");
-    let query = diesel::sql_query(text)
+    let in_order = |kind: String| format!("({kind} order by at {order}, id {order} limit $3)");
+    let [first, second, third] = kinds(subject, after.is_some().then_some(past)).map(in_order);
+    let query = diesel::sql_query(in_order(format!("{first} union all {second} union all {third}")))
         .bind::<diesel::sql_types::Uuid, _>(tx.organization_id())
         .bind::<diesel::sql_types::Uuid, _>(subject.id())
         .bind::<BigInt, _>(page.fetch());
@@ -103,22 +106,20 @@ pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>)
 
 /// The moments and ids of each kind: all of them, or those past the place `($4, $5)`. The bound on the moment alone is the
 /// one that an index serves as a range.
-fn kinds(subject: Subject, past: Option<&str>) -> String {
+fn kinds(subject: Subject, past: Option<&str>) -> [String; 3] {
     const KINDS: [(&str, &str, &str); 3] = [
         ("interaction", "interactions", "started_at"),
         ("task", "tasks", "dated_at"),
         ("work_entry", "work_entries", "started_at"),
     ];
     let column = subject.column();
-    KINDS
-        .map(|(kind, table, at)| {
-            let bound = past.map(|past| format!("and {at} {past}= $4 and ({at} {past} $4 or id {past} $5)"));
-            let bound = bound.unwrap_or_default();
-            format!(
-                "select {at} as at, id, '{kind}' as kind from {table} where organization_id = $1 and {column} = $2 {bound}"
-            )
-        })
-        .join(" union all ")
+    KINDS.map(|(kind, table, at)| {
+        let bound = past.map(|past| format!("and {at} {past}= $4 and ({at} {past} $4 or id {past} $5)"));
+        let bound = bound.unwrap_or_default();
+        format!(
+            "select {at} as at, id, '{kind}' as kind from {table} where organization_id = $1 and {column} = $2 {bound}"
+        )
+    })
 }
 
 /// The rows of places, in their order.

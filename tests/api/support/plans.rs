@@ -83,10 +83,14 @@ impl Plan {
         scans.filter_map(|node| node["Relation Name"].as_str()).collect()
     }
 
-    /// The most rows that any sort was given.
+    /// The most rows that any sort was given, but for those that only gather groups.
     pub fn rows_sorted(&self) -> u64 {
-        let sorts = self.nodes().into_iter().filter(|node| node["Node Type"].as_str().unwrap().ends_with("Sort"));
-        sorts.flat_map(|node| node["Plans"].as_array().into_iter().flatten()).map(rows).max().unwrap_or_default()
+        let is = |node: &Value, kind: &str| node["Node Type"].as_str().unwrap().ends_with(kind);
+        let below = |node: &'_ Value| node["Plans"].as_array().cloned().unwrap_or_default();
+        let nodes = self.nodes().into_iter().filter(|node| !is(node, "Aggregate"));
+        let roots = [serde_json::json!({ "Node Type": "", "Plans": [self.root] })];
+        let sorts = roots.iter().chain(nodes).flat_map(below).filter(|node| is(node, "Sort"));
+        sorts.flat_map(|sort| below(&sort)).map(|node| rows(&node)).max().unwrap_or_default()
     }
 
     /// How many rows were taken from tables and indexes, those that a filter then dropped among them.

@@ -1,0 +1,232 @@
+//! A firm of many years: every list is read by index, however many rows there are.
+
+use crate::support::operations::{Operation, operations, resolved};
+use crate::support::{Client, Plan, Plans, Record, Server, World, now, scratch_database};
+use chrono::Days;
+use diesel::connection::SimpleConnection;
+use opiekun_persistence::{Db, migrate};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// The collections that grow with the years: their lists, and those of what belongs to one of their records.
+const GROWING: &[&str] = &["interactions", "tasks", "work-entries", "threads", "opportunities"];
+/// Another list of the same rows.
+const TIMELINE: &str = "/api/v1/customers/{id}/timeline";
+const TABLES: &[&str] =
+    &["interactions", "tasks", "work_entries", "threads", "opportunities", "stage_changes", "audit_entries"];
+const TAGS: &[&str] = &["interaction_tags", "task_tags", "thread_tags", "opportunity_tags"];
+
+const PAGE: u64 = 50;
+/// What a page may read of each kind of row that it is made of: some are dropped by a second filter.
+const ROWS_READ_MAX: u64 = 20 * PAGE;
+/// From the sixth time on a prepared statement may have one plan for any values.
+const TIMES_PLANNED: u32 = 6;
+
+#[test]
+fn lists_and_timelines_are_read_by_index() {
+    let database = scratch_database();
+    migrate(&database.url).unwrap();
+    let Some(plans) = Plans::of(&database) else { return };
+    let w = World::within(&Db::connect(&database.url, 1).unwrap(), |_| {});
+    let began = Instant::now();
+    database.connection().batch_execute(include_str!("scale/firm.sql")).unwrap();
+    let loaded = began.elapsed();
+    // One connection, so that a statement that was planned is asked again.
+    let server = Server::over(&Db::connect(&database.url, 1).unwrap(), |_| {});
+    let mut firm = Firm { owner: w.owner.on(&server), plans, faults: Vec::new(), figures: Vec::new() };
+    lists().for_each(|operation| firm.read_list(operation));
+    let lists = std::mem::take(&mut firm.figures);
+    firm.read_reports();
+    print(loaded, lists, firm.figures);
+    assert!(firm.faults.is_empty(), "{} faults:\n{}", firm.faults.len(), firm.faults.join("\n"));
+}
+
+struct Firm {
+    owner: Client,
+    plans: Plans,
+    faults: Vec<String>,
+    figures: Vec<(Duration, String)>,
+}
+
+impl Firm {
+    /// Two pages of the list as it is, in each order and with each filter.
+    fn read_list(&mut self, operation: &Operation) {
+        let path = whole_path(&self.owner, operation);
+        for query in queries(&self.owner, operation, &path) {
+            let mut next = format!("{path}?limit={PAGE}{query}");
+            // The second page is another question: it begins in the middle of the order.
+            for (page, times) in [("first", TIMES_PLANNED), ("second", 2)] {
+                let name = format!("{} {query} ({page} page)", operation.id);
+                let body = self.read(&next, &name, times, |plan| fault(plan, operation, &query));
+                assert!(page == "second" || !body.items().is_empty(), "{name} is empty");
+                match body["next_cursor"].as_str() {
+                    Some(cursor) => next = format!("{path}?limit={PAGE}{query}&cursor={cursor}"),
+                    None => break,
+                }
+            }
+        }
+    }
+
+    /// Sums over what a thread or a month holds, which is a range of an index too.
+    fn read_reports(&mut self) {
+        let thread = oldest(&self.owner, "/api/v1/threads");
+        let pipeline = oldest(&self.owner, "/api/v1/pipelines");
+        let to = now().date_naive();
+        let period = format!("from={}&to={to}", to - Days::new(30));
+        for path in [
+            format!("/api/v1/threads/{thread}/summary"),
+            format!("/api/v1/reports/progress?{period}"),
+            format!("/api/v1/reports/funnel?{period}&pipeline_id={pipeline}"),
+            format!("/api/v1/reports/time-cost?{period}&group_by=customer,operator"),
+        ] {
+            self.read(&path, &path, TIMES_PLANNED, |plan| scan(plan, &["interactions", "tasks", "work_entries"]));
+        }
+    }
+
+    /// Reads, so many times, and keeps what is wrong with any of the plans, and how long the last answer took.
+    fn read(&mut self, path: &str, name: &str, times: u32, fault: impl Fn(&Plan) -> Option<String>) -> Record {
+        let mut read = || {
+            let began = Instant::now();
+            let (answer, read) = self.plans.during(|| self.owner.get(path));
+            let took = began.elapsed();
+            assert!(!read.is_empty(), "no plan of {name} was logged");
+            let found =
+                read.iter().filter_map(|plan| Some(format!("{name}: {}\n    {}", fault(plan)?, plan.statement)));
+            self.faults.extend(found);
+            (took, answer.expect(200))
+        };
+        for _ in 1..times {
+            read();
+        }
+        let (took, body) = read();
+        self.figures.push((took, name.to_owned()));
+        body
+    }
+}
+
+/// What is wrong with a plan, if anything is.
+fn fault(plan: &Plan, operation: &Operation, query: &str) -> Option<String> {
+    let pages = if operation.id == "list_subtasks" {
+        // A tree of any depth is no range of any index: it is walked as a whole.
+        u64::MAX / PAGE / 2
+    } else if query == "&overdue=false" {
+        // Closed, or due later.
+        2
+    } else {
+        // Any of so many tags.
+        1 + query.matches(',').count() as u64
+    };
+    if let Some(scan) = scan(plan, &[TABLES, TAGS].concat()) {
+        Some(scan)
+    } else if plan.rows_sorted() > pages * (PAGE + 1) {
+        Some(format!("sorts {} rows", plan.rows_sorted()))
+    } else if plan.rows_read() > ROWS_READ_MAX {
+        Some(format!("reads {} rows", plan.rows_read()))
+    } else {
+        None
+    }
+}
+
+/// Which of some tables a plan reads from end to end.
+fn scan(plan: &Plan, tables: &[&str]) -> Option<String> {
+    let scanned: Vec<_> = plan.scanned_tables().into_iter().filter(|table| tables.contains(table)).collect();
+    (!scanned.is_empty()).then(|| format!("reads all of {}", scanned.join(", ")))
+}
+
+fn lists() -> impl Iterator<Item = &'static Operation> {
+    let grows = |operation: &&Operation| {
+        let collection = operation.path.split('/').nth(3).unwrap_or_default();
+        operation.is_list() && (GROWING.contains(&collection) || operation.path == TIMELINE)
+    };
+    operations().iter().filter(grows)
+}
+
+/// The path, with the oldest record in it: it has as much below it as any.
+fn whole_path(client: &Client, operation: &Operation) -> String {
+    match operation.path.split_once("/{id}") {
+        Some((collection, rest)) => format!("{collection}/{}{rest}", oldest(client, collection)),
+        None => operation.path.clone(),
+    }
+}
+
+fn oldest(client: &Client, collection: &str) -> String {
+    client.get(&format!("{collection}?limit=1&sort=created_at")).expect(200).items().remove(0).id().to_owned()
+}
+
+/// The list as it is, in each order, and with each filter alone, for something that the records hold.
+fn queries(client: &Client, operation: &Operation, path: &str) -> Vec<String> {
+    let mut queries = vec![String::new()];
+    let sorts = || {
+        let sort = operation.query().find(|parameter| parameter["name"] == "sort");
+        let words = sort.and_then(|sort| resolved(&sort["schema"])["enum"].as_array());
+        words.into_iter().flatten().filter_map(Value::as_str)
+    };
+    queries.extend(sorts().map(|word| format!("&sort={word}")));
+    // From both ends of each order.
+    let mut sample = Vec::new();
+    for word in sorts() {
+        sample.extend(client.get(&format!("{path}?limit=200&sort={word}")).expect(200).items());
+    }
+    let sample: Vec<Value> = sample.into_iter().map(|record| record.0).collect();
+    for parameter in operation.query() {
+        let name = parameter["name"].as_str().unwrap();
+        if matches!(name, "limit" | "cursor" | "sort" | "count" | "fields" | "expand") {
+            continue;
+        }
+        let values = values(client, name, &sample);
+        assert!(!values.is_empty(), "no value of {name} for {}", operation.id);
+        if let (Some(field), [from, before]) = (name.strip_suffix("[gte]"), &values[..]) {
+            queries.push(format!("&{field}[gte]={from}&{field}[lt]={before}"));
+        }
+        // A period is a range of an index in its own order. No index has the days of one order in another.
+        let order = if name.starts_with("expected_close_on[") { "&sort=expected_close_on" } else { "" };
+        queries.extend(values.into_iter().map(|value| format!("&{name}={value}{order}")));
+    }
+    queries
+}
+
+/// Values that a filter finds something by.
+fn values(client: &Client, name: &str, sample: &[Value]) -> Vec<String> {
+    let of_records = |pointer: &str| {
+        let found = sample.iter().filter_map(|record| record.pointer(pointer)).filter(|value| !value.is_null());
+        found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect::<Vec<_>>()
+    };
+    match name {
+        // Of many records, of the oldest only, of few; and any of some.
+        "tag" => ["urgent", "founding", "dispute", "founding,dispute,urgent"].map(str::to_owned).to_vec(),
+        "closed" | "overdue" | "billable" => ["true", "false"].map(str::to_owned).to_vec(),
+        "task_id" | "parent_task_id" => vec![oldest(client, "/api/v1/tasks")],
+        "parent_interaction_id" => vec![oldest(client, "/api/v1/interactions")],
+        "thread_id" | "merged_into_id" => vec![oldest(client, "/api/v1/threads")],
+        "status" | "priority" | "channel" | "stage_kind" => {
+            let mut values = of_records(&format!("/{name}"));
+            values.sort();
+            values.dedup();
+            values
+        }
+        _ => match name.split_once('[') {
+            // The ends of the period that the records are of would find all or nothing.
+            Some((field, _)) => {
+                let mut values = of_records(&format!("/{field}"));
+                values.sort();
+                [values.get(values.len() / 8), values.get(values.len() * 7 / 8)]
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .collect()
+            }
+            None => of_records(&format!("/{name}")).into_iter().take(1).collect(),
+        },
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "figures, shown by --nocapture")]
+fn print(loaded: Duration, mut lists: Vec<(Duration, String)>, reports: Vec<(Duration, String)>) {
+    lists.sort();
+    let at = |share: usize| lists[lists.len() * share / 100].0;
+    println!("loaded in {loaded:.1?}");
+    println!("{} pages: median {:.1?}, nine of ten within {:.1?}", lists.len(), at(50), at(90));
+    for (took, name) in lists.iter().rev().take(10).chain(&reports) {
+        println!("{took:>10.1?}  {name}");
+    }
+}

@@ -1,0 +1,155 @@
+-- A firm of many years: 1 000 000 interactions, 300 000 tasks and 300 000 work entries, in trees, series, threads and sales.
+-- Written past triggers and references, which the rows keep to: it is the plans that are looked at here.
+-- Needs: one organization with its owner, and nothing else in the database.
+set session_replication_role = replica;
+set auto_explain.log_min_duration = -1;
+set maintenance_work_mem = '256MB';
+set work_mem = '64MB';
+
+-- An index is made in a fraction of the time once its rows are there.
+create temp table index_to_come as
+select indexname, indexdef from pg_indexes
+where schemaname = 'public' and tablename in ('interactions', 'tasks', 'work_entries', 'interaction_tags', 'task_tags')
+    and indexname not in (select conname from pg_constraint where contype in ('p', 'u'));
+do $$
+declare name text;
+begin
+    for name in select indexname from index_to_come loop execute format('drop index %I', name); end loop;
+end
+$$;
+
+create temp table firm as
+select organization_id, id as owner_id, date_trunc('hour', now()) - interval '2100 days' as since from operators;
+-- When the n-th of so many is written down: evenly over the years until now.
+create function pg_temp.moment(n integer, many integer) returns timestamptz language sql stable as $$
+    select date_trunc('hour', now()) - interval '2100 days' + n * (interval '2100 days' / many)
+$$;
+-- Ids count up with time, as those that the server makes.
+create function pg_temp.id_at(at timestamptz, n integer) returns uuid language sql stable as $$
+    select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid
+$$;
+-- Tags of many, of some, of few, and of the first years alone.
+create function pg_temp.tags(n integer, many integer) returns text[] language sql immutable as $$
+    select array_remove(array[
+        case when n % 6 = 0 then 'urgent' end, case when n % 50 = 0 then 'vat' end, case when n % 3001 = 0 then 'dispute' end,
+        case when n < many / 4 and n % 10 = 0 then 'founding' end
+    ], null)
+$$;
+
+insert into operators (organization_id, id, email, full_name, role, billing, active, locale, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, i), 'o' || i || '@scale.example', 'Operator ' || i, 'operator', 'none', true, 'pl', since, since
+from firm, generate_series(1, 40) i;
+create temp table operator as select row_number() over (order by id) - 1 as n, id from operators where email like '%@scale.example';
+
+insert into customers (organization_id, id, kind, name, tax_scheme, currency, language, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, i), 'company', 'Klient ' || i, 'none', 'PLN', 'pl', since, since
+from firm, generate_series(0, 1999) i;
+create temp table customer as select row_number() over (order by id) - 1 as n, id from customers;
+
+insert into people (organization_id, id, customer_id, full_name, created_at, updated_at)
+select organization_id, id, id, 'Osoba', since, since from firm, customer;
+
+insert into pipelines (organization_id, id, name, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, 1), 'Sale', since, since from firm;
+insert into stages (organization_id, id, pipeline_id, name, position, kind, probability_percent, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, i), p.id, 'Stage ' || i, i, case i when 4 then 'won' when 5 then 'lost' else 'open' end,
+    case i when 4 then 100 when 5 then 0 else 20 * i end, since, since
+from firm join pipelines p using (organization_id), generate_series(0, 5) i;
+create temp table stage as select position as n, id, pipeline_id, kind from stages;
+
+insert into opportunities (organization_id, id, customer_id, title, value, currency, pipeline_id, stage_id, stage_kind,
+    stage_entered_at, caretaker_id, expected_close_on, closed_at, tags, created_at, updated_at)
+select organization_id, pg_temp.id_at(at, i), c.id, 'Sale ' || i, 1000 + i, 'PLN', s.pipeline_id, s.id, s.kind, at, o.id,
+    case when i % 4 > 0 then at::date + 30 + i % 60 end, case when s.kind <> 'open' then at end, pg_temp.tags(i, 20000), at, at
+from firm, (select i, pg_temp.moment(i, 20000) as at from generate_series(0, 19999) i offset 0) written
+join customer c on c.n = i % 2000 join operator o on o.n = i % 40 join stage s on s.n = case when i < 18000 then 4 + i % 2 else i % 6 end;
+create temp table opportunity as select row_number() over (order by id) - 1 as n, id, customer_id, stage_id from opportunities;
+-- The first has wandered about, the others went through all stages that they have passed.
+insert into stage_changes (organization_id, id, opportunity_id, from_stage_id, from_entered_at, to_stage_id, changed_at)
+select organization_id, pg_temp.id_at(p.created_at + interval '1 hour' * i, i), p.id, f.id,
+    case when i > 0 then p.created_at + interval '1 hour' * (i - 1) end, t.id, p.created_at + interval '1 hour' * i
+from opportunities p
+cross join lateral generate_series(0, case when p.created_at = (select since from firm) then 199 else 3 end) i
+join stage t on t.n = i % 4 left join stage f on i > 0 and f.n = (i - 1) % 4;
+
+-- The second was closed when everything in it went to the first, and so were some more.
+insert into threads (organization_id, id, subject, customer_id, caretaker_id, status, closed_at, merged_into_id, tags, created_at, updated_at)
+select organization_id, pg_temp.id_at(at, i), 'Matter ' || i, c.id, o.id, case when i < 15000 and i <> 0 then 'closed' else 'open' end,
+    case when i < 15000 and i <> 0 then at end, case when i between 1 and 120 then pg_temp.id_at(since, 0) end,
+    pg_temp.tags(i, 20000), at, at
+from firm, (select i, pg_temp.moment(i, 20000) as at from generate_series(0, 19999) i offset 0) written
+join customer c on c.n = i % 2000 join operator o on o.n = i % 40;
+create temp table thread as select row_number() over (order by id) - 1 as n, id from threads where merged_into_id is null;
+
+insert into task_series (organization_id, id, rule, time_zone, first_at, all_day, title, priority, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, i), 'FREQ=DAILY', 'Europe/Warsaw', since, false, 'Daily ' || i, 'normal', since, since
+from firm, generate_series(0, 9) i;
+create temp table series as select row_number() over (order by id) - 1 as n, id from task_series;
+analyze firm, operator, customer, stage, opportunity, thread, series;
+
+-- Each tenth is a main task, those after it are below it, and many more below the first. One thread holds a great deal, most
+-- hold little. Some that lie behind are still open.
+insert into tasks (organization_id, id, title, customer_id, caretaker_id, registered_by_id, priority, status, percent_done, start_at, due_at,
+    all_day, deadline_at, estimate_minutes, planned_minutes, thread_id, parent_task_id, parent_interaction_id, opportunity_id,
+    task_series_id, occurrence_at, tags, assigned_at, closed_at, created_at, updated_at)
+select organization_id, pg_temp.id_at(at, i), 'Task ' || i, c.id, o.id, o.id,
+    (array['low', 'normal', 'high', 'urgent'])[1 + i % 4],
+    case when not is_open then 'done' when i % 3 = 0 then 'in_progress' else 'open' end,
+    case when not is_open then 100 when i % 3 = 0 then 40 else 0 end,
+    at, due_at, false, coalesce(due_at, '9999-01-01 00:00:00+00'), 60, 60, t.id,
+    case when i in (1, 2, 3) or i between 1000 and 1200 then pg_temp.id_at(since, 0) when i % 10 <> 0 then pg_temp.id_at(pg_temp.moment(i / 10 * 10, 300000), i / 10 * 10) end,
+    case when i % 10 = 0 and i > 1200 then pg_temp.id_at(pg_temp.moment(case when i < 2500 then 0 else i / 3 * 10 end, 1000000), case when i < 2500 then 0 else i / 3 * 10 end) end,
+    p.id, s.id, case when s.id is not null then at end, pg_temp.tags(i, 300000), at, case when not is_open then at + interval '5 days' end, at, at
+from firm, (select i, pg_temp.moment(i, 300000) as at from generate_series(0, 299999) i offset 0) written
+cross join lateral (select case when i % 9 > 0 then at + interval '20 days' end as due_at, i > 290000 or i % 40 = 3 as is_open) state
+join customer c on c.n = i / 10 % 2000 join operator o on o.n = i % 40
+left join thread t on t.n = case when i % 100 < 10 then 0 when i % 3 = 0 then i / 10 % 19000 end
+left join opportunity p on i % 20 = 0 and p.n = i / 10 % 2000
+left join series s on i % 150 = 7 and s.n = i / 150 % 10;
+create temp table task as
+select row_number() over (order by id) - 1 as n, id, customer_id, thread_id, opportunity_id from tasks;
+analyze task;
+
+-- Half of those below something are below the first.
+insert into interactions (organization_id, id, customer_id, person_id, operator_id, registered_by_id, caretaker_id, channel, direction, status,
+    started_at, duration_minutes, subject, billable, billed_minutes, resolved_rate, rate_source, cost, currency, opportunity_id, stage_id,
+    thread_id, parent_task_id, parent_interaction_id, tags, created_at, updated_at)
+select organization_id, pg_temp.id_at(at, i), c.id, case when i % 4 = 0 then c.id end, o.id, o.id, o.id,
+    (array['phone', 'email', 'meeting', 'video', 'chat', 'letter', 'other'])[1 + i % 7], 'inbound',
+    case when i % 40 = 0 then 'not_held' when i > 990000 then 'planned' else 'held' end, at + interval '20 days', i % 90, 'Contact ' || i,
+    i % 2 = 0, i % 90, 120, 'organization', round(i % 90 * 120.00 / 60, 2), 'PLN', p.id, p.stage_id, t.id,
+    case when i % 10 = 0 then k.id end, case when i > 0 and i % 1000 = 1 then pg_temp.id_at(since, 0) end,
+    pg_temp.tags(i, 1000000), at, at
+from firm, (select i, pg_temp.moment(i, 1000000) as at from generate_series(0, 999999) i offset 0) written
+join customer c on c.n = i % 2000 join operator o on o.n = i % 40
+left join thread t on t.n = case when i % 200 = 0 then 0 when i % 3 = 0 then i % 19000 end
+left join opportunity p on i % 50 = 0 and p.n = i % 2000
+left join task k on i % 10 = 0 and k.n = case when i % 2000 = 0 then 0 else i / 4 % 300000 end;
+
+-- A great deal of the work is on the first task.
+insert into work_entries (organization_id, id, task_id, customer_id, thread_id, opportunity_id, stage_id, operator_id, registered_by_id,
+    started_at, duration_minutes, billable, billed_minutes, resolved_rate, rate_source, cost, currency, created_at, updated_at)
+select organization_id, pg_temp.id_at(at, i), k.id, k.customer_id, k.thread_id, p.id, p.stage_id, o.id, o.id, at, 1 + i % 120, i % 500 > 0,
+    1 + i % 120, 120, 'organization', round((1 + i % 120) * 120.00 / 60, 2), 'PLN', at, at
+from firm, (select i, pg_temp.moment(i, 300000) as at from generate_series(0, 299999) i offset 0) written
+join operator o on o.n = i % 40 join task k on k.n = case when i % 1000 = 0 then 0 else i end
+left join opportunity p on p.id = k.opportunity_id;
+
+insert into audit_entries (organization_id, id, at, actor_kind, action, resource_type, resource_id)
+select organization_id, pg_temp.id_at(at, i), at, 'system', 'updated', 'task', pg_temp.id_at(since, 0)
+from firm, generate_series(0, 999) i
+cross join lateral pg_temp.moment(i, 1000) at;
+
+insert into customer_tags select organization_id, tag, id, sort_name from customers, unnest(tags) tag;
+insert into opportunity_tags select organization_id, tag, id, sort_close_on from opportunities, unnest(tags) tag;
+insert into thread_tags select organization_id, tag, id from threads, unnest(tags) tag;
+insert into task_tags select organization_id, tag, id, deadline_at from tasks, unnest(tags) tag;
+insert into interaction_tags select organization_id, tag, id, started_at from interactions, unnest(tags) tag;
+
+do $$
+declare definition text;
+begin
+    for definition in select indexdef from index_to_come loop execute definition; end loop;
+end
+$$;
+analyze;
