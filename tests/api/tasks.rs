@@ -132,18 +132,18 @@ fn what_is_past_its_date_is_overdue_until_it_is_closed() {
     let late = w.task("late").with("due_at", at(-1)).create();
     let soon = w.task("soon").with("due_at", at(1)).create();
     let today = w.task("today").with("due_at", at(0)).with("all_day", true).create();
-    let yesterday = w.task("yesterday").with("due_at", at(-24)).with("all_day", true).create();
+    let earlier = w.task("earlier").with("due_at", at(-72)).with("all_day", true).create();
     let dateless = w.task("dateless").create();
-    for (task, overdue) in [(&late, true), (&soon, false), (&today, false), (&yesterday, true), (&dateless, false)] {
+    for (task, overdue) in [(&late, true), (&soon, false), (&today, false), (&earlier, true), (&dateless, false)] {
         assert_eq!(task["overdue"], overdue, "{}", task["title"]);
     }
     let titles = |query: &str| {
         let page = w.owner.get(&format!("/tasks?{query}")).expect(200);
         page.items().iter().map(|task| task["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(titles("overdue=true"), ["yesterday", "late"]);
+    assert_eq!(titles("overdue=true"), ["earlier", "late"]);
     change(&w.owner, &late, json!({ "status": "done" }));
-    assert_eq!(titles("overdue=true"), ["yesterday"]);
+    assert_eq!(titles("overdue=true"), ["earlier"]);
     assert_eq!(titles("closed=true"), ["late"]);
     assert_eq!(titles("sort=-due_at&closed=false")[0], "dateless");
     assert_eq!(titles("overdue=false&closed=false").len(), 3);

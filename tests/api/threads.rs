@@ -132,7 +132,7 @@ fn the_summary_tells_cost_and_who_still_owes_what() {
             .create()
     };
     let (late, done) = (task("late", &operator, -2, 100), task("done", &operator, -1, 300));
-    task("next", &manager, 5, 100);
+    let next = task("next", &manager, 5, 100);
     w.work_entry(done.id()).by(&operator).with("duration_minutes", 45).create();
     w.work_entry(late.id()).by(&manager).with("duration_minutes", 20).with("billable", false).create();
     change(&w.owner, &done, json!({ "status": "done" }));
@@ -154,7 +154,7 @@ fn the_summary_tells_cost_and_who_still_owes_what() {
         (json!(4), json!(3), json!(1), json!(1))
     );
     assert_eq!(told("percent_done"), 60); // 300 of 500
-    assert_eq!(told("next_due_at"), json!(at(5)));
+    assert_eq!(told("next_due_at"), next["due_at"]);
     let operators: Vec<_> = summary["operators"]
         .as_array()
         .unwrap()
@@ -224,13 +224,18 @@ fn merges_and_links_at_once_lose_nothing() {
         _ => link(&w.owner, &threads[turn % 4], item("task", &tasks[turn - 4])),
     });
     assert!(answers.iter().all(|answer| [200, 409].contains(&answer.status)), "{answers:?}");
-    // Three merges can come about, the fourth would close a circle; then all is in one thread.
-    let merged = answers[..4].iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(merged, 3, "{answers:?}");
-    let last = threads
-        .iter()
-        .find(|thread| w.owner.get(&format!("/threads/{}", thread.id())).expect(200)["merged_into_id"].is_null());
-    assert_eq!(summary(&w, last.unwrap())["tasks"], 12);
+    // What has gone into another takes no third one: how many come about depends on who is first.
+    let (mut merged, mut found) = (0, 0);
+    for thread in &threads {
+        let now = w.owner.get(&format!("/threads/{}", thread.id())).expect(200);
+        let tasks = summary(&w, thread)["tasks"].as_i64().unwrap();
+        assert!(now["merged_into_id"].is_null() || tasks == 0, "left behind");
+        merged += usize::from(!now["merged_into_id"].is_null());
+        found += tasks;
+    }
+    let told = answers[..4].iter().filter(|answer| answer.status == 200).count();
+    assert!((2..4).contains(&merged), "{answers:?}");
+    assert_eq!((merged, found), (told, 12));
 }
 
 #[test]

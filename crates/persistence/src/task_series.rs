@@ -8,7 +8,7 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result};
 use crate::organizations::{self, time_zone};
 use crate::schema::{task_series, tasks};
-use crate::tasks::{self as task_rows, Origin, Task, TaskFields};
+use crate::tasks::{self as task_rows, Instance, Origin, Task, TaskFields};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use opiekun_domain::calendar_day::{day_bounds, day_of};
@@ -72,16 +72,22 @@ struct NewTaskSeries {
     updated_at: DateTime<Utc>,
 }
 
-/// Begins a series with a locked task as its first instance. A task without a due date has none to begin with.
-pub fn begin(tx: &mut Tx<'_>, task: &Task, rule: Rule) -> Result<std::result::Result<Task, RuleError>> {
-    let Some(due_at) = task.fields.due_at else { return Ok(Err(RuleError::FirstNotInRule)) };
+/// Begins a series whose first instance has these fields: complete, with dates of their kind. Without a due date there
+/// is no first instance.
+pub fn begin(
+    tx: &mut Tx<'_>,
+    fields: &TaskFields,
+    registered_by_id: Option<OperatorId>,
+    rule: Rule,
+) -> Result<std::result::Result<Instance, RuleError>> {
+    let Some(due_at) = fields.due_at else { return Ok(Err(RuleError::FirstNotInRule)) };
     let organization = organizations::find(tx)?;
     let zone = organization.time_zone();
     let recurrence = match Recurrence::new(rule, zone, due_at) {
         Ok(recurrence) => recurrence,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let fields = task.fields.clone();
+    let fields = fields.clone();
     let lead_minutes = fields.start_at.map(|start_at| {
         let lead = match fields.all_day {
             true => day_of(due_at, zone).signed_duration_since(day_of(start_at, zone)),
@@ -103,7 +109,7 @@ pub fn begin(tx: &mut Tx<'_>, task: &Task, rule: Rule) -> Result<std::result::Re
             description: fields.description,
             customer_id: fields.customer_id,
             caretaker_id: fields.caretaker_id,
-            registered_by_id: task.registered_by_id,
+            registered_by_id,
             priority: fields.priority,
             estimate_minutes: fields.estimate_minutes,
             thread_id: fields.thread_id,
@@ -121,7 +127,7 @@ pub fn begin(tx: &mut Tx<'_>, task: &Task, rule: Rule) -> Result<std::result::Re
         .returning(TaskSeries::as_returning())
         .get_result(tx.conn)?;
     record(tx, "created", None, Some(&series))?;
-    task_rows::join_series(tx, task, series.id, due_at).map(Ok)
+    Ok(Ok(Instance { task_series_id: series.id, occurrence_at: due_at }))
 }
 
 /// The series, locked: whoever makes or counts its instances waits for others who do.
@@ -243,7 +249,10 @@ pub fn make_next(tx: &mut Tx<'_>, closed: &Task) -> Result<Option<Task>> {
             Some(Some(_)) => at = next_at,
             Some(None) => return Ok(None),
             None => {
-                let origin = Origin { registered_by_id: series.fields.registered_by_id, instance: Some((id, next_at)) };
+                let origin = Origin {
+                    registered_by_id: series.fields.registered_by_id,
+                    instance: Some(Instance { task_series_id: id, occurrence_at: next_at }),
+                };
                 return task_rows::create(tx, series.instance(next_at), Progress::NEW, origin).map(Some);
             }
         }

@@ -8,6 +8,7 @@ use crate::page::{Among, Cursor, Page, PageRequest, keyset};
 use crate::schema::{interactions, task_reminders, task_tags, tasks, work_entries};
 use crate::task_progress;
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use diesel::dsl::{case_when, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
@@ -73,6 +74,10 @@ impl TaskFields {
     pub fn parent(&self) -> Option<WorkItem> {
         WorkItem::of_columns(self.parent_task_id, self.parent_interaction_id)
     }
+
+    const fn dates(&self) -> TaskDates {
+        TaskDates { start_at: self.start_at, due_at: self.due_at, all_day: self.all_day }
+    }
 }
 
 impl Task {
@@ -94,7 +99,14 @@ impl Task {
 #[derive(Debug, Clone, Copy)]
 pub struct Origin {
     pub registered_by_id: Option<OperatorId>,
-    pub instance: Option<(TaskSeriesId, DateTime<Utc>)>,
+    pub instance: Option<Instance>,
+}
+
+/// Which instance of which series.
+#[derive(Debug, Clone, Copy)]
+pub struct Instance {
+    pub task_series_id: TaskSeriesId,
+    pub occurrence_at: DateTime<Utc>,
 }
 
 #[derive(Insertable)]
@@ -160,9 +172,7 @@ pub struct TaskFilter {
 ///
 /// The shape of the trees is held (see [`work_tree`](crate::work_tree)) where it has a parent.
 pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origin: Origin) -> Result<Task> {
-    take_over(tx, &mut fields)?;
-    let zone = organizations::find(tx)?.time_zone();
-    let dates = fit_dates(&mut fields, zone);
+    let zone = complete(tx, &mut fields)?;
     let row = NewTask {
         organization_id: tx.organization_id(),
         id: TaskId::at(tx.now),
@@ -170,14 +180,14 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
         state: State {
             status: progress.status(),
             percent_done: progress.percent_done(),
-            deadline_at: dates.deadline_at(zone),
+            deadline_at: fields.dates().deadline_at(zone),
             planned_minutes: fields.estimate_minutes.map(i64::from),
             assigned_at: fields.caretaker_id.map(|_| tx.now),
             closed_at: progress.status().is_closed().then_some(tx.now),
         },
         fields,
-        task_series_id: origin.instance.map(|(series, _)| series),
-        occurrence_at: origin.instance.map(|(_, at)| at),
+        task_series_id: origin.instance.map(|instance| instance.task_series_id),
+        occurrence_at: origin.instance.map(|instance| instance.occurrence_at),
         created_at: tx.now,
         updated_at: tx.now,
     };
@@ -223,10 +233,16 @@ pub fn lock(tx: &mut Tx<'_>, id: TaskId, seen: Option<i32>) -> Result<Task> {
 
 /// Writes to a row that [`lock`] has returned, and counts its version up. Main tasks above it follow.
 ///
-/// The shape of the trees is held, and if the parent changes it is the caller's to change.
-pub fn update(tx: &mut Tx<'_>, task: &Task, mut fields: TaskFields, progress: Progress) -> Result<Task> {
-    let zone = organizations::find(tx)?.time_zone();
-    let dates = fit_dates(&mut fields, zone);
+/// The shape of the trees is held, and if the parent changes it is the caller's to change. With an `instance` the task
+/// is one of that series from now on.
+pub fn update(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    mut fields: TaskFields,
+    progress: Progress,
+    instance: Option<Instance>,
+) -> Result<Task> {
+    let zone = fit_dates(tx, &mut fields)?;
     let planned_minutes = match fields.estimate_minutes {
         Some(estimate) => Some(i64::from(estimate)),
         None => task_progress::subtasks(tx, task.id)?.minutes(),
@@ -234,7 +250,7 @@ pub fn update(tx: &mut Tx<'_>, task: &Task, mut fields: TaskFields, progress: Pr
     let state = State {
         status: progress.status(),
         percent_done: progress.percent_done(),
-        deadline_at: dates.deadline_at(zone),
+        deadline_at: fields.dates().deadline_at(zone),
         planned_minutes,
         assigned_at: match fields.caretaker_id {
             None => None,
@@ -244,7 +260,14 @@ pub fn update(tx: &mut Tx<'_>, task: &Task, mut fields: TaskFields, progress: Pr
         closed_at: progress.status().is_closed().then_some(task.closed_at.unwrap_or(tx.now)),
     };
     let after: Task = diesel::update(tasks::table.find((tx.organization_id(), task.id)))
-        .set((fields, state, tasks::version.eq(tasks::version + 1), tasks::updated_at.eq(tx.now)))
+        .set((
+            fields,
+            state,
+            tasks::task_series_id.eq(instance.map(|instance| instance.task_series_id).or(task.task_series_id)),
+            tasks::occurrence_at.eq(instance.map(|instance| instance.occurrence_at).or(task.occurrence_at)),
+            tasks::version.eq(tasks::version + 1),
+            tasks::updated_at.eq(tx.now),
+        ))
         .returning(Task::as_returning())
         .get_result(tx.conn)?;
     record(tx, "updated", Some(task), Some(&after))?;
@@ -258,25 +281,6 @@ pub fn update(tx: &mut Tx<'_>, task: &Task, mut fields: TaskFields, progress: Pr
     } else if task.progress() != after.progress() || task.planned_minutes != after.planned_minutes {
         task_progress::roll_up(tx, is)?;
     }
-    Ok(after)
-}
-
-/// Makes a locked task an instance of a series, and counts its version up.
-pub(crate) fn join_series(
-    tx: &mut Tx<'_>,
-    task: &Task,
-    series: TaskSeriesId,
-    occurrence_at: DateTime<Utc>,
-) -> Result<Task> {
-    let after = diesel::update(tasks::table.find((tx.organization_id(), task.id)))
-        .set((
-            tasks::task_series_id.eq(series),
-            tasks::occurrence_at.eq(occurrence_at),
-            tasks::version.eq(tasks::version + 1),
-        ))
-        .returning(Task::as_returning())
-        .get_result(tx.conn)?;
-    record(tx, "updated", Some(task), Some(&after))?;
     Ok(after)
 }
 
@@ -443,6 +447,12 @@ pub fn list(tx: &mut Tx<'_>, filter: &TaskFilter, page: &PageRequest<TaskSort>) 
     }))
 }
 
+/// Gives a new task what it has from the one above it, and its dates as those of its kind. Tells the time zone.
+pub fn complete(tx: &mut Tx<'_>, fields: &mut TaskFields) -> Result<Tz> {
+    take_over(tx, fields)?;
+    fit_dates(tx, fields)
+}
+
 /// What a task without them has from the one above it.
 fn take_over(tx: &mut Tx<'_>, fields: &mut TaskFields) -> Result<()> {
     type Matter = (Option<CustomerId>, Option<ThreadId>, Option<OpportunityId>);
@@ -472,11 +482,12 @@ fn take_over(tx: &mut Tx<'_>, fields: &mut TaskFields) -> Result<()> {
     Ok(())
 }
 
-/// Puts the dates of a task of whole days on midnights.
-fn fit_dates(fields: &mut TaskFields, zone: chrono_tz::Tz) -> TaskDates {
+/// Puts the dates of a task of whole days on midnights of the organization's time zone, and tells the zone.
+pub fn fit_dates(tx: &mut Tx<'_>, fields: &mut TaskFields) -> Result<Tz> {
+    let zone = organizations::find(tx)?.time_zone();
     let dates = TaskDates::new(fields.start_at, fields.due_at, fields.all_day, zone);
     (fields.start_at, fields.due_at) = (dates.start_at, dates.due_at);
-    dates
+    Ok(zone)
 }
 
 /// What reminders depend on.

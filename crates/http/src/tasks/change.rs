@@ -18,7 +18,7 @@ use opiekun_domain::permission::Permission;
 use opiekun_domain::recurrence::Rule;
 use opiekun_domain::task::Progress;
 use opiekun_domain::work_item::WorkItem;
-use opiekun_persistence::tasks::Task;
+use opiekun_persistence::tasks::{Instance, Task, TaskFields};
 use opiekun_persistence::{Tx, month_locks, task_progress, task_series, tasks, threads, work_entries, work_tree};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -89,7 +89,9 @@ pub(super) async fn update_task(
             if input.thread_id != current.thread_id {
                 check_takes(tx, input.thread_id)?;
             }
-            let task = tasks::update(tx, &task, input.fields(), progress)?;
+            let mut fields = input.fields();
+            let instance = change.prepare(tx, &task, &mut fields)?;
+            let task = tasks::update(tx, &task, fields, progress, instance)?;
             if task.fields.thread_id != current.thread_id {
                 threads::carry(tx, WorkItem::Task(task.id), task.fields.thread_id)?;
             }
@@ -99,7 +101,9 @@ pub(super) async fn update_task(
             {
                 work_entries::follow_task(tx, &[task.id])?;
             }
-            let task = change.carry_out(tx, task)?;
+            if task.closed_at == Some(tx.now) {
+                task_series::make_next(tx, &task)?;
+            }
             let body = body(tx, task)?;
             Ok(Reply::at_version(body.version, &body))
         })
@@ -158,25 +162,23 @@ impl SeriesChange {
         }
     }
 
-    /// Of the changed task: and if it is closed by the change, its series goes on.
-    fn carry_out(self, tx: &mut Tx<'_>, task: Task) -> Result<Task, ApiError> {
-        let task = match self {
-            Self::Nothing => task,
-            Self::Begin(rule) => task_series::begin(tx, &task, rule)?.map_err(|error| not_a_rule(&error))?,
+    /// Sees to the series before the task gets these fields. Tells which instance it is from then on, if another one.
+    fn prepare(self, tx: &mut Tx<'_>, task: &Task, fields: &mut TaskFields) -> Result<Option<Instance>, ApiError> {
+        let rule = match self {
+            Self::Nothing => return Ok(None),
+            Self::Begin(rule) => rule,
             Self::End => {
-                cut(tx, &task, TimeDelta::microseconds(1))?;
-                task
+                cut(tx, task, TimeDelta::microseconds(1))?;
+                return Ok(None);
             }
             Self::Split(rule) => {
-                let tail = cut(tx, &task, TimeDelta::zero())?;
-                let rule = rule.or(tail).ok_or_else(|| ApiError::internal("a series without a rule"))?;
-                task_series::begin(tx, &task, rule)?.map_err(|error| not_a_rule(&error))?
+                let tail = cut(tx, task, TimeDelta::zero())?;
+                rule.or(tail).ok_or_else(|| ApiError::internal("a series without a rule"))?
             }
         };
-        if task.closed_at == Some(tx.now) {
-            task_series::make_next(tx, &task)?;
-        }
-        Ok(task)
+        tasks::fit_dates(tx, fields)?;
+        let instance = task_series::begin(tx, fields, task.registered_by_id, rule)?;
+        Ok(Some(instance.map_err(|error| not_a_rule(&error))?))
     }
 }
 

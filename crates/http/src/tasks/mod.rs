@@ -152,13 +152,18 @@ pub(crate) fn create(tx: &mut Tx<'_>, actor: &Actor, input: TaskInput) -> Result
     let mut fields = input.fields();
     fields.caretaker_id = fields.caretaker_id.or(actor.operator_id());
     check_assignment(&actor.authority(tx)?, None, fields.caretaker_id)?;
-    let origin = Origin { registered_by_id: actor.operator_id(), instance: None };
-    let mut task = tasks::create(tx, fields, progress, origin)?;
-    if let Some(rule) = rule {
-        task = task_series::begin(tx, &task, rule)?.map_err(|error| not_a_rule(&error))?;
-        if progress.status().is_closed() {
-            task_series::make_next(tx, &task)?;
+    let registered_by_id = actor.operator_id();
+    let instance = match rule {
+        Some(rule) => {
+            tasks::complete(tx, &mut fields)?;
+            let instance = task_series::begin(tx, &fields, registered_by_id, rule)?;
+            Some(instance.map_err(|error| not_a_rule(&error))?)
         }
+        None => None,
+    };
+    let task = tasks::create(tx, fields, progress, Origin { registered_by_id, instance })?;
+    if task.closed_at.is_some() {
+        task_series::make_next(tx, &task)?;
     }
     body(tx, task)
 }

@@ -8,7 +8,8 @@ use crate::failure::Failure;
 use chrono::{Datelike, Days, NaiveDate};
 use opiekun_domain::calendar_day::shift_to_working_day;
 use opiekun_domain::schedule::IssueDayShift;
-use opiekun_persistence::tasks::{Task, TaskFields};
+use opiekun_domain::task::Progress;
+use opiekun_persistence::tasks::{Origin, Task, TaskFields};
 use opiekun_persistence::{Tx, month_locks, task_series, tasks, work_entries, work_tree};
 
 /// The minutes of a day at which work is given, and by which it is done.
@@ -82,9 +83,10 @@ fn fulfil(
     turn_to(tx, office.at(given_on, GIVEN), office.team[MAREK]);
     let task = office.task(customer, caretaker_id, duty.title, due_on(0));
     let fields = TaskFields { estimate_minutes: Some(duty.minutes), tags: vec![duty.tag.to_owned()], ..task };
-    let task = office.give(tx, fields)?;
+    let registered_by_id = tx.scope.actor.operator_id();
     let rule = format!("FREQ=MONTHLY;BYMONTHDAY={}", duty.day).parse().map_err(Failure::new)?;
-    let mut next = Some(task_series::begin(tx, &task, rule)?.map_err(Failure::new)?);
+    let instance = Some(task_series::begin(tx, &fields, registered_by_id, rule)?.map_err(Failure::new)?);
+    let mut next = Some(tasks::create(tx, fields, Progress::NEW, Origin { registered_by_id, instance })?);
     for month in 0.. {
         let Some(task) = next else { break };
         let is_last = due_on(month + 1) >= office.year.today;
@@ -155,7 +157,7 @@ fn spend(
 
 fn come(tx: &mut Tx<'_>, task: &Task, percent_done: i16) -> Result<Task, Failure> {
     let progress = progress(task, percent_done).map_err(Failure::new)?;
-    Ok(tasks::update(tx, task, task.fields.clone(), progress)?)
+    Ok(tasks::update(tx, task, task.fields.clone(), progress, None)?)
 }
 
 /// The manager has settled the time of each month by the tenth of the next one, but for the last month.

@@ -76,7 +76,7 @@ fn tell(tx: &mut Tx<'_>, office: &Office<'_>, matter: &'static Matter) -> Result
                 // It may have followed its subtasks since it was written.
                 let task = tasks::lock(tx, task_id, None)?;
                 let progress = progress(&task, percent_done).map_err(Failure::new)?;
-                tasks::update(tx, &task, task.fields.clone(), progress)?;
+                tasks::update(tx, &task, task.fields.clone(), progress, None)?;
             }
         }
     }
