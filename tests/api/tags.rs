@@ -8,18 +8,30 @@ use serde_json::{Value, json};
 /// The tags of the records that are made, in the order in which they are.
 const TAGS: &[&[&str]] = &[&["a"], &["b", "a"], &["b"], &[], &["c", "a", "b"], &["b", "c"], &["a"], &[], &["a", "c"]];
 
-/// The lists of records with tags: what such a record is, and another place for it in the order that is not of creation.
-fn kinds(w: &World) -> [(&'static str, &'static str, Draft, fn(u64) -> Value); 5] {
+/// What a list can be sorted by beside creation, and a value that stands at such a place.
+type Sort = (&'static str, fn(u64) -> Value);
+
+/// Records with tags.
+struct Kind {
+    path: &'static str,
+    sort: Option<Sort>,
+    draft: Draft,
+}
+
+fn kinds(w: &World) -> [Kind; 5] {
     let customer = w.customer().create();
+    let kind = |path, sort: Option<Sort>, draft| Kind { path, sort, draft };
     [
-        ("/customers", "name", w.customer(), |place| json!(format!("Firma {place}"))),
-        ("/opportunities", "expected_close_on", w.opportunity(customer.id()), |place| json!(day(place))),
-        ("/threads", "", w.thread("A matter"), |_| Value::Null),
-        ("/tasks", "due_at", w.task("Something"), |place| json!(format!("{}T10:00:00Z", day(place)))),
-        ("/interactions", "started_at", w.interaction(customer.id()), |place| {
-            json!(format!("{}T10:00:00Z", day(place)))
-        }),
+        kind("/customers", Some(("name", |place| json!(format!("Firma {place}")))), w.customer()),
+        kind("/opportunities", Some(("expected_close_on", |place| json!(day(place)))), w.opportunity(customer.id())),
+        kind("/threads", None, w.thread("A matter")),
+        kind("/tasks", Some(("due_at", |place| json!(at(place)))), w.task("Something")),
+        kind("/interactions", Some(("started_at", |place| json!(at(place)))), w.interaction(customer.id())),
     ]
+}
+
+fn at(place: u64) -> String {
+    format!("{}T10:00:00Z", day(place))
 }
 
 fn day(place: u64) -> NaiveDate {
@@ -51,22 +63,18 @@ fn check(w: &World, path: &str, query: &str, filter: &str, passes: impl Fn(&Reco
     found.len()
 }
 
-fn check_tags(w: &World, path: &str, field: &str, narrower: &str) {
-    let sorts = ["created_at", "-created_at"].map(str::to_owned).into_iter();
-    let sorts = sorts.chain([field, "-"].into_iter().filter(|_| !field.is_empty()).map(|sign| match sign {
-        "-" => format!("-{field}"),
-        field => field.to_owned(),
-    }));
-    for sort in sorts {
+fn check_tags(w: &World, kind: &Kind, narrower: &str) {
+    let fields = ["created_at"].into_iter().chain(kind.sort.map(|(field, _)| field));
+    for sort in fields.flat_map(|field| [field.to_owned(), format!("-{field}")]) {
         for asked in [&["a"][..], &["a", "b"], &["c", "b", "a", "c"], &["none"], &["none", "c"]] {
             let passes = |record: &Record| {
                 let tags = record["tags"].as_array().unwrap();
                 tags.iter().any(|tag| asked.contains(&tag.as_str().unwrap()))
             };
             let filter = format!("tag={}", asked.join(","));
-            let found = check(w, path, &format!("sort={sort}"), &filter, passes);
+            let found = check(w, kind.path, &format!("sort={sort}"), &filter, passes);
             assert_eq!(found == 0, asked == ["none"], "{filter}");
-            check(w, path, &format!("sort={sort}&{narrower}"), &filter, passes);
+            check(w, kind.path, &format!("sort={sort}&{narrower}"), &filter, passes);
         }
     }
 }
@@ -75,50 +83,37 @@ fn check_tags(w: &World, path: &str, field: &str, narrower: &str) {
 fn any_of_some_tags_is_found_in_each_order_and_beside_other_filters() {
     let w = World::new();
     let operator = w.operator("operator", "none", None);
-    for (path, field, draft, at) in kinds(&w) {
+    let narrower = format!("caretaker_id={}", operator.id);
+    for kind in kinds(&w) {
         let mut made = Vec::new();
         for (place, tags) in (0..).zip(TAGS) {
             let caretaker = if place % 3 == 0 { operator.id } else { w.owner.id };
-            let draft = draft.clone().with("tags", json!(tags)).with("caretaker_id", caretaker.to_string());
-            // Neither in the order of creation nor against it, and two at one place.
-            let draft = if field.is_empty() { draft } else { draft.with(field, at(place * 5 % 8)) };
+            let mut draft = kind.draft.clone().with("tags", json!(tags)).with("caretaker_id", caretaker.to_string());
+            if let Some((field, value)) = kind.sort {
+                // Neither in the order of creation nor against it, and two at one place.
+                draft = draft.with(field, value(place * 5 % 8));
+            }
             made.push(draft.create());
         }
-        let narrower = format!("caretaker_id={}", operator.id);
-        check_tags(&w, path, field, &narrower);
+        check_tags(&w, &kind, &narrower);
 
+        let path = |record: &Record| format!("{}/{}", kind.path, record.id());
         let patch = |record: &Record, body: Value| {
-            w.owner.at(record.version()).patch(&format!("{path}/{}", record.id()), body).expect(200)
+            w.owner.at(record.version()).patch(&path(record), body).expect(200);
         };
         patch(&made[0], json!({ "tags": [] }));
         patch(&made[3], json!({ "tags": ["c", "d"] }));
         patch(&made[1], json!({ "tags": ["a", "c"] }));
-        if !field.is_empty() {
-            patch(&made[4], json!({ field: at(40) }));
-            patch(&made[5], json!({ field: at(41), "tags": ["b"] }));
+        if let Some((field, value)) = kind.sort {
+            patch(&made[4], json!({ field: value(40) }));
+            patch(&made[5], json!({ field: value(41), "tags": ["b"] }));
         }
-        if path != "/customers" {
-            w.owner.at(made[8].version()).delete(&format!("{path}/{}", made[8].id())).expect(204);
+        if kind.path != "/customers" {
+            w.owner.at(made[8].version()).delete(&path(&made[8])).expect(204);
         }
-        check_tags(&w, path, field, &narrower);
+        check_tags(&w, &kind, &narrower);
     }
-    let periods = [
-        ("/opportunities", "expected_close_on", day(2).to_string(), day(6).to_string()),
-        ("/tasks", "due_at", format!("{}T10:00:00Z", day(2)), format!("{}T10:00:00Z", day(6))),
-        ("/interactions", "started_at", format!("{}T10:00:00Z", day(2)), format!("{}T10:00:00Z", day(6))),
-    ];
-    for (path, field, from, before) in periods {
-        let tagged = |record: &Record| record["tags"].as_array().unwrap().iter().any(|tag| tag == "a" || tag == "b");
-        let within = |bounds: &str, passes: &dyn Fn(&str) -> bool| {
-            let passes = |record: &Record| tagged(record) && record[field].as_str().is_some_and(passes);
-            let found = check(&w, path, &format!("sort={field}"), &format!("tag=a,b&{bounds}"), passes);
-            assert!(found > 0, "{path} {bounds}");
-        };
-        within(&format!("{field}[gte]={from}"), &|at| at >= &from[..]);
-        within(&format!("{field}[lt]={before}"), &|at| at < &before[..]);
-        within(&format!("{field}[gte]={from}&{field}[lt]={before}"), &|at| at >= &from[..] && at < &before[..]);
-    }
-    for (table, owner) in [
+    for (table, record) in [
         ("customers", "customer"),
         ("opportunities", "opportunity"),
         ("threads", "thread"),
@@ -126,8 +121,32 @@ fn any_of_some_tags_is_found_in_each_order_and_beside_other_filters() {
         ("interactions", "interaction"),
     ] {
         let of = |sql: String| text_rows(&format!("{sql} where organization_id = '{}' order by 1", w.organization_id));
-        let rows = of(format!("select {owner}_id || ' ' || tag from {owner}_tags"));
+        let rows = of(format!("select {record}_id || ' ' || tag from {record}_tags"));
         assert_eq!(rows, of(format!("select id || ' ' || tag from {table}, unnest(tags) tag")), "{table}");
+    }
+}
+
+#[test]
+fn tags_and_periods_go_together() {
+    let w = World::new();
+    for Kind { path, sort, draft } in kinds(&w) {
+        let Some((field, value)) = sort.filter(|(field, _)| *field != "name") else { continue };
+        for (place, tags) in (0..).zip(TAGS) {
+            draft.clone().with("tags", json!(tags)).with(field, value(place * 5 % 8)).create();
+        }
+        draft.clone().with("tags", json!(["a"])).create();
+        let (from, before) = (value(2), value(6));
+        let (from, before) = (from.as_str().unwrap(), before.as_str().unwrap());
+        let within = |bounds: String, passes: &dyn Fn(&str) -> bool| {
+            let passes = |record: &Record| {
+                let has_tag = record["tags"].as_array().unwrap().iter().any(|tag| tag == "a" || tag == "b");
+                has_tag && record[field].as_str().is_some_and(passes)
+            };
+            assert!(check(&w, path, &format!("sort={field}"), &format!("tag=a,b&{bounds}"), passes) > 0);
+        };
+        within(format!("{field}[gte]={from}"), &|at| at >= from);
+        within(format!("{field}[lt]={before}"), &|at| at < before);
+        within(format!("{field}[gte]={from}&{field}[lt]={before}"), &|at| at >= from && at < before);
     }
 }
 
@@ -136,8 +155,7 @@ fn what_is_not_overdue_is_closed_or_due_later() {
     let w = World::new();
     for place in 0..12_u64 {
         let draft = w.task(&format!("Task {place}"));
-        let draft =
-            if place % 4 == 0 { draft } else { draft.with("due_at", format!("{}T10:00:00Z", day(place * 5 % 8))) };
+        let draft = if place % 4 == 0 { draft } else { draft.with("due_at", at(place * 5 % 8)) };
         let draft = if place % 5 == 0 { draft.with("due_at", "2100-01-01T00:00:00Z") } else { draft };
         draft.with("status", if place % 3 == 0 { "done" } else { "open" }).create();
     }

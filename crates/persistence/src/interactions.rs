@@ -298,6 +298,7 @@ pub fn list(
     };
     // What has a tag is read in the order of the rows of tags, which know the moment too.
     let tags = || filter.tags.iter().flatten();
+    // A filter that asks for no more than they know needs no look at the records.
     let known = InteractionFilter {
         started_from: filter.started_from,
         started_before: filter.started_before,

@@ -251,6 +251,7 @@ pub fn list(
     let expected_before = filter.expected_before.or(filter.expected_from.and(NaiveDate::from_ymd_opt(9999, 12, 31)));
     // What has a tag is read in the order of the rows of tags, which know the day too.
     let tags = || filter.tags.iter().flatten();
+    // A filter that asks for no more than they know needs no look at the records.
     let known = OpportunityFilter {
         expected_from: filter.expected_from,
         expected_before: filter.expected_before,

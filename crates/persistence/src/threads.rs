@@ -174,6 +174,7 @@ pub fn list(tx: &mut Tx<'_>, filter: &ThreadFilter, page: &PageRequest<()>) -> R
     };
     // What has a tag is read in the order of the rows of tags.
     let tags = || filter.tags.iter().flatten();
+    // A filter that asks for no more than they know needs no look at the records.
     let known = ThreadFilter { tags: filter.tags.clone(), ..ThreadFilter::default() };
     let tagged = |tag| {
         let mut query = thread_tags::table
