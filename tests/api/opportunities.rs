@@ -337,3 +337,13 @@ fn what_others_refer_to_stays_and_stays_with_its_customer() {
     assert_eq!(w.owner.get(&path).expect(200), opportunity);
     assert_eq!(changes(&w, &opportunity).len(), 1);
 }
+
+#[test]
+fn an_opportunity_always_stands_at_a_stage() {
+    let w = World::new();
+    let sale = w.opportunity(w.customer().create().id()).create();
+    let answer =
+        w.owner.at(sale.version()).patch(&format!("/opportunities/{}", sale.id()), json!({ "stage_id": null }));
+    answer.refused(422, "validation_failed");
+    assert_eq!(answer.wrong(), ["/stage_id required"]);
+}
