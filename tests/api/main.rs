@@ -33,6 +33,7 @@ mod progress;
 mod scale;
 mod schema;
 mod subscriptions;
+mod tags;
 mod task_series;
 mod task_trees;
 mod tasks;
