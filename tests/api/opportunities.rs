@@ -189,11 +189,9 @@ fn a_patch_of_the_stage_moves_as_a_move_does() {
     assert_eq!((&back["pipeline_id"], &back["stage_kind"]), (&json!(pipeline.id()), &json!("lost")));
     let torn = patch(5, json!({ "stage_id": stage(&pipeline, "Won"), "pipeline_id": other.id() }));
     assert_eq!(torn.wrong(), ["/pipeline_id differs"]);
-    let reopened = patch(5, json!({ "stage_id": null })).expect(200);
-    assert_eq!(reopened["stage_id"], stage(&pipeline, "New"));
-    assert_chain(&reopened, &changes(&w, &reopened));
-    assert_eq!(changes(&w, &reopened).len(), 5);
-    assert_eq!(w.changes("opportunity.moved"), 4);
+    assert_chain(&back, &changes(&w, &back));
+    assert_eq!(changes(&w, &back).len(), 4);
+    assert_eq!(w.changes("opportunity.moved"), 3);
 }
 
 #[test]
@@ -336,4 +334,14 @@ fn what_others_refer_to_stays_and_stays_with_its_customer() {
     w.owner.at(1).patch(&path, json!({ "customer_id": other.id() })).refused(409, "conflict");
     assert_eq!(w.owner.get(&path).expect(200), opportunity);
     assert_eq!(changes(&w, &opportunity).len(), 1);
+}
+
+#[test]
+fn an_opportunity_always_stands_at_a_stage() {
+    let w = World::new();
+    let sale = w.opportunity(w.customer().create().id()).create();
+    let answer =
+        w.owner.at(sale.version()).patch(&format!("/opportunities/{}", sale.id()), json!({ "stage_id": null }));
+    answer.refused(422, "validation_failed");
+    assert_eq!(answer.wrong(), ["/stage_id required"]);
 }

@@ -185,3 +185,98 @@ fn the_only_instance_goes_with_its_series() {
     assert_eq!(w.owner.at(task.version()).delete(&path(&task)).status, 204);
     assert_eq!((w.count("tasks"), w.count("task_series")), (0, 0));
 }
+
+#[test]
+fn an_ended_series_shows_no_rule_and_does_not_come_back() {
+    let w = World::new();
+    let task = monthly(&w);
+    let following = format!("{}?apply_to=this_and_following", path(&task));
+    let last =
+        w.owner.at(task.version()).patch(&following, json!({ "due_at": null, "start_at": null, "recurrence": null }));
+    let last = last.expect(200);
+    assert_eq!((&last["recurrence"], &last["due_at"]), (&Value::Null, &Value::Null));
+    let renamed = w.owner.at(last.version()).patch(&following, json!({ "title": "The last one" })).expect(200);
+    assert_eq!(renamed["recurrence"], Value::Null);
+    change(&w.owner, &task, json!({ "status": "done" }));
+    assert_eq!(w.count("tasks"), 1);
+    // It can come again from another first date on.
+    change(&w.owner, &task, json!({ "status": "open" }));
+    let again = change(&w.owner, &task, json!({ "due_at": "2026-03-25T08:00:00Z", "recurrence": "FREQ=YEARLY" }));
+    assert_eq!(again["recurrence"], "FREQ=YEARLY");
+    change(&w.owner, &task, json!({ "status": "done" }));
+    assert_eq!(w.count("tasks"), 2);
+}
+
+#[test]
+fn the_same_rule_in_other_words_is_no_change() {
+    let w = World::new();
+    let task = w.task("daily").with("due_at", "2026-01-25T08:00:00Z").with("recurrence", "FREQ=DAILY").create();
+    change(&w.owner, &task, json!({ "recurrence": "INTERVAL=1;FREQ=DAILY" }));
+    assert_eq!(w.count("task_series"), 1);
+}
+
+#[test]
+fn whoever_has_one_instance_does_not_have_the_series() {
+    let w = World::new();
+    let manager = w.operator("manager", "none", Some(&w.owner));
+    let first = w.operator("operator", "none", Some(&manager));
+    let other = w.operator("operator", "none", Some(&manager));
+    let task = w
+        .task("daily")
+        .by(&manager)
+        .with("caretaker_id", first.id.to_string())
+        .with("due_at", "2026-01-25T08:00:00Z")
+        .with("recurrence", "FREQ=DAILY")
+        .create();
+    change(&manager, &task, json!({ "caretaker_id": other.id.to_string() }));
+    let following = format!("{}?apply_to=this_and_following", path(&task));
+    let any = |who: &crate::support::Caller| who.with("If-Match", "*");
+    any(&other).patch(&following, json!({ "title": "mine" })).refused(403, "forbidden");
+    any(&other).patch(&following, json!({ "recurrence": null })).refused(403, "forbidden");
+    change(&other, &task, json!({ "title": "this one alone" }));
+    any(&manager).patch(&following, json!({ "title": "all of them" })).expect(200);
+}
+
+#[test]
+fn a_series_does_not_hold_what_its_instances_have_left() {
+    let w = World::new();
+    let (thread, other) = (w.thread("one").create(), w.thread("other").create());
+    let main = w.task("main").create();
+    let draft = w.task("daily").with("due_at", "2026-01-25T08:00:00Z").with("recurrence", "FREQ=DAILY");
+    let below = draft.with("thread_id", thread.id()).with("parent", json!({ "type": "task", "id": main.id() }));
+    let task = below.create();
+    // Split at its first instance, the old series has none left.
+    let following = format!("{}?apply_to=this_and_following", path(&task));
+    w.owner.at(task.version()).patch(&following, json!({ "title": "split" })).expect(200);
+    assert_eq!(w.count("task_series"), 1);
+    change(&w.owner, &task, json!({ "thread_id": other.id(), "parent": null }));
+    assert_eq!(w.owner.with("If-Match", "*").delete(&format!("/threads/{}", thread.id())).status, 204);
+    assert_eq!(w.owner.with("If-Match", "*").delete(&path(&main)).status, 204);
+    change(&w.owner, &task, json!({ "status": "done" }));
+    let second = newest(&w, &again(&w, &task));
+    assert_eq!((&second["thread_id"], &second["parent"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn what_comes_again_is_nobodys_once_its_caretaker_has_left() {
+    let w = World::new();
+    let operator = w.operator("operator", "none", None);
+    let task = w.task("daily").with("caretaker_id", operator.id.to_string());
+    let task = task.with("due_at", "2026-01-25T08:00:00Z").with("recurrence", "FREQ=DAILY").create();
+    w.owner.at(1).patch(&format!("/operators/{}", operator.id), json!({ "active": false })).expect(200);
+    change(&w.owner, &task, json!({ "status": "done" }));
+    assert_eq!(newest(&w, &task)["caretaker_id"], Value::Null);
+}
+
+#[test]
+fn whole_days_stay_what_they_are_when_the_time_zone_changes() {
+    let w = World::new();
+    let task = w.task("daily").with("all_day", true).with("due_at", "2026-12-01T09:00:00Z");
+    let task = task.with("recurrence", "FREQ=DAILY").create();
+    assert_eq!(task["due_at"], "2026-11-30T23:00:00Z");
+    let version = w.organization().version();
+    w.owner.at(version).patch("/organization", json!({ "time_zone": "America/New_York" })).expect(200);
+    assert_eq!(change(&w.owner, &task, json!({ "title": "still" }))["due_at"], "2026-11-30T23:00:00Z");
+    change(&w.owner, &task, json!({ "status": "done" }));
+    assert_eq!(newest(&w, &task)["due_at"], "2026-12-01T23:00:00Z");
+}

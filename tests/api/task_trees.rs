@@ -189,3 +189,45 @@ fn subtasks_that_move_on_at_once_are_all_counted() {
     assert_eq!(told(&again(&w, &main)), at("in_progress", 100));
     assert_eq!(again(&w, &main)["subtasks"], json!({ "total": 16, "open": 0 }));
 }
+
+#[test]
+fn hanging_something_below_draws_back_only_what_is_the_callers() {
+    let w = World::new();
+    let operator = w.operator("operator", "none", None);
+    let (done, begun, open) = (w.task("done").create(), w.task("begun").create(), w.task("open").create());
+    change(&w.owner, &done, json!({ "status": "done" }));
+    change(&w.owner, &begun, json!({ "percent_done": 90 }));
+    for parent in [&done, &begun] {
+        w.task("x").by(&operator).with("parent", below(parent)).send().refused(403, "forbidden");
+        let own = w.task("own").by(&operator).create();
+        operator.at(own.version()).patch(&path(&own), json!({ "parent": below(parent) })).refused(403, "forbidden");
+    }
+    w.task("x").by(&operator).with("parent", below(&open)).create();
+    assert_eq!((told(&again(&w, &done)), told(&again(&w, &begun))), (at("done", 100), at("in_progress", 90)));
+    w.task("x").with("parent", below(&begun)).create();
+}
+
+#[test]
+fn a_cancelled_main_task_keeps_how_far_it_had_come() {
+    let w = World::new();
+    let main = w.task("main").create();
+    w.task("half").with("parent", below(&main)).with("percent_done", 50).create();
+    w.task("whole").with("parent", below(&main)).with("status", "done").create();
+    let version = again(&w, &main).version();
+    let path = format!("{}?close_subtasks=true", path(&main));
+    assert_eq!(
+        told(&w.owner.at(version).patch(&path, json!({ "status": "cancelled" })).expect(200)),
+        at("cancelled", 75)
+    );
+    assert_eq!(told(&change(&w.owner, &main, json!({ "title": "another" }))), at("cancelled", 75));
+}
+
+#[test]
+fn what_lost_its_last_subtask_can_be_done_by_its_percent() {
+    let w = World::new();
+    let main = w.task("main").create();
+    let sub = w.task("sub").with("parent", below(&main)).with("status", "done").create();
+    assert_eq!(w.owner.at(sub.version()).delete(&path(&sub)).status, 204);
+    assert_eq!(told(&again(&w, &main)), at("in_progress", 100));
+    assert_eq!(told(&change(&w.owner, &main, json!({ "percent_done": 100 }))), at("done", 100));
+}

@@ -236,3 +236,27 @@ fn a_task_that_is_referred_to_stays() {
     assert_eq!(w.owner.at(version).delete(&path(&main)).status, 204);
     w.owner.get(&path(&main)).refused(404, "not_found");
 }
+
+#[test]
+fn a_task_for_a_sale_is_for_the_customer_of_the_sale() {
+    let w = World::new();
+    let (customer, other) = (w.customer().create(), w.customer().create());
+    let sale = w.opportunity(customer.id()).create();
+    let task = w.task("offer").with("opportunity_id", sale.id()).create();
+    assert_eq!(task["customer_id"], customer["id"]);
+    let answer = w.owner.at(task.version()).patch(&path(&task), json!({ "customer_id": null }));
+    assert_eq!(answer.wrong(), ["/customer_id opportunity"]);
+    change(&w.owner, &task, json!({ "customer_id": null, "opportunity_id": null }));
+    let wrong = w.task("x").with("opportunity_id", sale.id()).with("customer_id", other.id()).send();
+    assert_eq!(wrong.wrong(), ["/opportunity_id reference_not_found"]);
+    let nowhere = w.task("x").with("opportunity_id", "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa").send();
+    assert_eq!(nowhere.wrong(), ["/opportunity_id reference_not_found"]);
+}
+
+#[test]
+fn a_day_before_the_first_year_is_refused() {
+    let w = World::new();
+    let answer = w.task("x").with("due_at", "0000-01-01T00:00:00Z").with("all_day", true).send();
+    answer.refused(422, "validation_failed");
+    assert_eq!(answer.wrong(), ["/due_at minimum"]);
+}

@@ -179,3 +179,15 @@ fn it_does_not_stop_into_a_locked_month() {
     assert_eq!(w.owner.at(1).delete(&format!("/month-locks/{}", lock.id())).status, 204);
     assert_eq!(w.owner.delete("/me/timer").expect(200)["task_id"], first.id());
 }
+
+#[test]
+fn what_cannot_be_kept_can_be_discarded() {
+    let w = World::with(|organization| organization.time_zone = "UTC".into());
+    let task = w.task("Call").create();
+    let started = w.owner.put("/me/timer", json!({ "task_id": task.id() })).expect(200);
+    let at: DateTime<Utc> = started["timer"]["started_at"].as_str().unwrap().parse().unwrap();
+    w.month_lock(&at.date_naive().with_day(1).unwrap().to_string()).create();
+    w.owner.delete("/me/timer").refused(409, "state_invalid");
+    assert_eq!(w.owner.delete("/me/timer?discard=true").status, 204);
+    assert_eq!((w.count("timers"), w.count("work_entries"), w.changes("timer.discarded")), (0, 0, 1));
+}

@@ -13,7 +13,7 @@ pub enum NotLockable {
 
 /// Whether the month that starts on a day can be locked: a past one, or the one that it is.
 pub fn check_lockable(month_start_on: NaiveDate, today: NaiveDate) -> Result<(), NotLockable> {
-    if month_start_on.day() != 1 {
+    if month_start_on.day() != 1 || month_start_on.year() < 1 {
         return Err(NotLockable::NotTheFirst);
     }
     if month_start_on > today {

@@ -109,6 +109,9 @@ impl Progress {
         if percent_done.is_some() {
             return Err(ProgressError::OfSubtasks);
         }
+        if status.is_none() {
+            return Ok(self);
+        }
         let status = status.unwrap_or(self.status);
         if status == TaskStatus::Open && subtasks.begun > 0 {
             return Err(ProgressError::SubtasksBegun);

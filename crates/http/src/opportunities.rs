@@ -472,6 +472,9 @@ async fn update_opportunity(
             let authority = actor.authority(tx)?;
             authority.may_change(&holders(&opportunity)).map_err(ApiError::forbidden)?;
             let input = patch.apply(&OpportunityInput::from(&opportunity))?;
+            if patch.field("stage_id").is_some_and(Value::is_null) && patch.field("pipeline_id").is_none() {
+                return Err(ApiError::invalid_field("/stage_id", "required", "An opportunity stands at a stage"));
+            }
             check_assignment(&authority, opportunity.fields.caretaker_id, input.caretaker_id)?;
             let stage = input.stage(tx, Some(&opportunity.standing))?;
             let fields = input.fields(tx)?;

@@ -367,9 +367,7 @@ impl From<StoreError> for ApiError {
             StoreError::Stale { current } => {
                 Self::new(Code::PreconditionFailed).extra("current_etag", format!("\"{current}\""))
             }
-            StoreError::InUse { constraint } => {
-                Self { cause: Some(constraint), ..Self::new(Code::Conflict).detail("Other records still refer to it") }
-            }
+            StoreError::InUse { .. } => Self::new(Code::Conflict).detail("Other records still refer to it"),
             StoreError::Cursor => Self::new(Code::CursorInvalid),
             StoreError::Unavailable(cause) => Self::unavailable(cause),
             StoreError::Refused { violation, constraint, field } => refused(violation, &constraint, field),

@@ -88,8 +88,9 @@ pub struct ProgressSumsBody {
     /// Tasks that were past their date by then.
     #[schema(minimum = 0, example = 2)]
     overdue: i64,
-    /// How far the work has come: the mean of what is open and what was done in the period, weighted by planned minutes
-    /// and rounded down. A main task counts by its subtasks.
+    /// How far the work has come: the mean of what was done in the period and what was still to do at its end, weighted by
+    /// planned minutes and rounded down. What was still to do counts by its percent now, and as not done where the period
+    /// has ended. A main task counts by its subtasks.
     #[schema(minimum = 0, maximum = 100, example = 72)]
     percent_done: i16,
     /// Interactions that were held.

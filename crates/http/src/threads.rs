@@ -311,7 +311,7 @@ pub struct ThreadSummary {
     done_tasks: i64,
     #[schema(minimum = 0, example = 0)]
     cancelled_tasks: i64,
-    /// How far the matter has come: the mean of its tasks that hang below no other task of it, weighted by planned
+    /// How far the matter has come: the mean of its tasks that hang directly below no other task of it, weighted by planned
     /// minutes and rounded down.
     #[schema(minimum = 0, maximum = 100, example = 61)]
     percent_done: i16,

@@ -2,6 +2,7 @@
 
 use crate::actor::Actor;
 use crate::body::Valid;
+use crate::listing::Filters;
 use crate::problem::{ApiError, Code};
 use crate::reply::Reply;
 use crate::state::State;
@@ -13,7 +14,7 @@ use opiekun_domain::permission::Permission;
 use opiekun_persistence::timers;
 use opiekun_persistence::timers::{Timer, TimerFields};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
@@ -75,6 +76,14 @@ const fn yes() -> bool {
     true
 }
 
+/// How to stop the timer.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TimerStop {
+    /// `true` keeps nothing of the time.
+    discard: Option<bool>,
+}
+
 /// Show the timer.
 ///
 /// The caller's own, of which there is one at most. An API key has none.
@@ -127,15 +136,20 @@ async fn start_timer(state: web::Data<State>, actor: Actor, input: Valid<TimerIn
 ///
 /// Its time becomes a work entry, which is answered: a started minute counts whole, at least one, and at most a week.
 /// Where nothing runs there is 404. While the month in which the work began is locked there is 409, and the timer runs
-/// on.
-#[utoipa::path(tag = "Me", security(("sign_in" = ["crm:write"])), responses((status = 200, body = WorkEntryBody)))]
+/// on: with `discard=true` it is stopped without an entry.
+#[utoipa::path(tag = "Me", security(("sign_in" = ["crm:write"])), params(TimerStop),
+    responses((status = 200, body = WorkEntryBody), (status = 204)))]
 #[delete("/me/timer")]
-async fn stop_timer(state: web::Data<State>, actor: Actor) -> Result<Reply, ApiError> {
+async fn stop_timer(state: web::Data<State>, actor: Actor, how: Filters<TimerStop>) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmWrite)?;
     let operator_id = operator(&actor)?;
     state
         .transaction(scope, move |tx| {
             let running = timers::lock(tx, operator_id)?.ok_or_else(|| ApiError::not_found("timer"))?;
+            if how.0.discard.unwrap_or_default() {
+                timers::discard(tx, &running)?;
+                return Ok(Reply::empty());
+            }
             let entry = timers::stop(tx, &running)?;
             Ok(Reply::at_version(entry.version, &WorkEntryBody::from(entry)))
         })

@@ -8,6 +8,7 @@ use crate::page::{Among, Cursor, Page, PageRequest, keyset};
 use crate::pricing::{self, Price, Priced};
 use crate::schema::{interaction_tags, interactions};
 use crate::stage_changes;
+use crate::task_series::{self, Reference};
 use crate::work_tree;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
@@ -236,6 +237,7 @@ pub fn update(tx: &mut Tx<'_>, interaction: &Interaction, fields: InteractionFie
 
 /// Removes a locked row, which the audit log keeps as it was; [`StoreError::InUse`] while something hangs below it.
 pub fn delete(tx: &mut Tx<'_>, interaction: &Interaction) -> Result<()> {
+    task_series::forget(tx, Reference::Interaction(interaction.id))?;
     diesel::delete(interactions::table.find((tx.organization_id(), interaction.id)))
         .execute(tx.conn)
         .map_err(StoreError::of_deletion)?;

@@ -6,6 +6,7 @@ use crate::error::{OrNotFound, Result, StoreError, Violation};
 use crate::page::{Among, Cursor, Page, PageRequest, keyset};
 use crate::schema::{opportunities, opportunity_tags, stage_changes};
 use crate::stages::Stage;
+use crate::task_series::{self, Reference};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -216,6 +217,7 @@ pub fn update(
 
 /// Removes a locked row that nothing refers to, and with it where it stood; the audit log keeps both.
 pub fn delete(tx: &mut Tx<'_>, opportunity: &Opportunity) -> Result<()> {
+    task_series::forget(tx, Reference::Opportunity(opportunity.id))?;
     diesel::delete(opportunities::table.find((tx.organization_id(), opportunity.id)))
         .execute(tx.conn)
         .map_err(StoreError::of_deletion)?;

@@ -2,10 +2,16 @@
 -- $1 the organization   $2, $3 the period's instants   $4 the end of the period, or the moment if that is sooner
 -- $5 which operators, or null for all   $6 the organization's currency
 with had as (
-    -- What was still to do at the end, and what was done in the period. Those with subtasks are counted by their subtasks.
-    select caretaker_id, percent_done, planned_minutes from tasks t
-    where organization_id = $1 and caretaker_id is not null and status <> 'cancelled'
-        and ((closed_at is null and created_at < $4) or (closed_at >= $2 and closed_at < $3 and status = 'done'))
+    -- What was done in the period counts whole; what was still to do at its end, by how far it is now, and as not done
+    -- where the period has ended: nobody knows how far it was then. Tasks with subtasks are counted by those.
+    select
+        caretaker_id,
+        case when closed_at < $4 then 100 when $4 < $3 then percent_done else 0 end as percent_done,
+        planned_minutes
+    from tasks t
+    where organization_id = $1 and caretaker_id is not null
+        and ((created_at < $4 and (closed_at is null or closed_at >= $4))
+            or (closed_at >= $2 and closed_at < $4 and status = 'done'))
         and not exists (select from tasks below where below.organization_id = $1 and below.parent_task_id = t.id)
 ), part as (
     select caretaker_id as operator_id, 'given' as kind, 1::bigint as tasks, 0::bigint as minutes, 0::bigint as billable_minutes,

@@ -6,6 +6,7 @@
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result};
+use crate::operators;
 use crate::organizations::{self, time_zone};
 use crate::schema::{task_series, tasks};
 use crate::tasks::{self as task_rows, Instance, Origin, Task, TaskFields};
@@ -178,11 +179,83 @@ pub fn instances(tx: &mut Tx<'_>, id: TaskSeriesId) -> Result<i64> {
         .get_result(tx.conn)?)
 }
 
-/// The rules of series, by their ids.
+/// Removes a series that has no instances left.
+pub fn delete_if_empty(tx: &mut Tx<'_>, id: TaskSeriesId) -> Result<()> {
+    if instances(tx, id)? > 0 {
+        return Ok(());
+    }
+    let series = lock(tx, id)?;
+    delete(tx, &series)
+}
+
+/// A record that new instances refer to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reference {
+    Thread(ThreadId),
+    Task(TaskId),
+    Interaction(InteractionId),
+    Opportunity(OpportunityId),
+}
+
+/// Lets new instances begin without a record that is about to be removed.
+pub(crate) fn forget(tx: &mut Tx<'_>, reference: Reference) -> Result<()> {
+    change_all(tx, reference, None)
+}
+
+/// Lets new instances begin in the thread that another one is merged into.
+pub(crate) fn carry(tx: &mut Tx<'_>, from: ThreadId, into: ThreadId) -> Result<()> {
+    change_all(tx, Reference::Thread(from), Some(into))
+}
+
+fn change_all(tx: &mut Tx<'_>, reference: Reference, thread_id: Option<ThreadId>) -> Result<()> {
+    let organization_id = tx.organization_id();
+    let mut referring = task_series::table.filter(task_series::organization_id.eq(organization_id)).into_boxed();
+    referring = match reference {
+        Reference::Thread(id) => referring.filter(task_series::thread_id.eq(id)),
+        Reference::Task(id) => referring.filter(task_series::parent_task_id.eq(id)),
+        Reference::Interaction(id) => referring.filter(task_series::parent_interaction_id.eq(id)),
+        Reference::Opportunity(id) => referring.filter(task_series::opportunity_id.eq(id)),
+    };
+    let before: Vec<TaskSeries> = referring.select(TaskSeries::as_select()).load(tx.conn)?;
+    if before.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<TaskSeriesId> = before.iter().map(|series| series.id).collect();
+    let rows = diesel::update(task_series::table)
+        .filter(task_series::organization_id.eq(organization_id))
+        .filter(task_series::id.eq_any(ids));
+    let told = (task_series::version.eq(task_series::version + 1), task_series::updated_at.eq(tx.now));
+    let after: Vec<TaskSeries> = match reference {
+        Reference::Thread(_) => rows
+            .set((task_series::thread_id.eq(thread_id), told))
+            .returning(TaskSeries::as_returning())
+            .get_results(tx.conn)?,
+        Reference::Task(_) => rows
+            .set((task_series::parent_task_id.eq(None::<TaskId>), told))
+            .returning(TaskSeries::as_returning())
+            .get_results(tx.conn)?,
+        Reference::Interaction(_) => rows
+            .set((task_series::parent_interaction_id.eq(None::<InteractionId>), told))
+            .returning(TaskSeries::as_returning())
+            .get_results(tx.conn)?,
+        Reference::Opportunity(_) => rows
+            .set((task_series::opportunity_id.eq(None::<OpportunityId>), told))
+            .returning(TaskSeries::as_returning())
+            .get_results(tx.conn)?,
+    };
+    let records = after.iter().map(|after| {
+        let before = before.iter().find(|series| series.id == after.id);
+        Change::new("task_series", "updated", (after.id, after.version), before, Some(after))
+    });
+    changes::record_all(tx, records.collect())
+}
+
+/// The rules of series that go on, by their ids.
 pub fn rules_of(tx: &mut Tx<'_>, ids: &[TaskSeriesId]) -> Result<HashMap<TaskSeriesId, String>> {
     let rows: Vec<(TaskSeriesId, String)> = task_series::table
         .filter(task_series::organization_id.eq(tx.organization_id()))
         .filter(task_series::id.eq_any(ids))
+        .filter(task_series::ends_before.is_null())
         .select((task_series::id, task_series::rule))
         .load(tx.conn)?;
     Ok(rows.into_iter().collect())
@@ -193,6 +266,11 @@ impl TaskSeries {
     pub fn recurrence(&self) -> Option<Recurrence> {
         let rule: Rule = self.fields.rule.parse().ok()?;
         Recurrence::new(rule, time_zone(&self.fields.time_zone), self.fields.first_at).ok()
+    }
+
+    /// Whose work it is: who may change it, with those above them.
+    pub fn holders(&self) -> Vec<OperatorId> {
+        self.fields.registered_by_id.into_iter().chain(self.fields.caretaker_id).collect()
     }
 
     /// What its instance of a date begins as.
@@ -231,6 +309,10 @@ pub fn make_next(tx: &mut Tx<'_>, closed: &Task) -> Result<Option<Task>> {
     let (Some(id), Some(mut at)) = (closed.task_series_id, closed.occurrence_at) else { return Ok(None) };
     let series = lock(tx, id)?;
     let Some(recurrence) = series.recurrence() else { return Ok(None) };
+    let is_active = match series.fields.caretaker_id {
+        Some(id) => operators::find(tx, id)?.fields.active,
+        None => false,
+    };
     // Those that were made already, as a rule none: a closed instance can be opened and closed again.
     let later: HashMap<DateTime<Utc>, Option<DateTime<Utc>>> = tasks::table
         .filter(tasks::organization_id.eq(tx.organization_id()))
@@ -253,7 +335,10 @@ pub fn make_next(tx: &mut Tx<'_>, closed: &Task) -> Result<Option<Task>> {
                     registered_by_id: series.fields.registered_by_id,
                     instance: Some(Instance { task_series_id: id, occurrence_at: next_at }),
                 };
-                return task_rows::create(tx, series.instance(next_at), Progress::NEW, origin).map(Some);
+                let mut fields = series.instance(next_at);
+                // Nobody sees what somebody gets who has left.
+                fields.caretaker_id = fields.caretaker_id.filter(|_| is_active);
+                return task_rows::create(tx, fields, Progress::NEW, origin).map(Some);
             }
         }
     }

@@ -5,8 +5,9 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::organizations;
 use crate::page::{Among, Cursor, Page, PageRequest, keyset};
-use crate::schema::{interactions, task_reminders, task_tags, tasks, work_entries};
+use crate::schema::{interactions, opportunities, task_reminders, task_tags, tasks, work_entries};
 use crate::task_progress;
+use crate::task_series::{self, Reference};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use diesel::dsl::{case_when, sql};
@@ -75,7 +76,7 @@ impl TaskFields {
         WorkItem::of_columns(self.parent_task_id, self.parent_interaction_id)
     }
 
-    const fn dates(&self) -> TaskDates {
+    fn dates(&self) -> TaskDates {
         TaskDates { start_at: self.start_at, due_at: self.due_at, all_day: self.all_day }
     }
 }
@@ -172,7 +173,14 @@ pub struct TaskFilter {
 ///
 /// The shape of the trees is held (see [`work_tree`](crate::work_tree)) where it has a parent.
 pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origin: Origin) -> Result<Task> {
-    let zone = complete(tx, &mut fields)?;
+    let zone = match origin.instance {
+        // Its dates are those of its series' time zone.
+        Some(_) => {
+            take_over(tx, &mut fields)?;
+            organizations::find(tx)?.time_zone()
+        }
+        None => complete(tx, &mut fields)?,
+    };
     let row = NewTask {
         organization_id: tx.organization_id(),
         id: TaskId::at(tx.now),
@@ -242,7 +250,12 @@ pub fn update(
     progress: Progress,
     instance: Option<Instance>,
 ) -> Result<Task> {
-    let zone = fit_dates(tx, &mut fields)?;
+    let zone = if fields.dates() == task.fields.dates() {
+        // They stay as they are, also where the organization's time zone has changed since.
+        organizations::find(tx)?.time_zone()
+    } else {
+        fit_dates(tx, &mut fields)?
+    };
     let planned_minutes = match fields.estimate_minutes {
         Some(estimate) => Some(i64::from(estimate)),
         None => task_progress::subtasks(tx, task.id)?.minutes(),
@@ -250,7 +263,11 @@ pub fn update(
     let state = State {
         status: progress.status(),
         percent_done: progress.percent_done(),
-        deadline_at: fields.dates().deadline_at(zone),
+        deadline_at: if fields.dates() == task.fields.dates() {
+            task.deadline_at
+        } else {
+            fields.dates().deadline_at(zone)
+        },
         planned_minutes,
         assigned_at: match fields.caretaker_id {
             None => None,
@@ -287,6 +304,7 @@ pub fn update(
 /// Removes a locked row, which the audit log keeps as it was; [`StoreError::InUse`] while something hangs below it or
 /// time was spent on it.
 pub fn delete(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
+    task_series::forget(tx, Reference::Task(task.id))?;
     diesel::delete(tasks::table.find((tx.organization_id(), task.id)))
         .execute(tx.conn)
         .map_err(StoreError::of_deletion)?;
@@ -451,6 +469,16 @@ pub fn list(tx: &mut Tx<'_>, filter: &TaskFilter, page: &PageRequest<TaskSort>) 
 /// Gives a new task what it has from the one above it, and its dates as those of its kind. Tells the time zone.
 pub fn complete(tx: &mut Tx<'_>, fields: &mut TaskFields) -> Result<Tz> {
     take_over(tx, fields)?;
+    if let Some(id) = fields.opportunity_id.filter(|_| fields.customer_id.is_none()) {
+        fields.customer_id = opportunities::table
+            .find((tx.organization_id(), id))
+            .select(opportunities::customer_id)
+            .first(tx.conn)
+            .optional()?;
+        if fields.customer_id.is_none() {
+            return Err(StoreError::no_reference("tasks", "opportunity_id"));
+        }
+    }
     fit_dates(tx, fields)
 }
 

@@ -4,7 +4,8 @@ use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::page::{Among, Cursor, Page, PageRequest, keyset};
-use crate::schema::{interactions, task_series, tasks, thread_tags, threads};
+use crate::schema::{interactions, tasks, thread_tags, threads};
+use crate::task_series::{self, Reference};
 use crate::{interactions as interaction_rows, tasks as task_rows, work_entries, work_tree};
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
@@ -148,6 +149,7 @@ pub fn update(tx: &mut Tx<'_>, thread: &Thread, fields: ThreadFields) -> Result<
 
 /// Removes a locked row, which the audit log keeps as it was; [`StoreError::InUse`] while something is in it.
 pub fn delete(tx: &mut Tx<'_>, thread: &Thread) -> Result<()> {
+    task_series::forget(tx, Reference::Thread(thread.id))?;
     diesel::delete(threads::table.find((tx.organization_id(), thread.id)))
         .execute(tx.conn)
         .map_err(StoreError::of_deletion)?;
@@ -252,11 +254,7 @@ pub fn merge(tx: &mut Tx<'_>, from: &Thread, into: &Thread) -> Result<Carried> {
         carried.tasks += batch.tasks;
         carried.interactions += batch.interactions;
     }
-    diesel::update(task_series::table)
-        .filter(task_series::organization_id.eq(organization_id))
-        .filter(task_series::thread_id.eq(from.id))
-        .set(task_series::thread_id.eq(into.id))
-        .execute(tx.conn)?;
+    task_series::carry(tx, from.id, into.id)?;
     let after: Thread = diesel::update(threads::table.find((organization_id, from.id)))
         .set((
             threads::status.eq(ThreadStatus::Closed),

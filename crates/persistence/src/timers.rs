@@ -99,6 +99,12 @@ pub fn stop(tx: &mut Tx<'_>, timer: &Timer) -> Result<WorkEntry> {
     work_entries::create(tx, fields)
 }
 
+/// Takes a locked timer away, and keeps nothing of its time but the record of it.
+pub fn discard(tx: &mut Tx<'_>, timer: &Timer) -> Result<()> {
+    diesel::delete(timers::table.find((tx.organization_id(), timer.operator_id))).execute(tx.conn)?;
+    record(tx, "discarded", Some(timer), None)
+}
+
 /// A timer is its operator's and has no version: whoever reads of one that has changed reads it anew.
 fn record(tx: &mut Tx<'_>, action: &'static str, before: Option<&Timer>, after: Option<&Timer>) -> Result<()> {
     let Some(told) = after.or(before) else { return Ok(()) };

@@ -2,7 +2,7 @@
 
 use crate::problem::ApiError;
 use crate::values::{WorkItemBody, capitalised, tags_schema};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use opiekun_domain::ids::{CustomerId, OperatorId, OpportunityId, TaskId, TaskSeriesId, ThreadId};
 use opiekun_domain::recurrence::{Rule, RuleError};
 use opiekun_domain::task::{Progress, ProgressError, Subtasks, TaskPriority, TaskStatus};
@@ -103,6 +103,12 @@ pub(super) fn dates_fit(task: &TaskInput) -> Result<(), ValidationError> {
         error.add_param("field".into(), &field);
         Err(error)
     };
+    // In a time zone it could otherwise be a day of the year before the first.
+    for (field, moment) in [("start_at", task.start_at), ("due_at", task.due_at)] {
+        if moment.is_some_and(|moment| moment.year() < 1) {
+            return wrong(field, "minimum", "Lies before the year 1");
+        }
+    }
     if task.start_at.zip(task.due_at).is_some_and(|(start_at, due_at)| due_at < start_at) {
         return wrong("due_at", "order", "Is due before it starts");
     }

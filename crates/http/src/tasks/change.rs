@@ -1,6 +1,7 @@
 //! Changing a task: how far it has come, where it hangs, and what becomes of its series.
 
 use super::body::{TaskBody, TaskInput, body, no_progress, not_a_rule};
+use super::check_parent;
 use crate::actor::Actor;
 use crate::body::Patch;
 use crate::customers::check_assignment;
@@ -27,11 +28,12 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TaskChangeQuery {
-    /// `true` closes every open task below together with a task that is done or cancelled. All of them have to be the
+    /// `true` closes every open subtask, to any depth, together with a task that is done or cancelled. All of them have to be the
     /// caller's to change. Of those that come again, nothing comes again then.
     close_subtasks: Option<bool>,
     /// Of a task that comes again: `this` instance alone, unless told, or `this_and_following`, which ends the series
-    /// here and begins another with the changed task as its first instance.
+    /// here and begins another with the changed task as its first instance. The series has to be the caller's to change.
+    /// With another due date than the rule's, it takes another rule too; without `recurrence` the task is the last.
     #[param(inline)]
     apply_to: Option<ApplyTo>,
 }
@@ -65,12 +67,14 @@ pub(super) async fn update_task(
     let close_subtasks = close_subtasks.unwrap_or_default();
     state
         .transaction(scope, move |tx| {
-            if close_subtasks || patch.field("parent").is_some() || patch.field("thread_id").is_some() {
+            let names = |fields: &[&str]| fields.iter().any(|field| patch.field(field).is_some());
+            if close_subtasks || names(&["parent", "thread_id"]) {
                 work_tree::change(tx)?;
-            } else {
+            } else if names(&["status", "percent_done", "estimate_minutes"]) {
+                // Main tasks follow. What they do not follow waits for nobody.
                 work_tree::hold(tx)?;
             }
-            if ["customer_id", "thread_id", "opportunity_id"].iter().any(|field| patch.field(field).is_some()) {
+            if names(&["customer_id", "thread_id", "opportunity_id"]) {
                 // Time that was spent on it follows, and is perhaps priced anew.
                 month_locks::hold(tx)?;
             }
@@ -84,14 +88,25 @@ pub(super) async fn update_task(
             let current = TaskInput::new(task.fields.clone(), task.progress(), rule);
             let input = patch.apply(&current)?;
             check_assignment(&authority, current.caretaker_id, input.caretaker_id)?;
+            if input.opportunity_id.is_some() && input.customer_id.is_none() {
+                let detail = "The customer of the opportunity is expected";
+                return Err(ApiError::invalid_field("/customer_id", "opportunity", detail));
+            }
+            if input.parent != current.parent {
+                check_parent(tx, &authority, &input)?;
+            }
             let progress = progress_of(tx, &task, &input, &authority, close_subtasks)?;
-            let change = SeriesChange::of(&task, &current, &input, apply_to.unwrap_or(ApplyTo::This))?;
+            let change = SeriesChange::of(&current, &input, apply_to.unwrap_or(ApplyTo::This))?;
             if input.thread_id != current.thread_id {
                 check_takes(tx, input.thread_id)?;
             }
             let mut fields = input.fields();
-            let instance = change.prepare(tx, &task, &mut fields)?;
+            let instance = change.prepare(tx, &task, &mut fields, &authority)?;
+            let series_before = task.task_series_id.filter(|_| instance.is_some());
             let task = tasks::update(tx, &task, fields, progress, instance)?;
+            if let Some(id) = series_before {
+                task_series::delete_if_empty(tx, id)?;
+            }
             if task.fields.thread_id != current.thread_id {
                 threads::carry(tx, WorkItem::Task(task.id), task.fields.thread_id)?;
             }
@@ -119,9 +134,12 @@ fn progress_of(
     close_subtasks: bool,
 ) -> Result<Progress, ApiError> {
     let before = task.progress();
+    let subtasks = task_progress::subtasks(tx, task.id)?;
     let status = input.status.filter(|status| *status != before.status());
     let percent_done = input.percent_done.filter(|percent| *percent != before.percent_done());
-    let subtasks = task_progress::subtasks(tx, task.id)?;
+    // What lost its last subtask at 100 can still be done by its percent.
+    let is_left_whole = subtasks.total == 0 && before.percent_done() == 100 && !before.status().is_closed();
+    let percent_done = percent_done.or(input.percent_done.filter(|_| is_left_whole && status.is_none()));
     let progress = before.change(status, percent_done, &subtasks).map_err(no_progress)?;
     if progress.status().is_closed() && !before.status().is_closed() && subtasks.open > 0 {
         if !close_subtasks {
@@ -146,33 +164,40 @@ enum SeriesChange {
 }
 
 impl SeriesChange {
-    fn of(task: &Task, before: &TaskInput, after: &TaskInput, apply_to: ApplyTo) -> Result<Self, ApiError> {
-        let rule = if after.recurrence == before.recurrence { None } else { after.rule()? };
-        let is_changed = after.recurrence != before.recurrence;
-        match (task.task_series_id, apply_to) {
-            (None, _) => Ok(rule.map_or(Self::Nothing, Self::Begin)),
-            (Some(_), ApplyTo::This) if is_changed => Err(ApiError::invalid_field(
+    /// A task whose series has ended shows no rule, and is like one that never had any.
+    fn of(before: &TaskInput, after: &TaskInput, apply_to: ApplyTo) -> Result<Self, ApiError> {
+        let (was, is) = (before.rule()?, after.rule()?);
+        match (was, is, apply_to) {
+            (None, None, _) => Ok(Self::Nothing),
+            (None, Some(rule), _) => Ok(Self::Begin(rule)),
+            (Some(was), Some(is), ApplyTo::This) if was == is => Ok(Self::Nothing),
+            (Some(_), _, ApplyTo::This) => Err(ApiError::invalid_field(
                 "/recurrence",
                 "apply_to",
                 "A rule is that of the series: apply_to=this_and_following changes it from here on",
             )),
-            (Some(_), ApplyTo::This) => Ok(Self::Nothing),
-            (Some(_), ApplyTo::ThisAndFollowing) if after.recurrence.is_none() => Ok(Self::End),
-            (Some(_), ApplyTo::ThisAndFollowing) => Ok(Self::Split(rule)),
+            (Some(_), None, ApplyTo::ThisAndFollowing) => Ok(Self::End),
+            (Some(was), Some(is), ApplyTo::ThisAndFollowing) => Ok(Self::Split((was != is).then_some(is))),
         }
     }
 
     /// Sees to the series before the task gets these fields. Tells which instance it is from then on, if another one.
-    fn prepare(self, tx: &mut Tx<'_>, task: &Task, fields: &mut TaskFields) -> Result<Option<Instance>, ApiError> {
+    fn prepare(
+        self,
+        tx: &mut Tx<'_>,
+        task: &Task,
+        fields: &mut TaskFields,
+        authority: &Authority,
+    ) -> Result<Option<Instance>, ApiError> {
         let rule = match self {
             Self::Nothing => return Ok(None),
             Self::Begin(rule) => rule,
             Self::End => {
-                cut(tx, task, TimeDelta::microseconds(1))?;
+                cut(tx, task, TimeDelta::microseconds(1), authority)?;
                 return Ok(None);
             }
             Self::Split(rule) => {
-                let tail = cut(tx, task, TimeDelta::zero())?;
+                let tail = cut(tx, task, TimeDelta::zero(), authority)?;
                 rule.or(tail).ok_or_else(|| ApiError::internal("a series without a rule"))?
             }
         };
@@ -182,12 +207,14 @@ impl SeriesChange {
     }
 }
 
-/// Ends the series of a task so long after its date, and tells the rule from that date on.
-fn cut(tx: &mut Tx<'_>, task: &Task, after: TimeDelta) -> Result<Option<Rule>, ApiError> {
+/// Ends the series of a task so long after its date, and tells the rule from that date on. All of it has to be the
+/// caller's to change, not this instance alone.
+fn cut(tx: &mut Tx<'_>, task: &Task, after: TimeDelta, authority: &Authority) -> Result<Option<Rule>, ApiError> {
     let (Some(id), Some(occurrence_at)) = (task.task_series_id, task.occurrence_at) else {
         return Err(ApiError::internal("a task without a series"));
     };
     let series = task_series::lock(tx, id)?;
+    authority.may_change(&series.holders()).map_err(ApiError::forbidden)?;
     if task_series::newest(tx, id)?.is_some_and(|newest| newest > occurrence_at) {
         return Err(ApiError::state_invalid(
             "not_newest",

@@ -58,18 +58,9 @@ impl From<AuditEntry> for TaskChange {
             .filter(|name| !LEFT_OUT.contains(&name.as_str()))
             .map(|name| (name, text(before.get(name)), text(after.get(name))))
             .filter(|(_, before, after)| before != after)
-            .map(|(name, before, after)| FieldChange { field: shown(name).to_owned(), before, after })
+            .map(|(name, before, after)| FieldChange { field: name.clone(), before, after })
             .collect();
         Self { id, at, actor: AuditActor { kind: actor_kind, id: actor_id }, action, changes }
-    }
-}
-
-/// The field as callers know it.
-fn shown(name: &str) -> &str {
-    match name {
-        "parent_task_id" | "parent_interaction_id" => "parent",
-        "reminder_minutes" => "reminders",
-        name => name,
     }
 }
 

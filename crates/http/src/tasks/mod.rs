@@ -21,9 +21,11 @@ use crate::threads::check_takes;
 use actix_web::{get, post, web};
 use body::{SubtaskBody, TaskInput, body, no_progress, not_a_rule};
 use chrono::{DateTime, Utc};
+use opiekun_domain::authority::Authority;
 use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, OpportunityId, TaskId, TaskSeriesId, ThreadId};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::task::{Progress, Subtasks, TaskPriority, TaskStatus};
+use opiekun_domain::work_item::WorkItem;
 use opiekun_persistence::tasks::{Origin, Task, TaskFilter, TaskSort};
 use opiekun_persistence::{Page, Tx, task_progress, task_series, tasks, work_tree};
 use serde::Deserialize;
@@ -137,7 +139,9 @@ async fn create_task(
     let scope = actor.scope(Permission::CrmWrite)?;
     state
         .submit(scope, once, move |tx| {
-            work_tree::hold(tx)?;
+            if input.0.parent.is_some() {
+                work_tree::hold(tx)?;
+            }
             let body = create(tx, &actor, input.0)?;
             Ok(Reply::created(&format!("/api/v1/tasks/{}", body.id), body.version, &body))
         })
@@ -149,9 +153,11 @@ pub(crate) fn create(tx: &mut Tx<'_>, actor: &Actor, input: TaskInput) -> Result
     let rule = input.rule()?;
     check_takes(tx, input.thread_id)?;
     let progress = Progress::NEW.change(input.status, input.percent_done, &Subtasks::default()).map_err(no_progress)?;
+    let authority = actor.authority(tx)?;
+    check_parent(tx, &authority, &input)?;
     let mut fields = input.fields();
     fields.caretaker_id = fields.caretaker_id.or(actor.operator_id());
-    check_assignment(&actor.authority(tx)?, None, fields.caretaker_id)?;
+    check_assignment(&authority, None, fields.caretaker_id)?;
     let registered_by_id = actor.operator_id();
     let instance = match rule {
         Some(rule) => {
@@ -166,6 +172,17 @@ pub(crate) fn create(tx: &mut Tx<'_>, actor: &Actor, input: TaskInput) -> Result
         task_series::make_next(tx, &task)?;
     }
     body(tx, task)
+}
+
+/// Whatever hangs below a task draws it along: one that is closed is in progress again, and what was begun as a whole
+/// is as far as its subtasks from then on. That is only for those who may change it.
+pub(super) fn check_parent(tx: &mut Tx<'_>, authority: &Authority, input: &TaskInput) -> Result<(), ApiError> {
+    let Some(WorkItem::Task(id)) = input.parent.map(WorkItem::from) else { return Ok(()) };
+    // One that is not there is refused by the reference.
+    let Some(parent) = tasks::find_all(tx, &[id])?.pop() else { return Ok(()) };
+    let is_drawn_back = parent.closed_at.is_some()
+        || (parent.status != TaskStatus::Open && task_progress::subtasks(tx, id)?.total == 0);
+    if is_drawn_back { authority.may_change(&parent.holders()).map_err(ApiError::forbidden) } else { Ok(()) }
 }
 
 /// Show a task.
@@ -187,8 +204,8 @@ async fn get_task(state: web::Data<State>, actor: Actor, id: Id<TaskId>, shape: 
 
 /// List what is below a task.
 ///
-/// Every task below it, to any depth, each with its level and its `parent`, in the order in which they were written
-/// down. `parent_task_id=` on the list of tasks gives the direct ones alone.
+/// Its subtasks, theirs, and so on, each with its level and its `parent`, in the order in which they were written down.
+/// What follows from an interaction is no subtask. `parent_task_id=` on the list of tasks gives the direct ones alone.
 #[utoipa::path(tag = "Tasks", security(("sign_in" = ["crm:read"])), params(Listing<()>),
     responses((status = 200, body = PageBody<SubtaskBody>)))]
 #[get("/tasks/{id}/subtasks")]
