@@ -1,6 +1,6 @@
 //! The demo's year through its reports, each held against sums over what the lists show.
 
-use crate::support::{Client, Process, Record, opiekun, scratch_database};
+use crate::support::{Client, Process, Record, now, opiekun, scratch_database};
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +67,7 @@ impl Year {
             json!({ "grant_type": "password", "username": "anna@kropka.example", "password": "kropka-demo-2026" });
         let token = nobody.post("/auth/token", grant).expect(200);
         let owner = nobody.bearer(token["access_token"].as_str().unwrap());
-        let to = warsaw_day(Utc::now());
+        let to = warsaw_day(now());
         let from = to.with_day(1).unwrap().with_year(to.year() - 1).unwrap();
         let held = all(&owner, "/interactions?status=held");
         let worked = all(&owner, "/work-entries?");
@@ -363,7 +363,7 @@ fn check_worth<'a>(told: &Value, stages: &[Value], sales: impl Iterator<Item = &
 }
 
 fn is_overdue(task: &Value) -> bool {
-    let is_overdue = task["closed_at"].is_null() && deadline(task) < Utc::now();
+    let is_overdue = task["closed_at"].is_null() && deadline(task) < now();
     assert_eq!(task["overdue"], is_overdue, "{task}");
     is_overdue
 }
