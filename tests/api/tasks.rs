@@ -202,8 +202,8 @@ fn a_reminder_is_told_once_when_its_moment_has_come() {
     let w = World::new();
     let at = |seconds: i64| (now() + TimeDelta::seconds(seconds)).to_rfc3339_opts(SecondsFormat::Secs, true);
     let reminders = json!([{ "minutes_before": 60 }, { "minutes_before": 0 }]);
-    let task = w.task("soon").with("due_at", at(3)).with("reminders", reminders.clone()).create();
-    let closed = w.task("closed").with("due_at", at(3)).with("reminders", reminders.clone()).create();
+    let task = w.task("soon").with("due_at", at(8)).with("reminders", reminders.clone()).create();
+    let closed = w.task("closed").with("due_at", at(8)).with("reminders", reminders.clone()).create();
     change(&w.owner, &closed, json!({ "status": "done" }));
     w.task("later").with("due_at", at(86_400)).with("reminders", reminders).create();
     // The one an hour before lay in the past already; the later task has both still to come.
