@@ -260,3 +260,17 @@ fn a_day_before_the_first_year_is_refused() {
     answer.refused(422, "validation_failed");
     assert_eq!(answer.wrong(), ["/due_at minimum"]);
 }
+
+#[test]
+fn nothing_is_given_to_whoever_has_left() {
+    let w = World::new();
+    let operator = w.operator("operator", "none", None);
+    let task = w.task("old").with("caretaker_id", operator.id.to_string()).create();
+    w.owner.at(1).patch(&format!("/operators/{}", operator.id), json!({ "active": false })).expect(200);
+    let answer = w.task("new").with("caretaker_id", operator.id.to_string()).send();
+    answer.refused(422, "validation_failed");
+    assert_eq!(answer.wrong(), ["/caretaker_id inactive"]);
+    // What it had stays as it is until somebody takes it over.
+    change(&w.owner, &task, json!({ "title": "still there" }));
+    change(&w.owner, &task, json!({ "caretaker_id": w.owner.id.to_string() }));
+}

@@ -191,3 +191,15 @@ fn what_cannot_be_kept_can_be_discarded() {
     assert_eq!(w.owner.delete("/me/timer?discard=true").status, 204);
     assert_eq!((w.count("timers"), w.count("work_entries"), w.changes("timer.discarded")), (0, 0, 1));
 }
+
+#[test]
+fn whoever_leaves_leaves_no_timer_running() {
+    let w = World::new();
+    let operator = w.operator("operator", "none", None);
+    let task = w.task("Call").create();
+    operator.put("/me/timer", json!({ "task_id": task.id() })).expect(200);
+    w.owner.at(1).patch(&format!("/operators/{}", operator.id), json!({ "active": false })).expect(200);
+    assert_eq!((w.count("timers"), w.count("work_entries")), (0, 1));
+    let entry = w.owner.get(&format!("/work-entries?operator_id={}", operator.id)).expect(200).items().remove(0);
+    assert_eq!((&entry["task_id"], &entry["duration_minutes"]), (&task["id"], &json!(1)));
+}

@@ -24,7 +24,7 @@ use opiekun_domain::ids::{CustomerId, OperatorId};
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::customers::{Customer, CustomerFields, CustomerFilter, CustomerSort};
-use opiekun_persistence::{Json, Page, Tx, customers, hourly_rates, organizations};
+use opiekun_persistence::{Json, Page, Tx, customers, hourly_rates, operators, organizations};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -318,14 +318,32 @@ async fn create_customer(
 
 fn create(tx: &mut Tx<'_>, actor: &Actor, mut fields: CustomerFields) -> Result<Reply, ApiError> {
     fields.caretaker_id = fields.caretaker_id.or(actor.operator_id());
-    check_assignment(&actor.authority(tx)?, None, fields.caretaker_id)?;
+    check_caretaker(&actor.authority(tx)?, tx, None, fields.caretaker_id)?;
     let customer = customers::create(tx, fields)?;
     let location = format!("/api/v1/customers/{}", customer.id);
     let body = body(tx, customer)?;
     Ok(Reply::created(&location, body.version, &body))
 }
 
-/// Whoever makes somebody the caretaker must stand above them (or be them).
+/// Whoever makes somebody the caretaker must stand above them (or be them), and it is somebody who is there.
+pub(crate) fn check_caretaker(
+    authority: &Authority,
+    tx: &mut Tx<'_>,
+    before: Option<OperatorId>,
+    after: Option<OperatorId>,
+) -> Result<(), ApiError> {
+    check_assignment(authority, before, after)?;
+    let Some(id) = after.filter(|after| before != Some(*after)) else { return Ok(()) };
+    match operators::find_all(tx, &[id])?.pop() {
+        Some(operator) if !operator.fields.active => {
+            Err(ApiError::invalid_field("/caretaker_id", "inactive", "Is not at work here any more"))
+        }
+        // One that is not there is refused by the reference.
+        _ => Ok(()),
+    }
+}
+
+/// Whoever gives somebody work, or writes down somebody's, must stand above them (or be them).
 pub(crate) fn check_assignment(
     authority: &Authority,
     before: Option<OperatorId>,
@@ -386,7 +404,7 @@ async fn update_customer(
 fn update(tx: &mut Tx<'_>, actor: &Actor, customer: &Customer, fields: CustomerFields) -> Result<Reply, ApiError> {
     let authority = actor.authority(tx)?;
     authority.may_change(customer.fields.caretaker_id.as_slice()).map_err(ApiError::forbidden)?;
-    check_assignment(&authority, customer.fields.caretaker_id, fields.caretaker_id)?;
+    check_caretaker(&authority, tx, customer.fields.caretaker_id, fields.caretaker_id)?;
     let customer = customers::update(tx, customer, fields)?;
     let body = body(tx, customer)?;
     Ok(Reply::at_version(body.version, &body))

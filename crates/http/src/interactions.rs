@@ -2,7 +2,7 @@
 
 use crate::actor::Actor;
 use crate::body::{Patch, Valid};
-use crate::customers::check_assignment;
+use crate::customers::check_caretaker;
 use crate::listing::{AnyOf, Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
@@ -391,7 +391,7 @@ async fn create_interaction(
             }
             check_takes(tx, fields.thread_id)?;
             match fields.caretaker_id {
-                Some(_) => check_assignment(&actor.authority(tx)?, None, fields.caretaker_id)?,
+                Some(_) => check_caretaker(&actor.authority(tx)?, tx, None, fields.caretaker_id)?,
                 None => fields.caretaker_id = actor.operator_id().or(Some(fields.operator_id)),
             }
             let interaction = interactions::create(tx, fields)?;
@@ -459,7 +459,7 @@ async fn update_interaction(
             let authority = actor.authority(tx)?;
             authority.may_change(&interaction.holders()).map_err(ApiError::forbidden)?;
             let fields = patch.apply(&interaction.fields.clone().into())?.fields(&actor)?;
-            check_assignment(&authority, interaction.fields.caretaker_id, fields.caretaker_id)?;
+            check_caretaker(&authority, tx, interaction.fields.caretaker_id, fields.caretaker_id)?;
             let thread_id = fields.thread_id;
             let changes_thread = thread_id != interaction.fields.thread_id;
             if changes_thread {

@@ -16,7 +16,7 @@ use opiekun_domain::language::Language;
 use opiekun_domain::operator::{BillingRight, Role};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::operators::{Operator, OperatorFields, OperatorFilter};
-use opiekun_persistence::{Page, Tx, credentials, operators};
+use opiekun_persistence::{Page, StoreError, Tx, Violation, credentials, operators, timers};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -257,9 +257,19 @@ async fn update_operator(
             }
             if !fields.active {
                 credentials::end_sign_ins_of(tx, operator.id)?;
+                end_timer(tx, operator.id)?;
             }
             let operator = operators::update(tx, &operator, fields)?;
             Ok(Reply::at_version(operator.version, &OperatorBody::from(operator)))
         })
         .await
+}
+
+/// Nobody else could stop it. Its time is written down, unless the month in which it began is locked.
+fn end_timer(tx: &mut Tx<'_>, id: OperatorId) -> Result<(), ApiError> {
+    let Some(timer) = timers::lock(tx, id)? else { return Ok(()) };
+    match tx.attempt(|tx| timers::stop(tx, &timer)) {
+        Err(StoreError::Refused { violation: Violation::Restrict, .. }) => Ok(timers::discard(tx, &timer)?),
+        other => Ok(other.map(|_| ())?),
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::actor::Actor;
 use crate::body::{Patch, Valid};
-use crate::customers::check_assignment;
+use crate::customers::check_caretaker;
 use crate::listing::{AnyOf, Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
@@ -412,7 +412,7 @@ async fn create_opportunity(
     state
         .submit(scope, once, move |tx| {
             match input.caretaker_id {
-                Some(_) => check_assignment(&actor.authority(tx)?, None, input.caretaker_id)?,
+                Some(_) => check_caretaker(&actor.authority(tx)?, tx, None, input.caretaker_id)?,
                 None => input.caretaker_id = actor.operator_id(),
             }
             pipelines::hold(tx)?;
@@ -475,7 +475,7 @@ async fn update_opportunity(
             if patch.field("stage_id").is_some_and(Value::is_null) && patch.field("pipeline_id").is_none() {
                 return Err(ApiError::invalid_field("/stage_id", "required", "An opportunity stands at a stage"));
             }
-            check_assignment(&authority, opportunity.fields.caretaker_id, input.caretaker_id)?;
+            check_caretaker(&authority, tx, opportunity.fields.caretaker_id, input.caretaker_id)?;
             let stage = input.stage(tx, Some(&opportunity.standing))?;
             let fields = input.fields(tx)?;
             let opportunity = opportunities::update(tx, &opportunity, fields, &stage, None)?;

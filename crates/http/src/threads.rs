@@ -2,7 +2,7 @@
 
 use crate::actor::Actor;
 use crate::body::{Patch, Valid};
-use crate::customers::check_assignment;
+use crate::customers::check_caretaker;
 use crate::listing::{AnyOf, Filters, Id, Listing};
 use crate::once::Once;
 use crate::precondition::IfMatch;
@@ -193,7 +193,7 @@ async fn create_thread(
     state
         .submit(scope, once, move |tx| {
             fields.caretaker_id = fields.caretaker_id.or(actor.operator_id());
-            check_assignment(&actor.authority(tx)?, None, fields.caretaker_id)?;
+            check_caretaker(&actor.authority(tx)?, tx, None, fields.caretaker_id)?;
             let thread = threads::create(tx, fields)?;
             let location = format!("/api/v1/threads/{}", thread.id);
             Ok(Reply::created(&location, thread.version, &ThreadBody::from(thread)))
@@ -235,7 +235,7 @@ async fn update_thread(
         .transaction(scope, move |tx| {
             let thread = lock(tx, &actor, id.0, seen.0)?;
             let fields = ThreadFields::from(patch.apply(&thread.fields.clone().into())?);
-            check_assignment(&actor.authority(tx)?, thread.fields.caretaker_id, fields.caretaker_id)?;
+            check_caretaker(&actor.authority(tx)?, tx, thread.fields.caretaker_id, fields.caretaker_id)?;
             let thread = threads::update(tx, &thread, fields)?;
             Ok(Reply::at_version(thread.version, &ThreadBody::from(thread)))
         })

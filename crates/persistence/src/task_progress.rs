@@ -67,7 +67,7 @@ impl From<SubtaskSums> for Subtasks {
 
 /// Lets a task follow its subtasks, and those above it follow in their turn, as far as something changes.
 pub(crate) fn roll_up(tx: &mut Tx<'_>, from: Option<TaskId>) -> Result<()> {
-    let mut next = from;
+    let (mut next, mut records) = (from, Vec::new());
     while let Some(id) = next {
         // The lock comes before the sums, so that of two who move subtasks at once the second counts both.
         let task = crate::tasks::lock(tx, id, None)?;
@@ -75,7 +75,7 @@ pub(crate) fn roll_up(tx: &mut Tx<'_>, from: Option<TaskId>) -> Result<()> {
         let progress = task.progress().follow(&subtasks);
         let planned_minutes = task.fields.estimate_minutes.map(i64::from).or(subtasks.minutes());
         if progress == task.progress() && planned_minutes == task.planned_minutes {
-            return Ok(());
+            break;
         }
         let after: Task = diesel::update(tasks::table.find((tx.organization_id(), id)))
             .set((
@@ -88,13 +88,13 @@ pub(crate) fn roll_up(tx: &mut Tx<'_>, from: Option<TaskId>) -> Result<()> {
             ))
             .returning(Task::as_returning())
             .get_result(tx.conn)?;
-        changes::record(tx, change("updated", Some(&task), Some(&after), &after))?;
+        records.push(change("updated", Some(&task), Some(&after), &after));
         if task.closed_at.is_some() && after.closed_at.is_none() {
             crate::tasks::set_reminders(tx, &after)?;
         }
         next = after.fields.parent_task_id;
     }
-    Ok(())
+    changes::record_all(tx, records)
 }
 
 /// Every task below one, to any depth, with something left to do: locked, in the order of their ids. Moves of the trees

@@ -4,7 +4,7 @@ use super::body::{TaskBody, TaskInput, body, no_progress, not_a_rule};
 use super::check_parent;
 use crate::actor::Actor;
 use crate::body::Patch;
-use crate::customers::check_assignment;
+use crate::customers::check_caretaker;
 use crate::listing::{Filters, Id};
 use crate::precondition::IfMatch;
 use crate::problem::ApiError;
@@ -87,7 +87,7 @@ pub(super) async fn update_task(
             };
             let current = TaskInput::new(task.fields.clone(), task.progress(), rule);
             let input = patch.apply(&current)?;
-            check_assignment(&authority, current.caretaker_id, input.caretaker_id)?;
+            check_caretaker(&authority, tx, current.caretaker_id, input.caretaker_id)?;
             if input.opportunity_id.is_some() && input.customer_id.is_none() {
                 let detail = "The customer of the opportunity is expected";
                 return Err(ApiError::invalid_field("/customer_id", "opportunity", detail));

@@ -10,7 +10,7 @@ pub(crate) use follow_up::FollowUpTask;
 
 use crate::actor::Actor;
 use crate::body::Valid;
-use crate::customers::check_assignment;
+use crate::customers::check_caretaker;
 use crate::listing::{AnyOf, Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::problem::ApiError;
@@ -157,7 +157,7 @@ pub(crate) fn create(tx: &mut Tx<'_>, actor: &Actor, input: TaskInput) -> Result
     check_parent(tx, &authority, &input)?;
     let mut fields = input.fields();
     fields.caretaker_id = fields.caretaker_id.or(actor.operator_id());
-    check_assignment(&authority, None, fields.caretaker_id)?;
+    check_caretaker(&authority, tx, None, fields.caretaker_id)?;
     let registered_by_id = actor.operator_id();
     let instance = match rule {
         Some(rule) => {
