@@ -33,7 +33,7 @@ pub struct TaskChangeQuery {
     close_subtasks: Option<bool>,
     /// Of a task that comes again: `this` instance alone, unless told, or `this_and_following`, which ends the series
     /// here and begins another with the changed task as its first instance. The series has to be the caller's to change.
-    /// With another due date than the rule's, it takes another rule too; without `recurrence` the task is the last.
+    /// With another due date than the rule's, it takes another rule too; with `recurrence: null` the task is the last.
     #[param(inline)]
     apply_to: Option<ApplyTo>,
 }
