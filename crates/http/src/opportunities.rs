@@ -470,7 +470,7 @@ async fn update_opportunity(
             pipelines::hold(tx)?;
             let opportunity = opportunities::lock(tx, id.0, seen.0)?;
             let authority = actor.authority(tx)?;
-            authority.may_change(&holders(&opportunity)).map_err(ApiError::forbidden)?;
+            authority.may_change(&opportunity.holders()).map_err(ApiError::forbidden)?;
             let input = patch.apply(&OpportunityInput::from(&opportunity))?;
             if patch.field("stage_id").is_some_and(Value::is_null) && patch.field("pipeline_id").is_none() {
                 return Err(ApiError::invalid_field("/stage_id", "required", "An opportunity stands at a stage"));
@@ -502,7 +502,7 @@ async fn delete_opportunity(
     state
         .transaction(scope, move |tx| {
             let opportunity = opportunities::lock(tx, id.0, seen.0)?;
-            actor.authority(tx)?.may_change(&holders(&opportunity)).map_err(ApiError::forbidden)?;
+            actor.authority(tx)?.may_change(&opportunity.holders()).map_err(ApiError::forbidden)?;
             opportunities::delete(tx, &opportunity)?;
             Ok(Reply::empty())
         })
@@ -554,7 +554,7 @@ async fn move_opportunity(
         .submit(scope, once, move |tx| {
             pipelines::hold(tx)?;
             let opportunity = opportunities::lock(tx, id.0, None)?;
-            actor.authority(tx)?.may_change(&holders(&opportunity)).map_err(ApiError::forbidden)?;
+            actor.authority(tx)?.may_change(&opportunity.holders()).map_err(ApiError::forbidden)?;
             let stage = find_stage(tx, stage_id)?;
             if stage.id == opportunity.standing.stage_id {
                 let state = opportunity.standing.stage_kind.as_str();
@@ -567,9 +567,4 @@ async fn move_opportunity(
             Ok(Reply::at_version(body.version, &body))
         })
         .await
-}
-
-/// Whose work an opportunity is.
-fn holders(opportunity: &Opportunity) -> Vec<OperatorId> {
-    opportunity.registered_by_id.into_iter().chain(opportunity.fields.caretaker_id).collect()
 }

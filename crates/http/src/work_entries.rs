@@ -309,7 +309,7 @@ async fn update_work_entry(
         .transaction(scope, move |tx| {
             let entry = work_entries::lock(tx, id.0, seen.0, moves_to)?;
             let authority = actor.authority(tx)?;
-            authority.may_change(&holders(&entry)).map_err(ApiError::forbidden)?;
+            authority.may_change(&entry.holders()).map_err(ApiError::forbidden)?;
             let fields = patch.apply(&entry.fields.clone().into())?.fields(&actor)?;
             check_assignment(&authority, Some(entry.fields.operator_id), Some(fields.operator_id))?;
             let entry = work_entries::update(tx, &entry, fields)?;
@@ -334,14 +334,9 @@ async fn delete_work_entry(
     state
         .transaction(scope, move |tx| {
             let entry = work_entries::lock(tx, id.0, seen.0, None)?;
-            actor.authority(tx)?.may_change(&holders(&entry)).map_err(ApiError::forbidden)?;
+            actor.authority(tx)?.may_change(&entry.holders()).map_err(ApiError::forbidden)?;
             work_entries::delete(tx, &entry)?;
             Ok(Reply::empty())
         })
         .await
-}
-
-/// Whose work an entry is.
-fn holders(entry: &WorkEntry) -> Vec<OperatorId> {
-    entry.registered_by_id.into_iter().chain([entry.fields.operator_id]).collect()
 }

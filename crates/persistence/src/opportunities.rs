@@ -39,6 +39,13 @@ pub struct Opportunity {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Opportunity {
+    /// Whose work it is: who may change it, with those above them.
+    pub fn holders(&self) -> Vec<OperatorId> {
+        self.registered_by_id.into_iter().chain(self.fields.caretaker_id).collect()
+    }
+}
+
 /// What a caller may write.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize)]
 #[diesel(table_name = opportunities, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]

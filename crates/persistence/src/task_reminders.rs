@@ -3,59 +3,54 @@
 use crate::changes::{self, Happening};
 use crate::db::Db;
 use crate::error::Result;
-use crate::schema::{task_reminders, tasks};
 use chrono::{DateTime, Utc};
 use diesel::connection::Connection;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Timestamptz, Uuid};
 use opiekun_domain::ids::{OrganizationId, TaskId};
+
+/// A task with a reminder that was taken to be told.
+#[derive(QueryableByName)]
+struct Reminded {
+    #[diesel(sql_type = Uuid)]
+    organization_id: OrganizationId,
+    #[diesel(sql_type = Uuid)]
+    id: TaskId,
+    #[diesel(sql_type = Integer)]
+    version: i32,
+}
 
 /// Tells reminders of all organizations whose moment has come, at most `batch`; returns how many.
 pub fn tell_due(db: &Db, now: DateTime<Utc>, batch: i64) -> Result<usize> {
     let mut conn = db.connection()?;
     conn.transaction(|conn| {
-        let due: Vec<(OrganizationId, TaskId, i32)> = task_reminders::table
-            .filter(task_reminders::remind_at.le(now))
-            .order(task_reminders::remind_at)
-            .limit(batch)
-            .select((task_reminders::organization_id, task_reminders::task_id, task_reminders::minutes_before))
-            .for_update()
-            .skip_locked()
-            .load(conn)?;
-        if due.is_empty() {
-            return Ok(0);
+        let told: Vec<Reminded> = diesel::sql_query(
+            "with due as (
+                 select organization_id, task_id, minutes_before from task_reminders
+                 where remind_at <= $1 order by remind_at limit $2 for update skip locked
+             ), gone as (
+                 delete from task_reminders r using due
+                 where (r.organization_id, r.task_id, r.minutes_before)
+                     = (due.organization_id, due.task_id, due.minutes_before)
+                 returning r.organization_id, r.task_id
+             )
+             select t.organization_id, t.id, t.version
+             from gone join tasks t on t.organization_id = gone.organization_id and t.id = gone.task_id",
+        )
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(batch)
+        .load(conn)?;
+        let count = told.len();
+        if count > 0 {
+            let happening = |task: Reminded| Happening {
+                organization_id: task.organization_id,
+                type_: "task.reminded".to_owned(),
+                resource_type: "task",
+                resource_id: task.id.0,
+                resource_version: task.version,
+            };
+            changes::tell(conn, now, told.into_iter().map(happening).collect())?;
         }
-        let keys = |row: &(OrganizationId, TaskId, i32)| {
-            Box::new(
-                task_reminders::organization_id
-                    .eq(row.0)
-                    .and(task_reminders::task_id.eq(row.1))
-                    .and(task_reminders::minutes_before.eq(row.2)),
-            )
-        };
-        let mut gone = diesel::delete(task_reminders::table).into_boxed();
-        for row in &due {
-            gone = gone.or_filter(keys(row));
-        }
-        gone.execute(conn)?;
-        let ids: Vec<TaskId> = due.iter().map(|(_, id, _)| *id).collect();
-        let told: Vec<(OrganizationId, TaskId, i32)> = tasks::table
-            .filter(tasks::id.eq_any(ids))
-            .select((tasks::organization_id, tasks::id, tasks::version))
-            .load(conn)?;
-        let happenings = due
-            .iter()
-            .filter_map(|(organization_id, id, _)| {
-                let (.., version) = told.iter().find(|(owner, task, _)| owner == organization_id && task == id)?;
-                Some(Happening {
-                    organization_id: *organization_id,
-                    type_: "task.reminded".to_owned(),
-                    resource_type: "task",
-                    resource_id: id.0,
-                    resource_version: *version,
-                })
-            })
-            .collect();
-        changes::tell(conn, now, happenings)?;
-        Ok(due.len())
+        Ok(count)
     })
 }

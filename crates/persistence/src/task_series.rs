@@ -207,42 +207,49 @@ pub(crate) fn carry(tx: &mut Tx<'_>, from: ThreadId, into: ThreadId) -> Result<(
     change_all(tx, Reference::Thread(from), Some(into))
 }
 
+/// What changes of the records that new instances refer to; `Some(None)` empties a column.
+#[derive(Default, AsChangeset)]
+#[diesel(table_name = task_series)]
+struct Referring {
+    thread_id: Option<Option<ThreadId>>,
+    parent_task_id: Option<Option<TaskId>>,
+    parent_interaction_id: Option<Option<InteractionId>>,
+    opportunity_id: Option<Option<OpportunityId>>,
+}
+
 fn change_all(tx: &mut Tx<'_>, reference: Reference, thread_id: Option<ThreadId>) -> Result<()> {
     let organization_id = tx.organization_id();
-    let mut referring = task_series::table.filter(task_series::organization_id.eq(organization_id)).into_boxed();
-    referring = match reference {
-        Reference::Thread(id) => referring.filter(task_series::thread_id.eq(id)),
-        Reference::Task(id) => referring.filter(task_series::parent_task_id.eq(id)),
-        Reference::Interaction(id) => referring.filter(task_series::parent_interaction_id.eq(id)),
-        Reference::Opportunity(id) => referring.filter(task_series::opportunity_id.eq(id)),
+    let all = task_series::table.filter(task_series::organization_id.eq(organization_id)).into_boxed();
+    let mut change = Referring::default();
+    let referring = match reference {
+        Reference::Thread(id) => {
+            change.thread_id = Some(thread_id);
+            all.filter(task_series::thread_id.eq(id))
+        }
+        Reference::Task(id) => {
+            change.parent_task_id = Some(None);
+            all.filter(task_series::parent_task_id.eq(id))
+        }
+        Reference::Interaction(id) => {
+            change.parent_interaction_id = Some(None);
+            all.filter(task_series::parent_interaction_id.eq(id))
+        }
+        Reference::Opportunity(id) => {
+            change.opportunity_id = Some(None);
+            all.filter(task_series::opportunity_id.eq(id))
+        }
     };
     let before: Vec<TaskSeries> = referring.select(TaskSeries::as_select()).load(tx.conn)?;
     if before.is_empty() {
         return Ok(());
     }
     let ids: Vec<TaskSeriesId> = before.iter().map(|series| series.id).collect();
-    let rows = diesel::update(task_series::table)
+    let after: Vec<TaskSeries> = diesel::update(task_series::table)
         .filter(task_series::organization_id.eq(organization_id))
-        .filter(task_series::id.eq_any(ids));
-    let told = (task_series::version.eq(task_series::version + 1), task_series::updated_at.eq(tx.now));
-    let after: Vec<TaskSeries> = match reference {
-        Reference::Thread(_) => rows
-            .set((task_series::thread_id.eq(thread_id), told))
-            .returning(TaskSeries::as_returning())
-            .get_results(tx.conn)?,
-        Reference::Task(_) => rows
-            .set((task_series::parent_task_id.eq(None::<TaskId>), told))
-            .returning(TaskSeries::as_returning())
-            .get_results(tx.conn)?,
-        Reference::Interaction(_) => rows
-            .set((task_series::parent_interaction_id.eq(None::<InteractionId>), told))
-            .returning(TaskSeries::as_returning())
-            .get_results(tx.conn)?,
-        Reference::Opportunity(_) => rows
-            .set((task_series::opportunity_id.eq(None::<OpportunityId>), told))
-            .returning(TaskSeries::as_returning())
-            .get_results(tx.conn)?,
-    };
+        .filter(task_series::id.eq_any(ids))
+        .set((change, task_series::version.eq(task_series::version + 1), task_series::updated_at.eq(tx.now)))
+        .returning(TaskSeries::as_returning())
+        .get_results(tx.conn)?;
     let records = after.iter().map(|after| {
         let before = before.iter().find(|series| series.id == after.id);
         Change::new("task_series", "updated", (after.id, after.version), before, Some(after))

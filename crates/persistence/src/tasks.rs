@@ -250,11 +250,12 @@ pub fn update(
     progress: Progress,
     instance: Option<Instance>,
 ) -> Result<Task> {
-    let zone = if fields.dates() == task.fields.dates() {
-        // They stay as they are, also where the organization's time zone has changed since.
-        organizations::find(tx)?.time_zone()
+    // Dates that nobody changes stay as they are, also where the organization's time zone has changed since.
+    let deadline_at = if fields.dates() == task.fields.dates() {
+        task.deadline_at
     } else {
-        fit_dates(tx, &mut fields)?
+        let zone = fit_dates(tx, &mut fields)?;
+        fields.dates().deadline_at(zone)
     };
     let planned_minutes = match fields.estimate_minutes {
         Some(estimate) => Some(i64::from(estimate)),
@@ -263,11 +264,7 @@ pub fn update(
     let state = State {
         status: progress.status(),
         percent_done: progress.percent_done(),
-        deadline_at: if fields.dates() == task.fields.dates() {
-            task.deadline_at
-        } else {
-            fields.dates().deadline_at(zone)
-        },
+        deadline_at,
         planned_minutes,
         assigned_at: match fields.caretaker_id {
             None => None,
