@@ -1,0 +1,2 @@
+drop table files;
+drop table file_objects;
