@@ -4,12 +4,16 @@ use rust_decimal::Decimal;
 
 vocabulary! {
     /// The VAT code of a line. A code is not a number: exempt sales (`zw`) have no rate, which is not a rate of 0.
-    /// The articles are those of the Polish VAT act (ustawa o VAT).
+    ///
+    /// `23`, `8`, `5`: percent. `0`: a rate of 0 in Poland. `0_wdt`: goods supplied to a taxpayer in another country of
+    /// the European Union. `0_ex`: goods exported out of it. `zw`: exempt, for a legal basis. `np_i`: supplied outside of
+    /// Poland. `np_ii`: a service that its buyer, a taxpayer in another country of the European Union, is taxed for there.
+    /// `oo`: reverse charge in Poland.
     VatCode {
         Percent23 = "23",
         Percent8 = "8",
         Percent5 = "5",
-        /// A rate of 0 on a sale in Poland (art. 83).
+        /// A rate of 0 on a sale in Poland (ustawa o VAT, art. 83).
         Percent0 = "0",
         /// Goods supplied to a taxpayer in another country of the European Union (wewnątrzwspólnotowa dostawa towarów,
         /// art. 42), at a rate of 0.
