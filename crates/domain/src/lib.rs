@@ -29,6 +29,7 @@ pub mod operator;
 pub mod permission;
 pub mod pipeline;
 pub mod plan;
+pub mod proration;
 pub mod recurrence;
 pub mod schedule;
 pub mod subscription;

@@ -5,6 +5,7 @@
 
 use chrono::NaiveDate;
 
+use crate::proration::PartPeriod;
 use crate::schedule::{Period, Schedule};
 use crate::subscription::CatchUp;
 
@@ -14,11 +15,13 @@ pub const PERIODS_MAX: usize = 120;
 /// Where a subscription stands: from when until when it runs, and how far it has been billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Periods that start before this day are not the subscription's.
+    /// Periods that start before this day are not the subscription's, unless it prorates.
     pub starts_on: NaiveDate,
-    /// The first day of no period: one that starts before it is billed whole, one that starts on it or later is not
-    /// there.
+    /// The first day on which it no longer runs: a period that starts before it is billed whole, unless the subscription
+    /// prorates; one that starts on it or later is not there.
     pub ends_on: Option<NaiveDate>,
+    /// Whether the periods that it begins and ends in are billed for the days in which it runs.
+    pub prorates: bool,
     /// The first period that nothing has been decided about.
     pub next_index: u32,
 }
@@ -26,7 +29,11 @@ pub struct Progress {
 /// A period and the day on which it is to be invoiced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
+    /// The days that are billed. Of a part period those in which the subscription runs, and the issue day counts from
+    /// them.
     pub period: Period,
+    /// What of the schedule's period they are, where they are not all of it.
+    pub part: Option<PartPeriod>,
     pub issue_on: NaiveDate,
 }
 
@@ -59,9 +66,9 @@ pub fn due(schedule: &Schedule, progress: Progress, through_on: NaiveDate, catch
         if bill.len() + skip.len() == cap {
             break;
         }
-        let successor = planned_at(schedule, planned.period.index.saturating_add(1));
-        let successor_is_due = successor.is_some_and(|successor| successor.issue_on <= through_on);
         next_index = planned.period.index.saturating_add(1);
+        let successor = planned_at(schedule, progress, next_index);
+        let successor_is_due = successor.is_some_and(|successor| successor.issue_on <= through_on);
         next = successor.filter(|successor| progress.has(&successor.period));
         let is_billed = match catch_up {
             CatchUp::All => true,
@@ -76,7 +83,11 @@ pub fn due(schedule: &Schedule, progress: Progress, through_on: NaiveDate, catch
 /// The first period that nothing has been decided about, due or not; `None` where the subscription has run out.
 pub fn next_planned(schedule: &Schedule, progress: Progress) -> Option<Planned> {
     let first_index = schedule.first_index_from(progress.starts_on).ok()?;
-    planned_at(schedule, first_index.max(progress.next_index)).filter(|planned| progress.has(&planned.period))
+    let is_in_the_one_before = progress.prorates
+        && first_index > 0
+        && schedule.period(first_index).is_ok_and(|first| first.start_on > progress.starts_on);
+    let first_index = if is_in_the_one_before { first_index - 1 } else { first_index };
+    planned_at(schedule, progress, first_index.max(progress.next_index)).filter(|planned| progress.has(&planned.period))
 }
 
 impl Progress {
@@ -85,9 +96,16 @@ impl Progress {
     }
 }
 
-fn planned_at(schedule: &Schedule, index: u32) -> Option<Planned> {
-    let period = schedule.period(index).ok()?;
-    Some(Planned { period, issue_on: schedule.issue_on(&period) })
+/// The period of an index, cut to the days in which the subscription runs if it prorates. One behind its end is whole.
+fn planned_at(schedule: &Schedule, progress: Progress, index: u32) -> Option<Planned> {
+    let whole = schedule.period(index).ok()?;
+    let mut period = whole;
+    if progress.prorates && progress.has(&whole) {
+        period.start_on = whole.start_on.max(progress.starts_on);
+        period.end_on = progress.ends_on.map_or(whole.end_on, |ends_on| whole.end_on.min(ends_on));
+    }
+    let part = PartPeriod::of((whole.start_on, whole.end_on), (period.start_on, period.end_on));
+    Some(Planned { period, part, issue_on: schedule.issue_on(&period) })
 }
 
 #[cfg(test)]
@@ -115,7 +133,7 @@ mod tests {
     }
 
     fn since_january() -> Progress {
-        Progress { starts_on: day("2026-01-01"), ends_on: None, next_index: 0 }
+        Progress { starts_on: day("2026-01-01"), ends_on: None, prorates: false, next_index: 0 }
     }
 
     fn indexes(planned: &[Planned]) -> Vec<u32> {
@@ -177,9 +195,52 @@ mod tests {
         assert_eq!(due(&monthly(), since_january(), day("2026-04-10"), CatchUp::All, 0).next_index, 0);
     }
 
-    fn progress_of(schedule: &Schedule, starts_after: u64, ends_after: Option<u64>, next_index: u32) -> Progress {
+    /// The days that are billed of the periods, in their order.
+    fn days_billed(progress: Progress, through_on: &str) -> Vec<String> {
+        let plan = due(&monthly(), progress, day(through_on), CatchUp::All, PERIODS_MAX);
+        let days = |planned: &Planned| {
+            let Planned { period, part, issue_on } = planned;
+            let part = part.map_or(String::new(), |part| format!(" {}/{}", part.used_days(), part.period_days()));
+            format!("{} {}{part}, {issue_on}", period.start_on, period.end_on)
+        };
+        plan.bill.iter().map(days).collect()
+    }
+
+    #[test]
+    fn first_and_last_period_are_billed_by_their_days() {
+        let progress = Progress {
+            starts_on: day("2026-01-11"),
+            ends_on: Some(day("2026-03-15")),
+            prorates: true,
+            ..since_january()
+        };
+        assert_eq!(
+            days_billed(progress, "2026-12-31"),
+            [
+                "2026-01-11 2026-02-01 21/31, 2026-01-11",
+                "2026-02-01 2026-03-01, 2026-02-01",
+                "2026-03-01 2026-03-15 14/31, 2026-03-01",
+            ]
+        );
+        // Both within one period.
+        let short = Progress { ends_on: Some(day("2026-01-21")), ..progress };
+        assert_eq!(days_billed(short, "2026-12-31"), ["2026-01-11 2026-01-21 10/31, 2026-01-11"]);
+        // From the first day on, until the last: whole.
+        let whole = Progress { starts_on: day("2026-01-01"), ends_on: Some(day("2026-02-01")), ..progress };
+        assert_eq!(days_billed(whole, "2026-12-31"), ["2026-01-01 2026-02-01, 2026-01-01"]);
+        // Before the anchor there is no period.
+        let early = Progress { starts_on: day("2025-12-11"), ends_on: Some(day("2026-02-01")), ..progress };
+        assert_eq!(days_billed(early, "2026-12-31"), ["2026-01-01 2026-02-01, 2026-01-01"]);
+    }
+
+    fn progress_of(
+        schedule: &Schedule,
+        (starts_after, ends_after): (u64, Option<u64>),
+        prorates: bool,
+        next_index: u32,
+    ) -> Progress {
         let after = |days| schedule.rule().anchor_on.checked_add_days(Days::new(days)).expect("a day");
-        Progress { starts_on: after(starts_after), ends_on: ends_after.map(after), next_index }
+        Progress { starts_on: after(starts_after), ends_on: ends_after.map(after), prorates, next_index }
     }
 
     proptest! {
@@ -190,10 +251,11 @@ mod tests {
             rule in rules(),
             (starts_after, ends_after, through_after) in (0_u64..800, proptest::option::of(0_u64..2000), 0_u64..2000),
             (next_index, cap) in (0_u32..30, 0_usize..40),
+            prorates in proptest::bool::ANY,
             catch_up in proptest::sample::select(CatchUp::ALL),
         ) {
             let schedule = Schedule::new(rule).expect("a schedule");
-            let progress = progress_of(&schedule, starts_after, ends_after, next_index);
+            let progress = progress_of(&schedule, (starts_after, ends_after), prorates, next_index);
             let through_on = schedule.rule().anchor_on.checked_add_days(Days::new(through_after)).expect("a day");
             let plan = due(&schedule, progress, through_on, catch_up, cap);
 
@@ -221,10 +283,11 @@ mod tests {
             rule in rules(),
             (ends_after, through_after) in (proptest::option::of(0_u64..2000), 0_u64..2000),
             cap in 1_usize..20,
+            prorates in proptest::bool::ANY,
             catch_up in proptest::sample::select(CatchUp::ALL),
         ) {
             let schedule = Schedule::new(rule).expect("a schedule");
-            let mut progress = progress_of(&schedule, 0, ends_after, 0);
+            let mut progress = progress_of(&schedule, (0, ends_after), prorates, 0);
             let through_on = schedule.rule().anchor_on.checked_add_days(Days::new(through_after)).expect("a day");
             let whole = due(&schedule, progress, through_on, catch_up, usize::MAX);
 
@@ -239,6 +302,28 @@ mod tests {
                 skip.extend(part.skip);
             }
             prop_assert_eq!((bill, skip, progress.next_index), (whole.bill, whole.skip, whole.next_index));
+        }
+
+        #[test]
+        fn who_prorates_is_billed_for_each_day_once(
+            rule in rules(),
+            (starts_after, days) in (0_u64..800, 1_u64..1000),
+        ) {
+            let schedule = Schedule::new(rule).expect("a schedule");
+            let progress = progress_of(&schedule, (starts_after, Some(starts_after + days)), true, 0);
+            let first_on = schedule.period(0).expect("a period").start_on.max(progress.starts_on);
+            let ends_on = progress.ends_on.expect("an end");
+            let plan = due(&schedule, progress, day("9999-12-31"), CatchUp::All, usize::MAX);
+            let mut covered_until = first_on;
+            for planned in &plan.bill {
+                prop_assert_eq!(planned.period.start_on, covered_until);
+                prop_assert!(planned.period.end_on > planned.period.start_on);
+                covered_until = planned.period.end_on;
+            }
+            prop_assert_eq!(covered_until, ends_on.max(first_on));
+            prop_assert!(plan.bill.windows(2).all(|pair| pair[0].issue_on <= pair[1].issue_on));
+            let inner = plan.bill.iter().skip(1).rev().skip(1);
+            prop_assert!(inner.into_iter().all(|planned| planned.part.is_none()));
         }
     }
 }
