@@ -17,11 +17,13 @@ fn effects(w: &World, answers: &[Answer]) -> i64 {
     ))
 }
 
-/// What is answered again: all but a secret, which is shown once.
+/// What is answered again: all but a secret, or an address that holds one, which is shown once.
 fn kept(answer: &Answer) -> Value {
     let mut body = answer.json();
-    if let Some(secret) = body.get_mut("secret") {
-        *secret = Value::Null;
+    for name in ["secret", "url"] {
+        if let Some(secret) = body.get_mut(name) {
+            *secret = Value::Null;
+        }
     }
     body
 }

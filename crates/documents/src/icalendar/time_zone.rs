@@ -41,9 +41,8 @@ struct Standing {
 impl TimeZoneDefinition {
     /// The zone in all years that have a moment between two instants, so that it changes but once a year as they move on.
     pub(crate) fn covering(zone: Tz, from: DateTime<Utc>, before: DateTime<Utc>) -> Self {
-        let start_of = |year: i32| {
-            NaiveDate::from_ymd_opt(year, 1, 1).map(|day| day.and_time(NaiveTime::MIN).and_utc())
-        };
+        let start_of =
+            |year: i32| NaiveDate::from_ymd_opt(year, 1, 1).map(|day| day.and_time(NaiveTime::MIN).and_utc());
         let from = start_of(from.year()).unwrap_or(from);
         let before = before.year().checked_add(1).and_then(start_of).unwrap_or(before);
         Self { zone, from, before, observances: observances(zone, from, before) }
@@ -286,7 +285,10 @@ mod tests {
         assert_eq!(moments(Tz::Europe__Warsaw, &["2025-12-31T23:59:59Z"]), "DTSTART:20251231T235959Z\r\n");
         assert_eq!(moments(Tz::Europe__Warsaw, &["2027-01-01T00:00:00Z"]), "DTSTART:20270101T000000Z\r\n");
         assert_eq!(moments(Tz::UTC, &["2026-05-01T12:00:00Z"]), "DTSTART:20260501T120000Z\r\n");
-        assert_eq!(moments(Tz::Europe__London, &["2026-01-02T12:00:00Z"]), "DTSTART;TZID=Europe/London:20260102T120000\r\n");
+        assert_eq!(
+            moments(Tz::Europe__London, &["2026-01-02T12:00:00Z"]),
+            "DTSTART;TZID=Europe/London:20260102T120000\r\n"
+        );
     }
 
     proptest! {
