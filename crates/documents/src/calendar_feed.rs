@@ -75,8 +75,12 @@ impl CalendarFeed<'_> {
             None if whole_seconds(start) < whole_seconds(end) => {
                 clocks.write_moments(lines, &[("DTSTART", start), ("DTEND", end)]);
             }
-            // Without an end it ends as it starts (RFC 5545, 3.6.1), which DTEND must not say.
-            None => clocks.write_moments(lines, &[("DTSTART", start)]),
+            // It ends as it starts, which DTEND must not say (RFC 5545, 3.8.2.2), and which not every program takes from
+            // there being none.
+            None => {
+                clocks.write_moments(lines, &[("DTSTART", start)]);
+                lines.value("DURATION", "PT0S");
+            }
         }
         self.write_text(lines, entry);
         lines.value(
@@ -339,12 +343,13 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_alone_has_no_end() {
+    fn a_deadline_alone_ends_when_it_starts() {
         let moment = instant("2026-11-25T08:00:00Z");
         let mut entry = CalendarEntry { span: Span { start: moment, end: moment }, has_start_and_due: false, ..task() };
         let lines = event(entry.clone());
         assert_eq!(value(&lines, "DTSTART;TZID=Europe/Warsaw"), Some("20261125T090000"));
-        assert!(!lines.iter().any(|line| line.starts_with("DTEND") || line.starts_with("DURATION")), "{lines:?}");
+        assert_eq!(value(&lines, "DURATION"), Some("PT0S"));
+        assert!(!lines.iter().any(|line| line.starts_with("DTEND")), "{lines:?}");
         assert_eq!(value(&lines, "TRANSP"), Some("TRANSPARENT"));
         // Half a second is nothing that a reader sees.
         entry.span.end = instant("2026-11-25T08:00:00.5Z");

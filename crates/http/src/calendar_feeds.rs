@@ -61,7 +61,6 @@ pub struct CalendarFeedInput {
     #[serde(default)]
     pub reader_id: Option<OperatorId>,
     /// Whose entries: tasks by their caretaker, interactions by who talks. Everybody's unless told.
-    #[schema(example = "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa")]
     #[serde(default)]
     pub operator_id: Option<OperatorId>,
     /// Only what this operator wrote down.
@@ -129,7 +128,6 @@ pub struct NewCalendarFeedBody {
     /// The address to paste into a calendar program: whoever knows it reads the feed, without signing in. It names the
     /// host that this request was sent to, is shown this once and kept as a hash; a repeat of the request shows null.
     #[schema(
-        required = false,
         max_length = 1000,
         example = "https://crm.example.com/api/v1/calendar/feeds/opf_0YpXqJrN1mB9c2T5vW8xZ3aD6eF4gH7iK0lM2nO5pQs.ics"
     )]
