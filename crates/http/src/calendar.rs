@@ -5,6 +5,7 @@ use crate::context::Asked;
 use crate::listing::{AnyOf, Filters};
 use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
+use crate::shape::Shape;
 use crate::state::State;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, get, web};
@@ -261,6 +262,7 @@ async fn show_calendar(
     state: web::Data<State>,
     actor: Actor,
     query: Filters<CalendarQuery>,
+    shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
     let language = Asked::of(&req).map_or(Language::English, |asked| asked.language);
@@ -269,8 +271,7 @@ async fn show_calendar(
     let window = window(from, to, WINDOW_DAYS_MAX)?;
     let permissions = actor.permissions;
     state
-        // All entries come of one statement, which needs no transaction around it.
-        .read(scope, move |tx| {
+        .snapshot(scope, move |tx| {
             let zone = organizations::find(tx)?.time_zone();
             let filter = CalendarFilter {
                 kinds: kinds.map_or_else(|| CalendarKind::ALL.to_vec(), |kinds| kinds.0),
@@ -293,7 +294,7 @@ async fn show_calendar(
                 working_days: days_of(window, zone).filter(|day| is_working_day(*day)).collect(),
             };
             let spoken = HeaderValue::from_static(language.as_str());
-            Ok(Reply::ok(&body).header(header::CONTENT_LANGUAGE, spoken))
+            Ok(shape.items(tx, &body)?.header(header::CONTENT_LANGUAGE, spoken))
         })
         .await
 }
@@ -326,7 +327,7 @@ async fn show_free_busy(
     ids.retain(|id| seen.insert(*id));
     let permissions = actor.permissions;
     state
-        .read(scope, move |tx| {
+        .snapshot(scope, move |tx| {
             // Nobody is told that a stranger is free.
             if operators::find_all(tx, &ids)?.len() < ids.len() {
                 return Err(ApiError::not_found("operator"));
