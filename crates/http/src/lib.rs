@@ -5,6 +5,7 @@ mod api_keys;
 mod audit_log;
 mod auth;
 mod body;
+mod calendar;
 mod calendar_feeds;
 mod context;
 mod contract;
@@ -115,6 +116,7 @@ const WORKERS: usize = 2;
         (name = "Tasks", description = "Work to do: who has to do it, by when, how far it has come, and what hangs below it."),
         (name = "Threads", description = "Matters: the interactions and tasks that belong together, what they cost, and who still owes what."),
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
+        (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
         (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),
