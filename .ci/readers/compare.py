@@ -20,8 +20,8 @@ from icalendar.parser import Contentlines
 
 SERVER, FOLDER = sys.argv[1], Path(sys.argv[2])
 WARSAW = ZoneInfo("Europe/Warsaw")
-# What is read: both changes of the clocks of this year, whatever day it is.
-PAST_DAYS, FUTURE_DAYS = 400, 400
+# What is read: the last change of the clocks and the next one, whatever day it is.
+PAST_DAYS, FUTURE_DAYS = 240, 240
 TODAY = datetime.now(WARSAW).date()
 
 
@@ -71,24 +71,23 @@ def at(day, clock, fold=0):
     return spelt(local)
 
 
-def clock_changes(year):
-    """The last Sundays of March and October."""
-    for month in (3, 10):
-        day = date(year, month, 31)
-        yield day - timedelta(days=(day.weekday() + 1) % 7)
+def clock_changes():
+    """The last one and the next one, each with its name: they are on the last Sundays of March and October."""
+    last_days = [(name, date(TODAY.year + years, month, 31)) for years in (-1, 0, 1) for name, month in (("spring", 3), ("autumn", 10))]
+    sundays = [(name, day - timedelta(days=(day.weekday() + 1) % 7)) for name, day in last_days]
+    return [[it for it in sundays if it[1] <= TODAY][-1], [it for it in sundays if it[1] > TODAY][0]]
 
 
 def make_entries(token):
-    """What readers stumble over, on days when the clocks change and at other times; how many titles of each there are."""
+    """What readers stumble over, on days when the clocks change and at other times. Tells the titles."""
     customer = call("POST", "/customers", {"kind": "company", "name": "Kłos, Syn; i S-ka \\ \"Żółw\""}, **token)["id"]
-    spring, autumn = clock_changes(TODAY.year)
     made = []
 
     def task(title, **fields):
         made.append(title)
         return call("POST", "/tasks", {"title": title, **fields}, **token)
 
-    for name, day in (("spring", spring), ("autumn", autumn)):
+    for name, day in clock_changes():
         for clock, fold in (("01:30", 0), ("02:30", 0), ("02:30", 1), ("03:30", 0)):
             start = moment(at(day, clock, fold))
             end = start + timedelta(minutes=45)
@@ -131,7 +130,7 @@ def make_entries(token):
 
 
 def calendar(token):
-    """What GET /calendar shows in the days of the feed, and how long its tasks and titles are to be read as."""
+    """What GET /calendar shows in the days of the feed: as readers should show it, and as it stands there, by UID."""
     start, end = midnight(TODAY - timedelta(days=PAST_DAYS)), midnight(TODAY + timedelta(days=FUTURE_DAYS + 1))
     firm = call("GET", "/organization", **token)["id"]
     names, cursor = {}, ""
@@ -141,7 +140,7 @@ def calendar(token):
         cursor = page["next_cursor"] and "&cursor=" + quote(page["next_cursor"])
     entries = {}
     while start < end:
-        until = min(start + timedelta(days=360), end)
+        until = min(start + timedelta(days=366), end)
         path = f"/calendar?from={spelt(start)}&to={spelt(until)}"
         for item in call("GET", path, **token, **{"Accept-Language": "pl"})["items"]:
             if item["task_series_id"] and item["occurrence_at"]:
