@@ -680,8 +680,11 @@ fn span_of(
     Some((start.or(due)?, end))
 }
 
-/// What each series that goes on has for years after its newest instance: from when to when, and the moment by the rule.
-fn dates_to_come(tasks: &[Record]) -> Vec<(String, &Record, Vec<(DateTime<Utc>, DateTime<Utc>, DateTime<Utc>)>)> {
+/// A date of a series: its start, its end, and when it is due by the rule.
+type Date = (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>);
+
+/// What each series that goes on has for years after its newest instance.
+fn dates_to_come(tasks: &[Record]) -> Vec<(String, &Record, Vec<Date>)> {
     let mut by_series: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
     for task in tasks.iter().filter(|task| !task["recurrence"].is_null()) {
         by_series.entry(task["task_series_id"].as_str().unwrap().to_owned()).or_default().push(task);
