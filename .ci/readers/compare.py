@@ -142,7 +142,7 @@ def calendar(token):
     while start < end:
         until = min(start + timedelta(days=366), end)
         path = f"/calendar?from={spelt(start)}&to={spelt(until)}"
-        for item in call("GET", path, **token, **{"Accept-Language": "pl"})["items"]:
+        for item in call("GET", path, **token, **{"Accept-Language": "pl"})["entries"]:
             if item["task_series_id"] and item["occurrence_at"]:
                 key = f"series-{item['task_series_id']}-{moment(item['occurrence_at']):%Y%m%dT%H%M%SZ}"
             elif item["id"]:
@@ -158,7 +158,7 @@ def calendar(token):
         if item["all_day"]:
             shown.append(Entry(uid, item["start_on"], item["end_on"], True, title))
         else:
-            shown.append(Entry(uid, spelt(moment(item["start_at"])), spelt(moment(item["end_at"])), False, title))
+            shown.append(Entry(uid, spelt(moment(item["start"])), spelt(moment(item["end"])), False, title))
     return shown, entries
 
 
@@ -317,7 +317,7 @@ def of_todos(read, entries):
         if item["all_day"]:
             start, due = item["start_on"], (date.fromisoformat(item["end_on"]) - timedelta(days=1)).isoformat()
         else:
-            start, due = spelt(moment(item["start_at"])), spelt(moment(item["end_at"]))
+            start, due = spelt(moment(item["start"])), spelt(moment(item["end"]))
         # A deadline alone has no start; what is never due is told by its title here.
         start = None if start == due else start
         if item["title"].endswith("beginning"):
