@@ -18,6 +18,8 @@ mod events;
 mod funnel;
 mod hourly_rates;
 mod interactions;
+mod invoice_corrections;
+mod invoice_drafts;
 mod invoice_runs;
 mod invoice_templates;
 mod invoices;

@@ -1,4 +1,6 @@
 //! The wire: what a request must be, who may send it, and what it is answered. The only crate that names actix.
+// The example of a whole invoice is one deep literal.
+#![recursion_limit = "256"]
 
 mod actor;
 mod api_keys;

@@ -11,6 +11,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Text};
 use opiekun_domain::address::Address;
+use opiekun_domain::billing::{Buyer, Party};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::customer::CustomerKind;
 use opiekun_domain::ids::{CustomerId, OperatorId, OrganizationId, uuid_floor};
@@ -31,6 +32,25 @@ pub struct Customer {
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl Customer {
+    /// As an invoice names it.
+    pub fn buyer(self) -> Buyer {
+        let fields = self.fields;
+        Buyer {
+            party: Party {
+                name: fields.name,
+                tax_scheme: fields.tax_scheme,
+                tax_country: fields.tax_country,
+                tax_number: fields.tax_number,
+                address: fields.billing_address.map(|address| address.0),
+            },
+            currency: fields.currency,
+            payment_days: fields.payment_days,
+            is_archived: self.archived_at.is_some(),
+        }
+    }
 }
 
 /// What a caller may write.

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
 use opiekun_domain::address::Address;
+use opiekun_domain::billing::{Party, Seller};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::OrganizationId;
 use opiekun_domain::language::Language;
@@ -49,6 +50,21 @@ impl Organization {
     /// The zone whose calendar days are the organization's.
     pub fn time_zone(&self) -> Tz {
         time_zone(&self.fields.time_zone)
+    }
+
+    /// As an invoice names it.
+    pub fn seller(self) -> Seller {
+        let fields = self.fields;
+        Seller {
+            party: Party {
+                name: fields.legal_name,
+                tax_scheme: fields.tax_scheme,
+                tax_country: fields.tax_country,
+                tax_number: fields.tax_number,
+                address: Some(fields.address.0),
+            },
+            accounts: fields.bank_accounts.0.into_iter().map(|account| (account.currency, account.iban)).collect(),
+        }
     }
 }
 

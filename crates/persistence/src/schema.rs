@@ -198,6 +198,7 @@ diesel::table! {
         pkwiu -> Nullable<Text>,
         gtu -> Nullable<Text>,
         net -> Numeric,
+        annex_15 -> Bool,
     }
 }
 
@@ -270,6 +271,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        series_kind -> Text,
     }
 }
 
@@ -306,6 +308,16 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        payment_days -> Nullable<Int2>,
+        exchange_rate -> Nullable<Numeric>,
+        exchange_rate_on -> Nullable<Date>,
+        exchange_rate_source -> Nullable<Text>,
+        vat_pln -> Nullable<Numeric>,
+        split_payment -> Bool,
+        pro_forma_id -> Nullable<Uuid>,
+        corrects_id -> Nullable<Uuid>,
+        correction_reason -> Nullable<Text>,
+        before -> Nullable<Jsonb>,
     }
 }
 
@@ -344,6 +356,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        kind -> Text,
     }
 }
 

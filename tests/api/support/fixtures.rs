@@ -112,7 +112,7 @@ const KINDS: &[Kind] = &[
             w.owner.get("/invoice-runs?limit=1").expect(200).items().remove(0)
         },
     },
-    Kind { collection: "invoices", names: &["invoice_id"], make: invoice },
+    Kind { collection: "invoices", names: &["invoice_id", "pro_forma_id", "corrects_id"], make: invoice },
 ];
 
 /// Operations that ask for a record in a state of its own.
@@ -134,6 +134,14 @@ const STATES: &[(&str, Make)] = &[
             invoice_runs::cancel(tx, &run)
         });
         w.owner.get(&format!("/invoice-runs/{}", run.id)).expect(200)
+    }),
+    ("update_invoice", invoice_draft),
+    ("void_invoice", invoice_draft),
+    ("issue_invoice", invoice_draft),
+    ("make_final_invoice", |w| {
+        let series = number_series_of(w, "pro_forma");
+        let pro_forma = w.invoice_draft(w.buyer().create().id(), series.id()).with("kind", "pro_forma").create();
+        w.issue(&pro_forma, "2026-01-30")
     }),
     // Of a buyer without an address, whom no invoice can name.
     ("retry_occurrence", |w| {
@@ -188,6 +196,7 @@ const BODIES: &[(&str, Put)] = &[
         body["stage_ids"] = stages.iter().rev().map(|stage| stage["id"].clone()).collect();
     }),
     ("add_thread_item", |w, body| *body = json!({ "type": "task", "id": id_called(w, "task_id") })),
+    ("create_correction", |w, body| body["series_id"] = json!(number_series_of(w, "correction").id())),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];
@@ -212,9 +221,17 @@ fn month() -> String {
 
 /// With a name and a pattern of its own, since no two of an organization have the same.
 fn number_series(w: &World) -> Record {
+    number_series_of(w, "invoice")
+}
+
+fn number_series_of(w: &World, kind: &str) -> Record {
     let mark = mark();
     let pattern = format!("FV{mark}/{{number}}/{{month}}/{{year}}");
-    w.number_series().name(&format!("Sales {mark}")).with("pattern", pattern).create()
+    w.number_series().name(&format!("Sales {mark}")).with("kind", kind).with("pattern", pattern).create()
+}
+
+fn invoice_draft(w: &World) -> Record {
+    w.invoice_draft(w.buyer().create().id(), number_series(w).id()).create()
 }
 
 fn invoice_template(w: &World) -> Record {
@@ -276,6 +293,15 @@ impl Prepared {
     pub fn with_path(&self, path: &str) -> Self {
         let query = self.path.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
         Self { path: format!("{path}{query}"), ..self.clone() }
+    }
+
+    /// As another request than this: with a key of its own, where the operation requires one.
+    pub fn anew(&self) -> Self {
+        let mut request = self.clone();
+        if request.client.sent("Idempotency-Key").is_some() {
+            request.client = request.client.once(Uuid::now_v7());
+        }
+        request
     }
 
     /// The same request with another caller's token.

@@ -105,7 +105,7 @@ fn the_records_of_others_are_not_there() {
             hold(&theirs);
             theirs.refused(404, "not_found");
             let nowhere = path(operation, Some(&Uuid::now_v7().to_string()));
-            let nowhere = request.by(&stranger.owner).with_path(&nowhere);
+            let nowhere = request.by(&stranger.owner).with_path(&nowhere).anew();
             assert_eq!(told(&theirs.json()), told(&nowhere.send().refused(404, "not_found")));
             assert_eq!(request.send().status / 100, 2, "it is there for its own");
         },
