@@ -120,6 +120,10 @@ id! { /// An invoice, draft or issued.
 InvoiceId }
 id! { /// One line of an invoice.
 InvoiceLineId }
+id! { /// A file as somebody uploaded it.
+FileId }
+id! { /// A file on a record.
+AttachmentId }
 id! { /// One record of the audit log.
 AuditEntryId }
 id! { /// One event of the change feed.

@@ -2,6 +2,7 @@
 
 mod actor;
 mod api_keys;
+mod attachments;
 mod audit_log;
 mod auth;
 mod body;
@@ -113,6 +114,7 @@ const WORKERS: usize = 2;
         (name = "Interactions", description = "Contacts with customers: calls, meetings, mails, visits."),
         (name = "Tasks", description = "Work to do: who has to do it, by when, how far it has come, and what hangs below it."),
         (name = "Threads", description = "Matters: the interactions and tasks that belong together, what they cost, and who still owes what."),
+        (name = "Attachments", description = "Files on records: who may read a record reads the files on it."),
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),

@@ -395,6 +395,8 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
     let pointer = match field.as_str() {
         // A column for each kind of parent, one field for both.
         "parent_task_id" | "parent_interaction_id" => "/parent/id".to_owned(),
+        // A file is on a record once, whatever kind of record that is.
+        field if constraint.starts_with("attachments_") && field.ends_with("_file_id") => "/file_id".to_owned(),
         field => format!("/{field}"),
     };
     ApiError { errors: vec![Wrong::field(pointer, word, detail)], ..ApiError::new(code) }

@@ -12,11 +12,13 @@ mod pricing;
 mod schema;
 
 pub mod api_keys;
+pub mod attachments;
 pub mod audit_log;
 pub mod changes;
 pub mod credentials;
 pub mod customers;
 pub mod events;
+pub mod files;
 pub mod funnel;
 pub mod hourly_rates;
 pub mod idempotency;

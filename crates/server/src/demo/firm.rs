@@ -93,6 +93,7 @@ pub fn organization(tx: &mut Tx<'_>, dice: &mut Dice) -> Result<Organization> {
             time_zone: "Europe/Warsaw".to_owned(),
             locale: Language::Polish,
             round_up_minutes: None,
+            logo_file_id: None,
         },
     )
 }
