@@ -12,6 +12,7 @@ pub mod address;
 pub mod attachment;
 pub mod authority;
 pub mod billing;
+pub mod calendar;
 pub mod calendar_day;
 pub mod cost;
 pub mod currency;

@@ -14,6 +14,7 @@ mod schema;
 pub mod api_keys;
 pub mod attachments;
 pub mod audit_log;
+pub mod calendar;
 pub mod changes;
 pub mod credentials;
 pub mod customers;
