@@ -5,6 +5,7 @@ mod support;
 
 mod api_keys;
 mod architecture;
+mod attachments;
 mod audit_log;
 mod auth;
 mod browsers;

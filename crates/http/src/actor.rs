@@ -7,12 +7,10 @@ use crate::state::State;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpRequest};
-use opiekun_domain::attachment::FileArea;
 use opiekun_domain::authority::Authority;
 use opiekun_domain::ids::{ApiKeyId, OperatorId, OrganizationId, SignInId};
 use opiekun_domain::operator::Role;
 use opiekun_domain::permission::{Permission, PermissionSet};
-use opiekun_persistence::files::Reader;
 use opiekun_persistence::{ActorRef, Scope, Tx, credentials, operators};
 use std::future::{Ready, ready};
 use subtle::ConstantTimeEq;
@@ -47,26 +45,6 @@ impl Actor {
     #[expect(clippy::disallowed_methods, reason = "the one place of http where a scope is made")]
     pub fn own_scope(&self) -> Scope {
         Scope::new(self.organization_id, self.actor_ref(), Some(self.request_id))
-    }
-
-    /// Which files there are for the caller: those on records that it may read.
-    pub fn file_reader(&self) -> Reader {
-        let reads = |area: FileArea| self.permissions.contains(area.read_permission());
-        Reader { crm: reads(FileArea::Crm), billing: reads(FileArea::Billing) }
-    }
-
-    /// Those and, for a change, the ones on records that it may write: whoever may change something is shown it.
-    pub fn file_keeper(&self) -> Reader {
-        let Reader { crm, billing } = self.file_reader();
-        let writes = |area: FileArea| self.permissions.contains(area.write_permission());
-        Reader { crm: crm || writes(FileArea::Crm), billing: billing || writes(FileArea::Billing) }
-    }
-
-    /// The key to the database for those who may change the files on records of some area. Of which the record is, and
-    /// whether that is theirs, is to be seen before anything is changed.
-    pub fn scope_of_files(&self) -> Result<Scope, ApiError> {
-        let area = FileArea::ALL.iter().find(|area| self.permissions.contains(area.write_permission()));
-        self.scope(area.map_or(Permission::CrmWrite, |area| area.write_permission()))
     }
 
     pub fn id(&self) -> Uuid {

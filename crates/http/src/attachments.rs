@@ -14,13 +14,18 @@ use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::attachment::{AttachmentSubject, AttachmentSubjectType, FileArea};
 use opiekun_domain::ids::{AttachmentId, CustomerId, FileId, InteractionId, InvoiceId, OperatorId, TaskId, ThreadId};
+use opiekun_domain::permission::Permission;
 use opiekun_persistence::attachments::{Attached, AttachedFile, Attachment, AttachmentFilter, AttachmentSort};
+use opiekun_persistence::files::Reader;
 use opiekun_persistence::{Page, StoreError, Tx, attachments, customers, files, interactions, tasks, threads};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
+
+/// Which of them is wanted is for the record to say that a file is on.
+const WRITERS: &[Permission] = &[FileArea::Crm.write_permission(), FileArea::Billing.write_permission()];
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -214,7 +219,7 @@ async fn list_attachments(
     listing: Listing<AttachmentSort>,
     shape: Shape,
 ) -> Result<Reply, ApiError> {
-    let reader = actor.file_reader();
+    let reader = actor.reader();
     state
         .read(actor.own_scope(), move |tx| {
             let Page { items, next, total } = attachments::list(tx, reader, &filters.0.into(), &listing.page)?;
@@ -226,10 +231,10 @@ async fn list_attachments(
 
 /// Put a file on a record.
 ///
-/// From then on whoever may read the record may read the file, and it is on the record's timeline. For an invoice the
-/// scope is `billing:write` in place of `crm:write`. The caller must be able to read both: a file or record that it may
-/// not see is none. A file is on a record once: again there is 409. A thread that was merged takes none.
-#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"])), request_body = AttachmentInput,
+/// From then on whoever may read the record may read the file, and it is on the timelines of its customer and thread. An
+/// invoice asks for `billing:write`, other records for `crm:write`. The caller must be able to read both: a file or record
+/// that it may not see is none. A file is on a record once: again there is 409. A thread that was merged takes none.
+#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"])), request_body = AttachmentInput,
     responses((status = 201, body = AttachmentBody)))]
 #[post("/attachments")]
 async fn create_attachment(
@@ -241,9 +246,12 @@ async fn create_attachment(
     let AttachmentInput { file_id, subject, description } = input.0;
     let subject = AttachmentSubject::from(subject);
     let area = subject.kind().area();
-    let scope = actor.scope(area.write_permission())?;
+    let scope = actor.scope_of_any(WRITERS)?;
     let may_read_subject = actor.permissions.contains(area.read_permission());
-    let reader = actor.file_reader();
+    if may_read_subject && !actor.permissions.contains(area.write_permission()) {
+        return Err(ApiError::scope_missing(area.write_permission()));
+    }
+    let reader = actor.reader();
     state
         .submit(scope, once, move |tx| {
             if !attachments::hold_subject(tx, subject)? || !may_read_subject {
@@ -276,7 +284,7 @@ async fn get_attachment(
     id: Id<AttachmentId>,
     shape: Shape,
 ) -> Result<Reply, ApiError> {
-    let reader = actor.file_reader();
+    let reader = actor.reader();
     state
         .read(actor.own_scope(), move |tx| {
             let attached = attachments::find(tx, reader, id.0)?;
@@ -287,9 +295,9 @@ async fn get_attachment(
 
 /// Change an attachment.
 ///
-/// Its description. Who put the file there may, who registered the record, its caretaker, and those above them; on an
-/// invoice everybody with `billing:write`, the scope there in place of `crm:write`.
-#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"])), params(IfMatch),
+/// Its description. With `crm:write` who put the file there may, who registered the record, its caretaker, and those above
+/// them; on an invoice everybody with `billing:write`.
+#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"])), params(IfMatch),
     request_body(content = AttachmentInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = AttachmentBody)))]
 #[patch("/attachments/{id}")]
@@ -300,7 +308,7 @@ async fn update_attachment(
     seen: IfMatch,
     patch: Patch<AttachmentInput>,
 ) -> Result<Reply, ApiError> {
-    let scope = actor.scope_of_files()?;
+    let scope = actor.scope_of_any(WRITERS)?;
     state
         .transaction(scope, move |tx| {
             let attachment = lock(tx, &actor, id.0, seen)?;
@@ -318,9 +326,16 @@ async fn update_attachment(
         .await
 }
 
+/// The attachments that a change may be of: whoever may change something is shown it as it then is.
+fn keeper(actor: &Actor) -> Reader {
+    let Reader { crm, billing } = actor.reader();
+    let writes = |area: FileArea| actor.permissions.contains(area.write_permission());
+    Reader { crm: crm || writes(FileArea::Crm), billing: billing || writes(FileArea::Billing) }
+}
+
 /// An attachment that is the caller's to change.
 fn lock(tx: &mut Tx<'_>, actor: &Actor, id: AttachmentId, seen: IfMatch) -> Result<Attachment, ApiError> {
-    let attachment = attachments::lock(tx, actor.file_keeper(), id, seen.0)?;
+    let attachment = attachments::lock(tx, keeper(actor), id, seen.0)?;
     let subject = attachment.subject.0;
     let area = subject.kind().area();
     if !actor.permissions.contains(area.write_permission()) {
@@ -350,7 +365,7 @@ fn holders(tx: &mut Tx<'_>, subject: AttachmentSubject) -> Result<Vec<OperatorId
 /// Who may change the attachment may. Where it was the last use of the file, the file itself goes with it, and what it
 /// holds is removed from the store unless another file holds the same: upload it again to use it again. The same happens
 /// when a task, an interaction or a thread is removed that files are on.
-#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"])), params(IfMatch),
+#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/attachments/{id}")]
 async fn delete_attachment(
@@ -359,7 +374,7 @@ async fn delete_attachment(
     id: Id<AttachmentId>,
     seen: IfMatch,
 ) -> Result<Reply, ApiError> {
-    let scope = actor.scope_of_files()?;
+    let scope = actor.scope_of_any(WRITERS)?;
     state
         .transaction(scope, move |tx| {
             let attachment = lock(tx, &actor, id.0, seen)?;

@@ -199,7 +199,7 @@ async fn update_organization(
 /// A new logo is an image, and one that the caller may read: otherwise whoever guesses its id would open it.
 fn check_logo(tx: &mut Tx<'_>, actor: &Actor, before: Option<FileId>, after: Option<FileId>) -> Result<(), ApiError> {
     let Some(id) = after.filter(|after| before != Some(*after)) else { return Ok(()) };
-    match files::lock(tx, actor.file_reader(), id, None) {
+    match files::lock(tx, actor.reader(), id, None) {
         Err(StoreError::NotFound(_)) => Err(ApiError::reference_not_found("/logo_file_id")),
         Ok(file) if !matches!(file.media_type.as_str(), "image/png" | "image/jpeg") => {
             Err(ApiError::invalid_field("/logo_file_id", "media_type", "A logo is a PNG or JPEG image"))

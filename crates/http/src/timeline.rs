@@ -98,7 +98,7 @@ async fn list_customer_timeline(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
-    let reader = actor.file_reader();
+    let reader = actor.reader();
     state
         .snapshot(scope, move |tx| {
             customers::find(tx, id.0)?;
@@ -122,7 +122,7 @@ async fn list_thread_timeline(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
-    let reader = actor.file_reader();
+    let reader = actor.reader();
     state
         .snapshot(scope, move |tx| {
             threads::find(tx, id.0)?;

@@ -107,6 +107,10 @@ impl World {
         )
     }
 
+    pub fn attachment(&self, file_id: &str, kind: &str, id: &str) -> Draft {
+        self.draft("/attachments", json!({ "file_id": file_id, "subject": { "type": kind, "id": id } }))
+    }
+
     pub fn month_lock(&self, month_start_on: &str) -> Draft {
         self.draft("/month-locks", json!({ "month_start_on": month_start_on }))
     }

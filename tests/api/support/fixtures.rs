@@ -47,7 +47,11 @@ const KINDS: &[Kind] = &[
             w.owner.get(&format!("/api-keys/{}", key.id)).expect(200)
         },
     },
-    Kind { collection: "customers", names: &["customer_id", "resource_id"], make: |w| w.customer().create() },
+    Kind {
+        collection: "customers",
+        names: &["customer_id", "resource_id", "subject_customer_id"],
+        make: |w| w.customer().create(),
+    },
     Kind { collection: "people", names: &["person_id"], make: |w| w.person(w.customer().create().id()).create() },
     Kind {
         collection: "hourly-rates",
@@ -72,24 +76,29 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         collection: "interactions",
-        names: &["interaction_id", "parent_interaction_id"],
+        names: &["interaction_id", "subject_interaction_id", "parent_interaction_id"],
         make: |w| w.interaction(w.customer().create().id()).create(),
     },
     Kind {
         collection: "threads",
-        names: &["thread_id", "merged_into_id"],
+        names: &["thread_id", "subject_thread_id", "merged_into_id"],
         make: |w| w.thread("Tax inspection").create(),
     },
     Kind {
         collection: "tasks",
         // A filter by series takes whatever id it is given.
-        names: &["task_id", "parent_task_id", "task_series_id"],
+        names: &["task_id", "subject_task_id", "parent_task_id", "task_series_id"],
         make: |w| w.task("VAT return").create(),
     },
     Kind {
         collection: "work-entries",
         names: &["work_entry_id"],
         make: |w| w.work_entry(&id_called(w, "task_id")).create(),
+    },
+    Kind {
+        collection: "attachments",
+        names: &["attachment_id"],
+        make: |w| w.attachment(&id_called(w, "file_id"), "task", &id_called(w, "task_id")).create(),
     },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
@@ -111,7 +120,7 @@ const KINDS: &[Kind] = &[
             w.owner.get("/invoice-runs?limit=1").expect(200).items().remove(0)
         },
     },
-    Kind { collection: "invoices", names: &["invoice_id"], make: invoice },
+    Kind { collection: "invoices", names: &["invoice_id", "subject_invoice_id"], make: invoice },
 ];
 
 /// Operations that ask for a record in a state of its own.
@@ -179,6 +188,7 @@ const BODIES: &[(&str, Put)] = &[
         let stages = pipeline.unwrap()["stages"].as_array().unwrap();
         body["stage_ids"] = stages.iter().rev().map(|stage| stage["id"].clone()).collect();
     }),
+    ("create_attachment", |w, body| body["subject"] = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("add_thread_item", |w, body| *body = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
