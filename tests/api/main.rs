@@ -9,6 +9,7 @@ mod attachments;
 mod audit_log;
 mod auth;
 mod browsers;
+mod calendar;
 mod contract;
 mod crash;
 mod customers;

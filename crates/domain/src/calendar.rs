@@ -348,7 +348,7 @@ mod tests {
 
         #[test]
         fn a_meeting_is_in_conflict_where_it_overlaps_another(all in spans(), two in any::<bool>()) {
-            let operator = |index: usize| OperatorId(Uuid::from_u128(if two && index % 2 == 0 { 2 } else { 1 }));
+            let operator = |index: usize| OperatorId(Uuid::from_u128(if two && index.is_multiple_of(2) { 2 } else { 1 }));
             let meetings = || all.iter().enumerate().map(|(index, span)| (operator(index), *span, index));
             let found = conflicts(meetings());
             for (who, span, key) in meetings() {

@@ -6,6 +6,7 @@ mod attachments;
 mod audit_log;
 mod auth;
 mod body;
+mod calendar;
 mod context;
 mod contract;
 mod customers;
@@ -116,6 +117,7 @@ const WORKERS: usize = 2;
         (name = "Threads", description = "Matters: the interactions and tasks that belong together, what they cost, and who still owes what."),
         (name = "Attachments", description = "Files on records: who may read a record reads the files on it."),
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
+        (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),

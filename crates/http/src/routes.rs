@@ -1,7 +1,7 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, attachments, audit_log, auth, customers, events, funnel, hourly_rates, interactions, invoice_runs,
+    api_keys, attachments, audit_log, auth, calendar, customers, events, funnel, hourly_rates, interactions, invoice_runs,
     invoice_templates, invoices, me, month_locks, number_series, occurrences, operators, opportunities, organization,
     people, pipelines, progress, stages, subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
 };
@@ -27,6 +27,7 @@ pub fn api(config: &mut ServiceConfig) {
     threads::routes(config);
     attachments::routes(config);
     work_entries::routes(config);
+    calendar::routes(config);
     month_locks::routes(config);
     time_cost::routes(config);
     progress::routes(config);
