@@ -13,6 +13,7 @@ mod crash;
 mod customers;
 mod demo;
 mod events;
+mod files;
 mod funnel;
 mod hourly_rates;
 mod interactions;

@@ -12,6 +12,7 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("audit_entries", "a record of the past"),
     ("customer_tags", "follows its customer, which has a version"),
     ("events", "a record of the past; it gets its place in the order, once"),
+    ("file_objects", "what the file store holds; only its state moves on"),
     ("idempotency_keys", "an answer that was given"),
     ("interaction_tags", "follows its interaction, which has a version"),
     ("invoice_lines", "changes only with its invoice, which has a version"),

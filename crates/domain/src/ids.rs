@@ -118,6 +118,10 @@ id! { /// One execution of "issue everything due".
 InvoiceRunId }
 id! { /// An invoice, draft or issued.
 InvoiceId }
+id! { /// Something uploaded: its name, and what it holds.
+FileId }
+id! { /// Bytes in the file store.
+FileObjectId }
 id! { /// One line of an invoice.
 InvoiceLineId }
 id! { /// One record of the audit log.

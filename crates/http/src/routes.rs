@@ -1,7 +1,7 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, audit_log, auth, customers, events, funnel, hourly_rates, interactions, invoice_runs, invoice_templates,
+    api_keys, audit_log, auth, customers, events, files, funnel, hourly_rates, interactions, invoice_runs, invoice_templates,
     invoices, me, month_locks, number_series, occurrences, operators, opportunities, organization, people, pipelines,
     progress, stages, subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
 };
@@ -26,6 +26,7 @@ pub fn api(config: &mut ServiceConfig) {
     tasks::routes(config);
     threads::routes(config);
     work_entries::routes(config);
+    files::routes(config);
     month_locks::routes(config);
     time_cost::routes(config);
     progress::routes(config);

@@ -87,6 +87,40 @@ diesel::table! {
 }
 
 diesel::table! {
+    file_objects (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        state -> Text,
+        multipart_id -> Nullable<Text>,
+        sha256 -> Nullable<Bytea>,
+        size_bytes -> Nullable<Int8>,
+        touched_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    files (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        object_id -> Uuid,
+        object_state -> Text,
+        name -> Text,
+        media_type -> Text,
+        sha256 -> Bytea,
+        size_bytes -> Int8,
+        registered_by_id -> Nullable<Uuid>,
+        registered_by_key_id -> Nullable<Uuid>,
+        crm_uses -> Int4,
+        billing_uses -> Int4,
+        logo_uses -> Int4,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     hourly_rates (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -677,6 +711,7 @@ diesel::joinable!(api_keys -> organizations (organization_id));
 diesel::joinable!(audit_entries -> organizations (organization_id));
 diesel::joinable!(customers -> organizations (organization_id));
 diesel::joinable!(events -> organizations (organization_id));
+diesel::joinable!(file_objects -> organizations (organization_id));
 diesel::joinable!(hourly_rates -> organizations (organization_id));
 diesel::joinable!(idempotency_keys -> organizations (organization_id));
 diesel::joinable!(invoice_runs -> organizations (organization_id));
@@ -695,6 +730,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     customer_tags,
     customers,
     events,
+    file_objects,
+    files,
     hourly_rates,
     idempotency_keys,
     interaction_tags,

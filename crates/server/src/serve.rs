@@ -9,6 +9,7 @@ use crate::settings::Settings;
 use crate::terminal::say;
 use actix_web::dev::ServerHandle;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
+use opiekun_http::UploadLimits;
 use opiekun_jobs::Worker;
 use opiekun_persistence::{Db, organizations};
 use std::future::poll_fn;
@@ -19,15 +20,16 @@ use std::sync::Arc;
 use std::task::Poll;
 
 /// What background work takes at most, and one to spare.
-const BACKGROUND_CONNECTIONS: u16 = 6;
+const BACKGROUND_CONNECTIONS: u16 = 7;
 
 pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     // Bound before anything slow: a busy port is told at once, and early requests wait instead of being refused.
     let listener = bind(&settings.listen)?;
     let address = listener.local_addr().map_err(Failure::new)?;
     let keys = secrets::keys(settings)?;
+    let files = settings.open_files()?;
     let database = Database::open_to_serve(settings)?;
-    say(format_args!("Using {database}"));
+    say(format_args!("Using {database}, and files in {files}"));
     database.migrate()?;
     // Two pools: a long invoice run never keeps a request waiting for a connection.
     let connections = settings.database_connections.get();
@@ -38,13 +40,15 @@ pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     }
     let has_demo = demo::state(&db)? == demo::State::Whole;
 
-    let worker = Worker::start(&background, clock::now);
+    let worker = Worker::start(&background, clock::now, &files);
     let http = opiekun_http::Settings {
         cors_origins: settings.cors_origins.clone(),
         requests_a_minute: settings.rate_limit,
         keys,
         database_connections: usize::from(connections),
         clock: Arc::new(clock::now),
+        files,
+        uploads: UploadLimits { file_bytes_max: settings.file_bytes_max, ..UploadLimits::default() },
         wake: Arc::new(worker.waker()),
     };
     let served = actix_web::rt::System::new().block_on(async {
