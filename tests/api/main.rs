@@ -15,6 +15,7 @@ mod crash;
 mod customers;
 mod demo;
 mod events;
+mod files;
 mod funnel;
 mod hourly_rates;
 mod interactions;

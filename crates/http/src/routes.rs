@@ -1,9 +1,10 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, attachments, audit_log, auth, calendar, customers, events, funnel, hourly_rates, interactions, invoice_runs,
-    invoice_templates, invoices, me, month_locks, number_series, occurrences, operators, opportunities, organization,
-    people, pipelines, progress, stages, subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
+    api_keys, attachments, audit_log, auth, calendar, customers, events, files, funnel, hourly_rates, interactions,
+    invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences, operators, opportunities,
+    organization, people, pipelines, progress, stages, subscriptions, tasks, threads, time_cost, timeline, timer,
+    work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -25,6 +26,7 @@ pub fn api(config: &mut ServiceConfig) {
     interactions::routes(config);
     tasks::routes(config);
     threads::routes(config);
+    files::routes(config);
     attachments::routes(config);
     work_entries::routes(config);
     calendar::routes(config);

@@ -19,6 +19,7 @@ pub mod changes;
 pub mod credentials;
 pub mod customers;
 pub mod events;
+pub mod file_objects;
 pub mod files;
 pub mod funnel;
 pub mod hourly_rates;

@@ -132,6 +132,7 @@ diesel::table! {
         sha256 -> Bytea,
         size_bytes -> Int8,
         registered_by_id -> Nullable<Uuid>,
+        registered_by_key_id -> Nullable<Uuid>,
         crm_uses -> Int4,
         billing_uses -> Int4,
         logo_uses -> Int4,

@@ -4,7 +4,8 @@
 //! in some state, or whose example cannot stand as it is, needs a line in [`STATES`] or [`BODIES`].
 
 use super::client::{Answer, Client, Record};
-use super::operations::{Operation, document};
+use super::files::Form;
+use super::operations::{FORM_OF_PARTS, Operation, document};
 use super::world::{PASSWORD, World, now};
 use opiekun_domain::invoice_run::RunMode;
 use opiekun_persistence::invoice_runs::{self, InvoiceRunFields};
@@ -99,6 +100,11 @@ const KINDS: &[Kind] = &[
         collection: "attachments",
         names: &["attachment_id"],
         make: |w| w.attachment(&id_called(w, "file_id"), "task", &id_called(w, "task_id")).create(),
+    },
+    Kind {
+        collection: "files",
+        names: &["file_id"],
+        make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
     },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
@@ -257,6 +263,13 @@ impl Prepared {
     }
 
     pub fn send_by(&self, client: &Client) -> Answer {
+        if self.media_type.as_deref() == Some(FORM_OF_PARTS) {
+            let form = self.body.as_object().unwrap().iter().fold(Form::new(), |form, (name, part)| match part {
+                Value::String(content) => form.part(name, Some("sent.txt"), content.as_bytes()),
+                json => form.part(name, None, json.to_string().as_bytes()),
+            });
+            return client.send_form(&self.path, &form);
+        }
         let media_type = self.media_type.as_deref().unwrap_or("application/json");
         client.send_json(&self.method, &self.path, media_type, &self.body)
     }
@@ -307,8 +320,10 @@ pub fn prepared(w: &World, operation: &Operation) -> Prepared {
         body: Value::Null,
         target,
     };
-    if let Some((media_type, content)) = operation.bodies().first() {
-        prepared.media_type = Some((*media_type).to_owned());
+    let bodies = operation.bodies();
+    let body = bodies.first().copied().or(operation.form().map(|content| (FORM_OF_PARTS, content)));
+    if let Some((media_type, content)) = body {
+        prepared.media_type = Some(media_type.to_owned());
         prepared.body = content["example"].clone();
         put_ids(w, &mut prepared.body);
         if let Some((_, put)) = BODIES.iter().find(|(id, _)| *id == operation.id) {

@@ -111,7 +111,7 @@ fn a_change_answers_with_the_next_version() {
 fn a_reader_who_has_the_version_is_spared_it() {
     let w = World::new();
     each(
-        |operation| operation.method == "GET" && operation.has("If-None-Match"),
+        |operation| operation.method == "GET" && operation.has("If-None-Match") && !operation.answers_bytes(),
         |operation| {
             let mut request = prepared(&w, operation);
             let whole = request.send();

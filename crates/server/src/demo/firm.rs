@@ -122,6 +122,13 @@ pub fn talkers(team: &[OperatorId]) -> &[OperatorId] {
     &team[1..5]
 }
 
+/// Everybody, in the order in which they came.
+pub fn team(tx: &mut Tx<'_>) -> Result<Vec<OperatorId>> {
+    let page = opiekun_persistence::PageRequest { sort: (), descending: false, limit: 200, after: None, count: false };
+    let all = operators::list(tx, &operators::OperatorFilter::default(), &page)?.items;
+    Ok(all.into_iter().map(|operator| operator.id).collect())
+}
+
 /// Everybody has the same, and from its setting on can sign in.
 pub fn set_passwords(tx: &mut Tx<'_>, hash: &str) -> Result<()> {
     let page = opiekun_persistence::PageRequest { sort: (), descending: false, limit: 200, after: None, count: false };
