@@ -9,11 +9,11 @@ use uuid::Uuid;
 const NOBODY: &str = "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2aa";
 
 /// A file that somebody has sent, of a text of its own.
-fn file(w: &World, who: &Caller) -> String {
-    file_of(w, who, &format!("Protocol {}", Uuid::now_v7()))
+fn file(who: &Caller) -> String {
+    file_of(who, &format!("Protocol {}", Uuid::now_v7()))
 }
 
-fn file_of(w: &World, who: &Caller, content: &str) -> String {
+fn file_of(who: &Caller, content: &str) -> String {
     who.upload("protocol.txt", content.as_bytes()).expect(201).id().to_owned()
 }
 
@@ -24,7 +24,7 @@ fn attach(who: &Caller, file_id: &str, kind: &str, id: &str) -> Answer {
 /// A file of the owner's on a record.
 #[track_caller]
 fn attached(w: &World, kind: &str, id: &str) -> Record {
-    attach(&w.owner, &file(w, &w.owner), kind, id).expect(201)
+    attach(&w.owner, &file(&w.owner), kind, id).expect(201)
 }
 
 fn address(attachment: &Record) -> String {
@@ -108,7 +108,7 @@ fn a_file_is_put_on_records_of_each_kind() {
     let task = w.task("VAT return").with("customer_id", customer.id()).with("thread_id", thread.id());
     let task = task.with("caretaker_id", operator.id.to_string()).create();
     let content = "a,b\n1,2\n";
-    let file_id = file_of(&w, &w.owner, content);
+    let file_id = file_of(&w.owner, content);
     let body = json!({ "file_id": file_id, "subject": item("task", &task), "description": "As sent" });
     let answer = w.owner.post("/attachments", body);
     let made = answer.expect(201);
@@ -173,7 +173,7 @@ fn whoever_reads_a_record_reads_its_files_and_nobody_else() {
         let file_id = made["file_id"].as_str().unwrap();
         let theirs = attach(&stranger.owner, file_id, "task", stranger.task("Theirs").create().id());
         assert_eq!(theirs.wrong(), ["/file_id reference_not_found"]);
-        let theirs = attach(&stranger.owner, &file(&stranger, &stranger.owner), kind, subject.id());
+        let theirs = attach(&stranger.owner, &file(&stranger.owner), kind, subject.id());
         assert_eq!(theirs.wrong(), ["/subject/id reference_not_found"]);
     }
 }
@@ -215,7 +215,7 @@ fn a_file_that_one_may_not_read_is_none() {
     let w = World::new();
     let (anna, basia) = (w.operator("operator", "none", None), w.operator("operator", "none", None));
     let task = w.task("VAT return").create();
-    let hers = file(&w, &basia);
+    let hers = file(&basia);
     let told = |answer: Answer| {
         let mut problem = answer.refused(422, "reference_not_found");
         problem.as_object_mut().unwrap().remove("request_id");
@@ -247,7 +247,7 @@ fn those_who_hold_the_record_or_put_the_file_there_change_it() {
         ("thread", held(w.thread("Inspection"))),
         ("customer", customer.clone()),
     ] {
-        let made = attach(&guest, &file(&w, &guest), kind, subject.id()).expect(201);
+        let made = attach(&guest, &file(&guest), kind, subject.id()).expect(201);
         other.at(1).patch(&address(&made), json!({ "description": "mine" })).refused(403, "forbidden");
         other.at(1).delete(&address(&made)).refused(403, "forbidden");
         assert_eq!(
@@ -344,7 +344,7 @@ fn a_merge_takes_the_files_of_a_thread_along_each_once() {
     let from = w.thread("From").create();
     let into = w.thread("Into").with("customer_id", customer.id()).create();
     let task = w.task("task").with("thread_id", from.id()).create();
-    let (both, alone) = (file(&w, &w.owner), file(&w, &w.owner));
+    let (both, alone) = (file(&w.owner), file(&w.owner));
     let twice = attach(&w.owner, &both, "thread", from.id()).expect(201);
     let there = attach(&w.owner, &both, "thread", into.id()).expect(201);
     let carried = attach(&w.owner, &alone, "thread", from.id()).expect(201);
@@ -366,7 +366,7 @@ fn a_merge_takes_the_files_of_a_thread_along_each_once() {
 fn the_last_use_of_a_file_takes_it_along() {
     let w = World::new();
     let (first, second) = (w.task("first").create(), w.task("second").create());
-    let file_id = file(&w, &w.owner);
+    let file_id = file(&w.owner);
     let object = object_of(&file_id);
     let [one, two] = [&first, &second].map(|task| attach(&w.owner, &file_id, "task", task.id()).expect(201));
     assert_eq!(w.owner.at(1).delete(&address(&one)).status, 204);
@@ -379,7 +379,7 @@ fn the_last_use_of_a_file_takes_it_along() {
 
     // What another file holds as well stays in the store.
     let content = "The same in both";
-    let (gone, kept) = (file_of(&w, &w.owner, content), file_of(&w, &w.owner, content));
+    let (gone, kept) = (file_of(&w.owner, content), file_of(&w.owner, content));
     let object = object_of(&kept);
     assert_eq!(object_of(&gone), object);
     let made = attach(&w.owner, &gone, "task", first.id()).expect(201);
@@ -395,7 +395,7 @@ fn what_is_removed_takes_its_files_along() {
     let call = w.interaction(customer.id()).create();
     let kinds = [("task", "tasks", &task), ("thread", "threads", &thread), ("interaction", "interactions", &call)];
     // On all three, so that it goes with the last of them.
-    let shared = file(&w, &w.owner);
+    let shared = file(&w.owner);
     for (kind, _, subject) in kinds {
         attach(&w.owner, &shared, kind, subject.id()).expect(201);
     }
@@ -441,7 +441,7 @@ fn uses_that_come_and_go_at_once_leave_a_file_or_none() {
     let w = World::new();
     for round in 0..12 {
         let tasks = [(); 3].map(|()| w.task("task").create());
-        let file_id = file(&w, &w.owner);
+        let file_id = file(&w.owner);
         let made: Vec<_> =
             tasks[..2].iter().map(|task| attach(&w.owner, &file_id, "task", task.id()).expect(201)).collect();
         // Two uses go, one of them with its task, while another comes: before the last has gone, or too late.
@@ -469,7 +469,7 @@ fn what_is_put_on_a_record_while_it_moves_or_goes_moves_or_goes_with_it() {
     for round in 0..8 {
         let (from, into) = (w.thread("From").create(), w.thread("Into").create());
         let task = w.task("task").with("thread_id", from.id()).create();
-        let files = [(); 4].map(|()| file(&w, &w.owner));
+        let files = [(); 4].map(|()| file(&w.owner));
         let answers = at_once(5, |turn| match turn {
             0 => w.owner.post(&format!("/threads/{}/merges", into.id()), json!({ "thread_id": from.id() })),
             1 | 2 => attach(&w.owner, &files[turn - 1], "task", task.id()),
@@ -499,7 +499,7 @@ fn what_is_put_on_a_record_while_it_moves_or_goes_moves_or_goes_with_it() {
 fn tasks_that_share_files_are_removed_at_once() {
     let w = World::new();
     for round in 0..6 {
-        let files: Vec<String> = (0..4).map(|_| file(&w, &w.owner)).collect();
+        let files: Vec<String> = (0..4).map(|_| file(&w.owner)).collect();
         let tasks: Vec<Record> = (0..4).map(|_| w.task("task").create()).collect();
         for (turn, task) in tasks.iter().enumerate() {
             // Each in another order.
@@ -581,7 +581,7 @@ fn the_progress_report_counts_what_the_list_shows() {
     let of = |who: &Caller| who.id.to_string();
     let task = w.task("task").with("caretaker_id", of(&anna)).create();
     let call = w.interaction(customer.id()).with("caretaker_id", of(&basia)).create();
-    let shared = file(&w, &w.owner);
+    let shared = file(&w.owner);
     attach(&w.owner, &shared, "task", task.id()).expect(201);
     attach(&w.owner, &shared, "interaction", call.id()).expect(201);
     let old = attached(&w, "task", task.id());
@@ -629,7 +629,7 @@ fn the_logo_is_an_image_that_everybody_sees() {
     assert_eq!(put(json!(NOBODY)).wrong(), ["/logo_file_id reference_not_found"]);
     let theirs = operator.upload("logo.png", PNG).expect(201);
     assert_eq!(put(theirs["id"].clone()).wrong(), ["/logo_file_id reference_not_found"], "unseen");
-    assert_eq!(put(json!(file(&w, &w.owner))).wrong(), ["/logo_file_id media_type"]);
+    assert_eq!(put(json!(file(&w.owner))).wrong(), ["/logo_file_id media_type"]);
     viewer.get(&format!("/files/{}", first.id())).refused(404, "not_found");
     assert_eq!(put(first["id"].clone()).expect(200)["logo_file_id"], first["id"]);
     assert_eq!(viewer.get("/organization").expect(200)["logo_file_id"], first["id"]);
