@@ -15,7 +15,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("opiekun-http", &["opiekun-documents", "opiekun-domain", "opiekun-files", "opiekun-persistence"]),
     (
         "opiekun-server",
-        &["opiekun-domain", "opiekun-files", "opiekun-http", "opiekun-jobs", "opiekun-local-postgres", "opiekun-persistence"],
+        &[
+            "opiekun-domain",
+            "opiekun-files",
+            "opiekun-http",
+            "opiekun-jobs",
+            "opiekun-local-postgres",
+            "opiekun-persistence",
+        ],
     ),
     ("opiekun-tests", &[]),
 ];

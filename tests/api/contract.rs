@@ -147,7 +147,8 @@ fn every_operation_says_who_may() {
             let security = operation.value["security"].as_array().expect("no security");
             match required {
                 "several" => {
-                    let mut ways: Vec<_> = operation.scopes.iter().map(|it| serde_json::json!({ "sign_in": [it] })).collect();
+                    let mut ways: Vec<_> =
+                        operation.scopes.iter().map(|it| serde_json::json!({ "sign_in": [it] })).collect();
                     ways.push(serde_json::json!({ "api_key": [] }));
                     assert_eq!(*security, ways);
                     assert!(operation.scopes.iter().all(|it| scopes.contains_key(it) && it.ends_with(":write")));

@@ -66,6 +66,43 @@ fn an_invoice_says_what_its_template_customer_and_period_say() {
 }
 
 #[test]
+fn every_vat_code_has_sums_of_its_own() {
+    let w = World::new();
+    let series = w.number_series().create();
+    let codes = ["oo", "np_ii", "np_i", "zw", "0_ex", "0_wdt", "0", "5", "8", "23"];
+    let lines: Vec<Value> = codes
+        .iter()
+        .map(|code| {
+            let basis = (*code == "zw").then_some("art. 43 ust. 1 pkt 36");
+            json!({ "key": format!("of_{code}"), "text": "Work", "quantity": "1", "unit": "h", "unit_price": "100.00",
+                    "vat": { "code": code, "exemption_basis": basis } })
+        })
+        .collect();
+    let template = w.invoice_template(series.id()).with("lines", lines).create();
+    w.subscription(template.id(), w.buyer().create().id()).create();
+    w.run("issue", "2026-01-31");
+    let invoice = &w.invoices()[0];
+    let sums = invoice["vat_totals"].as_array().unwrap().iter();
+    let sums: Vec<_> = sums.map(|sum| (sum["code"].as_str().unwrap(), sum["vat"].as_str().unwrap())).collect();
+    assert_eq!(
+        sums,
+        [
+            ("23", "23.00"),
+            ("8", "8.00"),
+            ("5", "5.00"),
+            ("0", "0.00"),
+            ("0_wdt", "0.00"),
+            ("0_ex", "0.00"),
+            ("zw", "0.00"),
+            ("np_i", "0.00"),
+            ("np_ii", "0.00"),
+            ("oo", "0.00"),
+        ]
+    );
+    assert_eq!((&invoice["net"], &invoice["gross"]), (&json!("1000.00"), &json!("1036.00")));
+}
+
+#[test]
 fn with_gross_prices_vat_is_computed_from_the_gross() {
     let w = World::new();
     let series = w.number_series().create();

@@ -8,6 +8,7 @@ mod architecture;
 mod audit_log;
 mod auth;
 mod browsers;
+mod calendar;
 mod contract;
 mod crash;
 mod customers;

@@ -5,6 +5,7 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
+use crate::language::Language;
 use crate::schedule::IssueDayShift;
 
 /// The instants at which `day` and the day after it begin in the time zone: the half-open span of the day.
@@ -33,21 +34,57 @@ pub fn is_working_day(day: NaiveDate) -> bool {
     !matches!(day.weekday(), Weekday::Sat | Weekday::Sun) && !is_public_holiday(day)
 }
 
-/// Whether a day is free from work by law in Poland (ustawa z 18 stycznia 1951 r. o dniach wolnych od pracy).
-///
-/// Holds for the years since 1990, when 3 May became one; Epiphany came back in 2011, and Christmas Eve is one since
-/// 2025. Sundays are free too, but only those that are holidays themselves answer yes.
+/// Whether a day is free from work by law in Poland. Sundays are free too, but only those that are holidays themselves
+/// answer yes.
 pub fn is_public_holiday(day: NaiveDate) -> bool {
-    match (day.month(), day.day()) {
-        (1, 1) | (5, 1 | 3) | (8, 15) | (11, 1 | 11) | (12, 25 | 26) => true,
-        (1, 6) => day.year() >= 2011,
-        (12, 24) => day.year() >= 2025,
-        _ => {
-            // Easter Sunday and Monday, Pentecost, Corpus Christi.
-            let since_easter = easter_sunday(day.year()).map(|easter| day.signed_duration_since(easter).num_days());
-            matches!(since_easter, Some(0 | 1 | 49 | 60))
+    public_holiday(day).is_some()
+}
+
+/// A day that is free from work by law in Poland, by its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublicHoliday {
+    polish: &'static str,
+    english: &'static str,
+}
+
+impl PublicHoliday {
+    pub const fn name(self, language: Language) -> &'static str {
+        match language {
+            Language::Polish => self.polish,
+            Language::English => self.english,
         }
     }
+}
+
+/// The public holiday that a day is in Poland (ustawa z 18 stycznia 1951 r. o dniach wolnych od pracy, Dz.U. 1951 nr 4 poz. 28,
+/// art. 1; of 12 November 2018, ustawa z 7 listopada 2018 r., Dz.U. 2018 poz. 2117).
+///
+/// Holds for the years since 1990, when 3 May became one; Epiphany came back in 2011, and Christmas Eve is one since
+/// 2025. The names are those of the law.
+pub fn public_holiday(day: NaiveDate) -> Option<PublicHoliday> {
+    let (polish, english) = match (day.month(), day.day()) {
+        (1, 1) => ("Nowy Rok", "New Year's Day"),
+        (1, 6) if day.year() >= 2011 => ("Święto Trzech Króli", "Epiphany"),
+        (5, 1) => ("Święto Państwowe", "Labour Day"),
+        (5, 3) => ("Święto Narodowe Trzeciego Maja", "Constitution Day"),
+        (8, 15) => ("Wniebowzięcie Najświętszej Maryi Panny", "Assumption of Mary"),
+        (11, 1) => ("Wszystkich Świętych", "All Saints' Day"),
+        (11, 11) => ("Narodowe Święto Niepodległości", "Independence Day"),
+        (11, 12) if day.year() == 2018 => {
+            ("Święto Narodowe z okazji Setnej Rocznicy Odzyskania Niepodległości", "Centenary of Independence")
+        }
+        (12, 24) if day.year() >= 2025 => ("Wigilia Bożego Narodzenia", "Christmas Eve"),
+        (12, 25) => ("Pierwszy dzień Bożego Narodzenia", "Christmas Day"),
+        (12, 26) => ("Drugi dzień Bożego Narodzenia", "Second Day of Christmas"),
+        _ => match day.signed_duration_since(easter_sunday(day.year())?).num_days() {
+            0 => ("Pierwszy dzień Wielkiej Nocy", "Easter Sunday"),
+            1 => ("Drugi dzień Wielkiej Nocy", "Easter Monday"),
+            49 => ("Pierwszy dzień Zielonych Świątek", "Pentecost"),
+            60 => ("Dzień Bożego Ciała", "Corpus Christi"),
+            _ => return None,
+        },
+    };
+    Some(PublicHoliday { polish, english })
 }
 
 /// The day itself where it is worked, else the nearest working day on the side asked for.
@@ -70,7 +107,7 @@ fn start_of_day(day: NaiveDate, tz: Tz) -> DateTime<Utc> {
 /// The first instant whose local time is not before `skipped`, a local time that the clocks jump over.
 ///
 /// No zone is a day or more away from UTC, and no clock jumps by more than a day, so the instant lies within two days.
-fn end_of_gap(skipped: NaiveDateTime, tz: Tz) -> DateTime<Utc> {
+pub(crate) fn end_of_gap(skipped: NaiveDateTime, tz: Tz) -> DateTime<Utc> {
     let mut before = skipped.checked_sub_days(Days::new(2)).unwrap_or(NaiveDateTime::MIN);
     let mut not_before = skipped.checked_add_days(Days::new(2)).unwrap_or(NaiveDateTime::MAX);
     while not_before.signed_duration_since(before) > TimeDelta::seconds(1) {
@@ -216,6 +253,7 @@ mod tests {
     fn holidays_count_since_the_law_says_so() {
         assert!(!is_public_holiday(day("2024-12-24")) && is_public_holiday(day("2025-12-24")));
         assert!(!is_public_holiday(day("2010-01-06")) && is_public_holiday(day("2011-01-06")));
+        assert!(is_public_holiday(day("2018-11-12")) && !is_public_holiday(day("2019-11-12")));
     }
 
     #[test]

@@ -158,6 +158,13 @@ decimal! {
     }
 }
 decimal! {
+    /// How many units of the home currency one unit of a foreign one is worth (FA(3) allows 6 places).
+    ExchangeRate {
+        digits: 6, places: 6, shown: 4, negative: false,
+        pattern: r"^[0-9]{1,6}(\.[0-9]{1,6})?$", example: "4.2517"
+    }
+}
+decimal! {
     /// What a sale would bring; its currency stands beside it.
     OpportunityValue {
         digits: 12, places: 2, shown: 2, negative: false,

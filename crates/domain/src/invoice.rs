@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
+use crate::decimal::{Amount, ExchangeRate, Overflow, Percent, Quantity, UnitPrice};
 use crate::vat::VatCode;
 
 vocabulary! {
@@ -85,6 +85,44 @@ pub struct Totals {
     pub net: Amount,
     pub vat: Amount,
     pub gross: Amount,
+}
+
+impl Totals {
+    /// What has to be added to `before` so that it becomes this: the sums of a correcting invoice (art. 106j ust. 2
+    /// pkt 5). Codes on either side are there, also those that come to nothing.
+    pub fn minus(&self, before: &Self) -> Result<Self, Overflow> {
+        let mut differences: BTreeMap<VatCode, VatTotal> = BTreeMap::new();
+        for total in &self.by_code {
+            differences.insert(total.code, *total);
+        }
+        for total in &before.by_code {
+            let zero = VatTotal { code: total.code, net: Amount::ZERO, vat: Amount::ZERO, gross: Amount::ZERO };
+            let difference = differences.entry(total.code).or_insert(zero);
+            difference.net = difference.net.checked_sub(total.net)?;
+            difference.vat = difference.vat.checked_sub(total.vat)?;
+            difference.gross = difference.gross.checked_sub(total.gross)?;
+        }
+        Ok(Self {
+            by_code: differences.into_values().collect(),
+            net: self.net.checked_sub(before.net)?,
+            vat: self.vat.checked_sub(before.vat)?,
+            gross: self.gross.checked_sub(before.gross)?,
+        })
+    }
+
+    /// The VAT of each code in złoty, at the rate of the day before the tax fell due (art. 106e ust. 11 with art. 31a):
+    /// VAT × rate, rounded half away from zero to 0.01, once a code. The sum is that of the rounded ones.
+    pub fn vat_in_pln(&self, rate: ExchangeRate) -> Result<(Vec<(VatCode, Amount)>, Amount), Overflow> {
+        let mut sum = Amount::ZERO;
+        let mut by_code = Vec::with_capacity(self.by_code.len());
+        for total in &self.by_code {
+            let exact = total.vat.value().checked_mul(rate.value()).ok_or(Overflow)?;
+            let vat = Amount::rounded(exact).ok_or(Overflow)?;
+            sum = sum.checked_add(vat)?;
+            by_code.push((total.code, vat));
+        }
+        Ok((by_code, sum))
+    }
 }
 
 /// The value of a line in its own price mode: quantity × unit price, less the discount, rounded once, half away from
@@ -271,6 +309,30 @@ mod tests {
             })
     }
 
+    #[test]
+    fn a_correction_is_what_changes() {
+        let of = |quantity| totals(&[line(quantity, "39.90", None, VatCode::Percent23)], PriceMode::Net).unwrap();
+        let moved = totals(&[line("3", "39.90", None, VatCode::Percent8)], PriceMode::Net).unwrap();
+        // 79.80 × 0.23 = 18.354 → 18.35, less 119.70 × 0.23 = 27.531 → 27.53
+        let fewer = of("2").minus(&of("3")).unwrap();
+        assert_eq!((fewer.net, fewer.vat, fewer.gross), (amount("-39.90"), amount("-9.18"), amount("-49.08")));
+        // The rate was wrong: all of it goes from one code to the other.
+        let other_rate = moved.minus(&of("3")).unwrap();
+        let by_code: Vec<_> = other_rate.by_code.iter().map(|it| (it.code.as_str(), it.net.to_string())).collect();
+        assert_eq!(by_code, [("23", "-119.70".to_owned()), ("8", "119.70".to_owned())]);
+        assert_eq!((other_rate.net, other_rate.vat), (Amount::ZERO, amount("-17.95")));
+    }
+
+    #[test]
+    fn vat_in_zloty_is_rounded_once_a_code() {
+        let lines = [line("1", "10.00", None, VatCode::Percent23), line("1", "10.00", None, VatCode::Percent8)];
+        let totals = totals(&lines, PriceMode::Net).unwrap();
+        // 2.30 × 4.2517 = 9.77891 → 9.78 and 0.80 × 4.2517 = 3.40136 → 3.40
+        let (by_code, sum) = totals.vat_in_pln("4.2517".parse().unwrap()).unwrap();
+        assert_eq!(by_code, [(VatCode::Percent23, amount("9.78")), (VatCode::Percent8, amount("3.40"))]);
+        assert_eq!(sum, amount("13.18"));
+    }
+
     fn price_modes() -> impl Strategy<Value = PriceMode> {
         proptest::sample::select(PriceMode::ALL)
     }
@@ -317,6 +379,24 @@ mod tests {
             mode in price_modes(),
         ) {
             prop_assert_eq!(totals(&lines.0, mode), totals(&lines.1, mode));
+        }
+
+        #[test]
+        fn what_was_and_its_correction_make_what_is(
+            before in proptest::collection::vec(any_line(10_000_000, 100_000_000), 0..8),
+            after in proptest::collection::vec(any_line(10_000_000, 100_000_000), 0..8),
+            mode in price_modes(),
+        ) {
+            let (before, after) = (totals(&before, mode).expect("no overflow"), totals(&after, mode).expect("no overflow"));
+            let correction = after.minus(&before).expect("no overflow");
+            prop_assert_eq!(before.net.checked_add(correction.net), Ok(after.net));
+            prop_assert_eq!(before.vat.checked_add(correction.vat), Ok(after.vat));
+            prop_assert_eq!(before.gross.checked_add(correction.gross), Ok(after.gross));
+            prop_assert_eq!(correction.net.checked_add(correction.vat), Ok(correction.gross));
+            let in_sum = |part: fn(&VatTotal) -> Amount| correction.by_code.iter().map(|it| part(it).value()).sum::<Decimal>();
+            prop_assert_eq!(in_sum(|it| it.net), correction.net.value());
+            prop_assert_eq!(in_sum(|it| it.vat), correction.vat.value());
+            prop_assert_eq!(after.minus(&after).expect("no overflow").gross, Amount::ZERO);
         }
 
         #[test]

@@ -11,6 +11,7 @@ pub mod vocabulary;
 pub mod address;
 pub mod authority;
 pub mod billing;
+pub mod calendar;
 pub mod calendar_day;
 pub mod cost;
 pub mod currency;

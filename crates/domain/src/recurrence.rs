@@ -55,6 +55,10 @@ impl Recurrence {
         &self.rule
     }
 
+    pub const fn zone(&self) -> Tz {
+        self.zone
+    }
+
     /// The first date strictly after an instant; `None` when the rule has ended.
     pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.dates_near(instant).find(|date| *date > instant)

@@ -1,6 +1,6 @@
 //! Tasks: how far one has come, by itself and by its subtasks.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::calendar_day::{day_bounds, day_of};
@@ -241,6 +241,30 @@ impl TaskDates {
             Some(due_at) => due_at,
             None => NEVER,
         }
+    }
+
+    /// When it begins to stand in the calendar; `None` without dates.
+    pub fn starts_at(&self) -> Option<DateTime<Utc>> {
+        self.start_at.or(self.due_at)
+    }
+
+    /// Until when it stands in the calendar: its deadline, else its start or the end of that day.
+    pub fn ends_at(&self, zone: Tz) -> Option<DateTime<Utc>> {
+        match (self.due_at, self.start_at) {
+            (Some(_), _) => Some(self.deadline_at(zone)),
+            (None, Some(start_at)) if self.all_day => Some(day_bounds(day_of(start_at, zone), zone).1),
+            (None, start_at) => start_at,
+        }
+    }
+
+    /// Those of an instance of a series: it is due at a moment, and starts so long before it, full days if it is one of
+    /// whole days.
+    pub fn of_instance(due_at: DateTime<Utc>, lead: Option<TimeDelta>, all_day: bool, zone: Tz) -> Self {
+        let start_at = lead.map(|lead| match all_day {
+            true => day_bounds(day_of(due_at, zone) - lead, zone).0,
+            false => due_at - lead,
+        });
+        Self { start_at, due_at: Some(due_at), all_day }
     }
 }
 

@@ -9,7 +9,9 @@ use object_store::client::SpawnedReqwestConnector;
 use object_store::local::LocalFileSystem;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{
+    BackoffConfig, ClientOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
+};
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -128,9 +130,11 @@ impl FileStore {
         let bucket = url.host_str().filter(|bucket| !bucket.is_empty());
         let bucket = bucket.ok_or_else(|| SettingFault(format!("{address:?} names no bucket")))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(SettingFault("keys are no part of the address: set AWS_ACCESS_KEY_ID and \
+            return Err(SettingFault(
+                "keys are no part of the address: set AWS_ACCESS_KEY_ID and \
                 AWS_SECRET_ACCESS_KEY"
-                .to_owned()));
+                    .to_owned(),
+            ));
         }
         let fault = |error: &dyn fmt::Display| SettingFault(format!("s3://{bucket}: {error}"));
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
@@ -290,7 +294,10 @@ enum Parts {
     /// It may be small enough for one piece.
     None,
     Folder(Box<dyn MultipartUpload>),
-    S3 { id: String, sent: Vec<PartId> },
+    S3 {
+        id: String,
+        sent: Vec<PartId>,
+    },
 }
 
 impl Writing {
@@ -302,7 +309,11 @@ impl Writing {
         let part_bytes = self.store.part_bytes();
         if self.filling.capacity() == 0 {
             // Small files take little, and a part is not moved while it grows.
-            self.filling.reserve(if matches!(self.parts, Parts::None) { bytes.len() } else { part_bytes + bytes.len() });
+            self.filling.reserve(if matches!(self.parts, Parts::None) {
+                bytes.len()
+            } else {
+                part_bytes + bytes.len()
+            });
         }
         self.filling.extend_from_slice(bytes);
         if self.filling.len() < part_bytes {

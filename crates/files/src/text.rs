@@ -17,11 +17,70 @@ const ACTIVE_ROOTS: &[&str] = &["html", "svg", "xsl", "script", "stylesheet", "t
 
 /// Elements of HTML that a document may begin with, beyond `html` itself.
 const PAGE_ELEMENTS: &[&str] = &[
-    "html", "head", "body", "title", "meta", "link", "base", "style", "script", "noscript", "template", "svg", "math",
-    "iframe", "frame", "frameset", "object", "embed", "applet", "img", "image", "video", "audio", "source", "form",
-    "input", "button", "textarea", "select", "table", "tr", "td", "div", "span", "p", "br", "hr", "a", "b", "i", "u",
-    "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "center", "font", "marquee", "details", "dialog", "main",
-    "section", "article", "header", "footer", "nav", "pre", "stylesheet", "xsl",
+    "html",
+    "head",
+    "body",
+    "title",
+    "meta",
+    "link",
+    "base",
+    "style",
+    "script",
+    "noscript",
+    "template",
+    "svg",
+    "math",
+    "iframe",
+    "frame",
+    "frameset",
+    "object",
+    "embed",
+    "applet",
+    "img",
+    "image",
+    "video",
+    "audio",
+    "source",
+    "form",
+    "input",
+    "button",
+    "textarea",
+    "select",
+    "table",
+    "tr",
+    "td",
+    "div",
+    "span",
+    "p",
+    "br",
+    "hr",
+    "a",
+    "b",
+    "i",
+    "u",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "li",
+    "center",
+    "font",
+    "marquee",
+    "details",
+    "dialog",
+    "main",
+    "section",
+    "article",
+    "header",
+    "footer",
+    "nav",
+    "pre",
+    "stylesheet",
+    "xsl",
 ];
 
 /// Looks at text as it comes.
@@ -102,7 +161,9 @@ impl TextLook {
         if self.has_controls || (is_old && self.decoder.is_some()) {
             return Text::None;
         }
-        let opening = if is_old { WINDOWS_1250.decode_without_bom_handling(&self.opening).0 } else {
+        let opening = if is_old {
+            WINDOWS_1250.decode_without_bom_handling(&self.opening).0
+        } else {
             UTF_8.decode_without_bom_handling(&self.opening).0
         };
         let Opening { is_xml, is_element, is_active } = opened(&opening);
@@ -193,7 +254,8 @@ fn opened(text: &str) -> Opening {
             let ends = ["-->", "--!>"].iter().filter_map(|end| Some((comment.find(end)?, end.len())));
             at_once.or_else(|| ends.min().map(|(at, length)| &comment[at + length..]))
         } else if let Some(instruction) = tag.strip_prefix('?') {
-            let target: String = instruction.chars().take_while(|it| it.is_ascii_alphanumeric() || *it == '-').collect();
+            let target: String =
+                instruction.chars().take_while(|it| it.is_ascii_alphanumeric() || *it == '-').collect();
             if !found.is_xml && !target.eq_ignore_ascii_case("xml") {
                 // Of PHP, whose tag may be short.
                 return active(found);
@@ -256,8 +318,16 @@ mod tests {
     #[test]
     fn plain_texts_are_plain() {
         for text in [
-            "a,b,c\r\n1,2,3\r\n", "# Notatki\n\n* <b>ważne</b>", "{\"a\": \"<script>\"}", "Zażółć gęślą jaźń",
-            "<anna@example.com> napisała", "< 5 dni", "\u{FEFF}kwota;opis\n", "", "<", "<3",
+            "a,b,c\r\n1,2,3\r\n",
+            "# Notatki\n\n* <b>ważne</b>",
+            "{\"a\": \"<script>\"}",
+            "Zażółć gęślą jaźń",
+            "<anna@example.com> napisała",
+            "< 5 dni",
+            "\u{FEFF}kwota;opis\n",
+            "",
+            "<",
+            "<3",
         ] {
             assert_eq!(look(text.as_bytes()), Text::Plain, "{text}");
         }
@@ -280,16 +350,32 @@ mod tests {
     #[test]
     fn what_would_run_is_active_however_it_is_dressed() {
         for text in [
-            "<!DOCTYPE html><p>", "<html>", "  \n\t<HTML >", "\u{FEFF}<script>", "<svg onload=alert(1)>", "<!--x--><html>",
-            "<!--> <script>", "<!---><script>", "<!-- a -- b --!><script>", "<!-- a --> <!-- b --><body>",
-            "<?xml version=\"1.0\"?><svg/>", "<?xml version='1.0'?><svg:svg/>", "<?xml version='1.0'?><x:html/>",
+            "<!DOCTYPE html><p>",
+            "<html>",
+            "  \n\t<HTML >",
+            "\u{FEFF}<script>",
+            "<svg onload=alert(1)>",
+            "<!--x--><html>",
+            "<!--> <script>",
+            "<!---><script>",
+            "<!-- a -- b --!><script>",
+            "<!-- a --> <!-- b --><body>",
+            "<?xml version=\"1.0\"?><svg/>",
+            "<?xml version='1.0'?><svg:svg/>",
+            "<?xml version='1.0'?><x:html/>",
             "<?xml version='1.0'?><xsl:stylesheet/>",
             "<?xml version='1.0'?><a><x:script xmlns:x='http://www.w3.org/1999/xhtml'>",
             "<?xml version='1.0'?><a xmlns:s='http://www.w3.org/2000/svg'/>",
             "<a:b xmlns:a='http://www.w3.org/2000/svg'/>",
             "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY x '<svg/>'>]><a>&x;</a>",
-            "<!doctype svg PUBLIC '-//W3C//DTD SVG 1.1//EN'>", "<?php system($_GET[0]);", "<?= 1 ?>", "<% eval %>",
-            "#!/bin/sh\nrm -rf /", "<img src=x onerror=alert(1)>", "<iframe src=//evil>", "<!-- without end",
+            "<!doctype svg PUBLIC '-//W3C//DTD SVG 1.1//EN'>",
+            "<?php system($_GET[0]);",
+            "<?= 1 ?>",
+            "<% eval %>",
+            "#!/bin/sh\nrm -rf /",
+            "<img src=x onerror=alert(1)>",
+            "<iframe src=//evil>",
+            "<!-- without end",
         ] {
             assert_eq!(look(text.as_bytes()), Text::Active, "{text}");
             assert_eq!(look(&utf16(text)), Text::Active, "in UTF-16: {text}");

@@ -5,6 +5,7 @@ mod api_keys;
 mod audit_log;
 mod auth;
 mod body;
+mod calendar;
 mod context;
 mod contract;
 mod customers;
@@ -121,6 +122,7 @@ const WORKERS: usize = 2;
         (name = "Threads", description = "Matters: the interactions and tasks that belong together, what they cost, and who still owes what."),
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
         (name = "Files", description = "What was uploaded. A file is there for whoever sent it, and for those who may read a record that it is on."),
+        (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),

@@ -76,8 +76,7 @@ pub(crate) fn settle(tx: &mut Tx<'_>, id: FileObjectId, received: &Received) -> 
     const TRIES: usize = 8;
     let organization_id = tx.organization_id();
     let ours = file_objects::table.find((organization_id, id));
-    let state: Option<String> =
-        ours.select(file_objects::state).for_update().first(tx.conn).optional()?;
+    let state: Option<String> = ours.select(file_objects::state).for_update().first(tx.conn).optional()?;
     if state.as_deref() != Some(RECEIVING) {
         return Err(given_up());
     }
@@ -144,9 +143,8 @@ pub(crate) fn release_all(tx: &mut Tx<'_>, ids: &[FileObjectId]) -> Result<()> {
             .filter(file_objects::id.eq_any(ids))
     };
     named().order(file_objects::id).select(file_objects::id).for_update().execute(tx.conn)?;
-    let has_file = files::table
-        .filter(files::organization_id.eq(organization_id))
-        .filter(files::object_id.eq(file_objects::id));
+    let has_file =
+        files::table.filter(files::organization_id.eq(organization_id)).filter(files::object_id.eq(file_objects::id));
     diesel::update(named().filter(diesel::dsl::not(diesel::dsl::exists(has_file))))
         .set((file_objects::state.eq(DISCARDED), file_objects::touched_at.eq(tx.now)))
         .execute(tx.conn)?;

@@ -232,18 +232,11 @@ pub fn delete(tx: &mut Tx<'_>, file: &File) -> Result<Option<Discarded>> {
     file_objects::release(tx, file.object_id)
 }
 
-pub fn list(
-    tx: &mut Tx<'_>,
-    reader: Reader,
-    filter: &FileFilter,
-    page: &PageRequest<FileSort>,
-) -> Result<Page<File>> {
+pub fn list(tx: &mut Tx<'_>, reader: Reader, filter: &FileFilter, page: &PageRequest<FileSort>) -> Result<Page<File>> {
     let (organization_id, actor) = (tx.organization_id(), tx.scope.actor);
     let filtered = || {
-        let mut query = files::table
-            .filter(files::organization_id.eq(organization_id))
-            .filter(reader.may_see(actor))
-            .into_boxed();
+        let mut query =
+            files::table.filter(files::organization_id.eq(organization_id)).filter(reader.may_see(actor)).into_boxed();
         if let Some(sha256) = filter.sha256 {
             query = query.filter(files::sha256.eq(sha256.to_vec()));
         }

@@ -13,6 +13,7 @@ mod schema;
 
 pub mod api_keys;
 pub mod audit_log;
+pub mod calendar;
 pub mod changes;
 pub mod credentials;
 pub mod customers;

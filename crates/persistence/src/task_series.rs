@@ -12,12 +12,12 @@ use crate::schema::{task_series, tasks};
 use crate::tasks::{self as task_rows, Instance, Origin, Task, TaskFields};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use opiekun_domain::calendar_day::{day_bounds, day_of};
+use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::ids::{
     CustomerId, InteractionId, OperatorId, OpportunityId, OrganizationId, TaskId, TaskSeriesId, ThreadId,
 };
 use opiekun_domain::recurrence::{Recurrence, Rule, RuleError};
-use opiekun_domain::task::{Progress, TaskPriority};
+use opiekun_domain::task::{Progress, TaskDates, TaskPriority};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -284,22 +284,17 @@ impl TaskSeries {
     fn instance(&self, due_at: DateTime<Utc>) -> TaskFields {
         let fields = self.fields.clone();
         let zone = time_zone(&fields.time_zone);
-        let start_at = fields.lead_minutes.map(|minutes| {
-            let lead = TimeDelta::minutes(minutes.into());
-            match fields.all_day {
-                true => day_bounds(day_of(due_at, zone) - lead, zone).0,
-                false => due_at - lead,
-            }
-        });
+        let lead = fields.lead_minutes.map(|minutes| TimeDelta::minutes(minutes.into()));
+        let dates = TaskDates::of_instance(due_at, lead, fields.all_day, zone);
         TaskFields {
             title: fields.title,
             description: fields.description,
             customer_id: fields.customer_id,
             caretaker_id: fields.caretaker_id,
             priority: fields.priority,
-            start_at,
-            due_at: Some(due_at),
-            all_day: fields.all_day,
+            start_at: dates.start_at,
+            due_at: dates.due_at,
+            all_day: dates.all_day,
             estimate_minutes: fields.estimate_minutes,
             thread_id: fields.thread_id,
             parent_task_id: fields.parent_task_id,

@@ -120,6 +120,7 @@ struct NewTask {
     fields: TaskFields,
     #[diesel(embed)]
     state: State,
+    ends_at: Option<DateTime<Utc>>,
     task_series_id: Option<TaskSeriesId>,
     occurrence_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -185,6 +186,7 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
         organization_id: tx.organization_id(),
         id: TaskId::at(tx.now),
         registered_by_id: origin.registered_by_id,
+        ends_at: fields.dates().ends_at(zone),
         state: State {
             status: progress.status(),
             percent_done: progress.percent_done(),
@@ -251,11 +253,11 @@ pub fn update(
     instance: Option<Instance>,
 ) -> Result<Task> {
     // Dates that nobody changes stay as they are, also where the organization's time zone has changed since.
-    let deadline_at = if fields.dates() == task.fields.dates() {
-        task.deadline_at
+    let (deadline_at, ends_at) = if fields.dates() == task.fields.dates() {
+        (task.deadline_at, None)
     } else {
         let zone = fit_dates(tx, &mut fields)?;
-        fields.dates().deadline_at(zone)
+        (fields.dates().deadline_at(zone), Some(fields.dates().ends_at(zone)))
     };
     let planned_minutes = match fields.estimate_minutes {
         Some(estimate) => Some(i64::from(estimate)),
@@ -277,6 +279,7 @@ pub fn update(
         .set((
             fields,
             state,
+            ends_at.map(|ends_at| tasks::ends_at.eq(ends_at)),
             tasks::task_series_id.eq(instance.map(|instance| instance.task_series_id).or(task.task_series_id)),
             tasks::occurrence_at.eq(instance.map(|instance| instance.occurrence_at).or(task.occurrence_at)),
             tasks::version.eq(tasks::version + 1),

@@ -25,7 +25,8 @@ fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
         let length = (name.len() as u16).to_le_bytes();
         let sizes = [&[0; 4][..], &size, &size, &length, &[0; 2]].concat();
         bytes.extend_from_slice(&[b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0", &sizes[..], name.as_bytes(), content].concat());
-        let entry = [b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0", &sizes[..], &[0; 10][..], &at, name.as_bytes()].concat();
+        let entry =
+            [b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0", &sizes[..], &[0; 10][..], &at, name.as_bytes()].concat();
         directory.extend_from_slice(&entry);
     }
     let count = (entries.len() as u16).to_le_bytes();
@@ -56,10 +57,16 @@ fn uploads() -> Vec<(&'static str, &'static str, Vec<u8>, Fate)> {
         ("a page behind a comment", with(b"<!-- just text -- honestly -->", script)),
         ("a page behind a comment that ends at once", with(b"<!-->", script)),
         ("a page in UTF-16", utf16("<html><script>alert(1)</script>")),
-        ("a page behind a declaration", with(b"<?xml version=\"1.0\"?>", b"<html xmlns='http://www.w3.org/1999/xhtml'>")),
+        (
+            "a page behind a declaration",
+            with(b"<?xml version=\"1.0\"?>", b"<html xmlns='http://www.w3.org/1999/xhtml'>"),
+        ),
         ("a picture with a script", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>".to_vec()),
         ("a picture behind a declaration", b"<?xml version='1.0'?><svg onload='alert(1)'/>".to_vec()),
-        ("a picture within another document", b"<?xml version='1.0'?><a xmlns:s='http://www.w3.org/2000/svg'><s:svg/></a>".to_vec()),
+        (
+            "a picture within another document",
+            b"<?xml version='1.0'?><a xmlns:s='http://www.w3.org/2000/svg'><s:svg/></a>".to_vec(),
+        ),
         ("entities that unfold", b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'bbb'>]><a>&b;&b;</a>".to_vec()),
         ("a style sheet that runs", b"<?xml version='1.0'?><xsl:stylesheet version='1.0'/>".to_vec()),
         ("PHP", b"<?php system($_GET['c']); ?>".to_vec()),
@@ -90,7 +97,12 @@ fn uploads() -> Vec<(&'static str, &'static str, Vec<u8>, Fate)> {
         ("a picture with a page behind it", "a.png", with(PNG, script), Kept("image/png")),
         ("a picture with a zip behind it", "a.png", with(PNG, &zip(&[manifest])), Kept("image/png")),
         ("a picture with a comment that is PHP", "a.jpg", with(JPEG, b"<?php system('id');"), Kept("image/jpeg")),
-        ("a PDF that is a script, too", "a.pdf", b"%PDF-1.7\n/*\0*/ app.alert(1); <script>".to_vec(), Kept("application/pdf")),
+        (
+            "a PDF that is a script, too",
+            "a.pdf",
+            b"%PDF-1.7\n/*\0*/ app.alert(1); <script>".to_vec(),
+            Kept("application/pdf"),
+        ),
         ("a picture that calls itself a page", "a.html", GIF.to_vec(), Kept("image/gif")),
         ("a table with formulas", "a.csv", b"=cmd|'/C calc'!A0,1\n".to_vec(), Kept("text/csv")),
         ("a page within a text", "a.txt", with(b"Look: ", script), Kept("text/plain")),

@@ -156,7 +156,10 @@ fn the_metadata_may_name_it_before_or_behind() {
             Form::new().part("file", Some("a.txt"), TEXT).part("metadata", None, br#"{"name":"a","id":"1"}"#),
             "/metadata/id unknown",
         ),
-        (Form::new().part("file", Some("a.txt"), TEXT).part("metadata", None, named("a/b").as_bytes()), "/metadata/name path"),
+        (
+            Form::new().part("file", Some("a.txt"), TEXT).part("metadata", None, named("a/b").as_bytes()),
+            "/metadata/name path",
+        ),
         (
             Form::new().part("file", Some("a.txt"), TEXT).part("metadata", None, named("\u{202e}fdp.exe").as_bytes()),
             "/metadata/name control_character",
@@ -181,7 +184,8 @@ fn only_a_form_of_parts_is_an_upload() {
         answer.refused(415, "unsupported_media_type");
         assert_eq!(answer.header("accept"), Some("multipart/form-data"), "{answer:?}");
     }
-    for media_type in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=another"] {
+    for media_type in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=another"]
+    {
         let form = Form::new().part("file", Some("a.txt"), TEXT).bytes();
         w.owner.send("POST", "/files", Some(media_type), &form).refused(400, "malformed_request");
     }

@@ -9,7 +9,7 @@ set work_mem = '64MB';
 -- An index is made in a fraction of the time once its rows are there.
 create temp table index_to_come as
 select indexname, indexdef from pg_indexes
-where schemaname = 'public' and tablename in ('interactions', 'tasks', 'work_entries', 'interaction_tags', 'task_tags')
+where schemaname = 'public' and tablename in ('interactions', 'tasks', 'task_series', 'work_entries', 'interaction_tags', 'task_tags')
     and indexname not in (select conname from pg_constraint where contype in ('p', 'u'));
 do $$
 declare name text;
@@ -85,23 +85,35 @@ insert into task_series (organization_id, id, rule, time_zone, first_at, all_day
 select organization_id, pg_temp.id_at(since, i), 'FREQ=DAILY', 'Europe/Warsaw', since, false, 'Daily ' || i, 'normal', since, since
 from firm, generate_series(0, 9) i;
 create temp table series as select row_number() over (order by id) - 1 as n, id from task_series;
+-- Some more that go on, and many that were cut.
+insert into task_series (organization_id, id, rule, time_zone, first_at, ends_before, all_day, lead_minutes, title, caretaker_id,
+    customer_id, registered_by_id, priority, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, 100 + i), 'FREQ=WEEKLY', 'Europe/Warsaw', since + interval '1 hour' * (i % 168),
+    case when i >= 200 then since + interval '1 day' * (7 + i % 2000) end, false, 60, 'Weekly ' || i, o.id, c.id, o.id, 'normal', since, since
+from firm, generate_series(0, 4999) i join operator o on o.n = i % 40 join customer c on c.n = i % 2000;
 analyze firm, operator, customer, stage, opportunity, thread, series;
 
 -- Each tenth is a main task, those after it are below it, and many more below the first. One thread holds a great deal, most
--- hold little. Some that lie behind are still open.
+-- hold little. Some that lie behind are still open. Most take some weeks, some an hour, and a few more than a year.
 insert into tasks (organization_id, id, title, customer_id, caretaker_id, registered_by_id, priority, status, percent_done, start_at, due_at,
-    all_day, deadline_at, estimate_minutes, planned_minutes, thread_id, parent_task_id, parent_interaction_id, opportunity_id,
+    ends_at, all_day, deadline_at, estimate_minutes, planned_minutes, thread_id, parent_task_id, parent_interaction_id, opportunity_id,
     task_series_id, occurrence_at, tags, assigned_at, closed_at, created_at, updated_at)
 select organization_id, pg_temp.id_at(at, i), 'Task ' || i, c.id, o.id, o.id,
     (array['low', 'normal', 'high', 'urgent'])[1 + i % 4],
     case when not is_open then 'done' when i % 3 = 0 then 'in_progress' else 'open' end,
     case when not is_open then 100 when i % 3 = 0 then 40 else 0 end,
-    at, due_at, false, coalesce(due_at, '9999-01-01 00:00:00+00'), 60, 60, t.id,
+    at, due_at, coalesce(due_at, at), false, coalesce(due_at, '9999-01-01 00:00:00+00'), 60, 60, t.id,
     case when i in (1, 2, 3) or i between 1000 and 1200 then pg_temp.id_at(since, 0) when i % 10 <> 0 then pg_temp.id_at(pg_temp.moment(i / 10 * 10, 300000), i / 10 * 10) end,
     case when i % 10 = 0 and i > 1200 then pg_temp.id_at(pg_temp.moment(case when i < 2500 then 0 else i / 3 * 10 end, 1000000), case when i < 2500 then 0 else i / 3 * 10 end) end,
     p.id, s.id, case when s.id is not null then at end, pg_temp.tags(i, 300000), at, case when not is_open then at + interval '5 days' end, at, at
 from firm, (select i, pg_temp.moment(i, 300000) as at from generate_series(0, 299999) i offset 0) written
-cross join lateral (select case when i % 9 > 0 then at + interval '20 days' end as due_at, i > 290000 or i % 40 = 3 as is_open) state
+cross join lateral (select
+    case
+        when i % 9 = 0 then null
+        when i % 1000 = 1 then at + interval '400 days'
+        when i % 10 = 2 then at + interval '1 hour'
+        else at + interval '20 days'
+    end as due_at, i > 290000 or i % 40 = 3 as is_open) state
 join customer c on c.n = i / 10 % 2000 join operator o on o.n = i % 40
 left join thread t on t.n = case when i % 100 < 10 then 0 when i % 3 = 0 then i / 10 % 19000 end
 left join opportunity p on i % 20 = 0 and p.n = i / 10 % 2000

@@ -112,11 +112,7 @@ impl Store {
 
     /// What a server process is told so that it uses this store.
     pub fn environment(&self) -> [(&str, &str); 3] {
-        [
-            ("OPIEKUN_FILES", &self.setting),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-        ]
+        [("OPIEKUN_FILES", &self.setting), ("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]
     }
 
     /// The files on disk that belong to an organization, finished or not. Of S3 also those of uploads in parts, which
@@ -230,7 +226,9 @@ impl RawUpload {
             answer.extend_from_slice(&buffer[..count]);
             let text = String::from_utf8_lossy(&answer);
             if let Some((head, body)) = text.split_once("\r\n\r\n")
-                && let Some(length) = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok())
+                && let Some(length) = head
+                    .lines()
+                    .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok())
                 && body.len() >= length
             {
                 break;

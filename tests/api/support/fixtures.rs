@@ -92,7 +92,11 @@ const KINDS: &[Kind] = &[
         names: &["work_entry_id"],
         make: |w| w.work_entry(&id_called(w, "task_id")).create(),
     },
-    Kind { collection: "files", names: &["file_id"], make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()) },
+    Kind {
+        collection: "files",
+        names: &["file_id"],
+        make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
+    },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },

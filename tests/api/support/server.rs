@@ -1,7 +1,7 @@
 //! The server that tests call, with its database and its background work, all in this process.
 
-use chrono::{DateTime, SubsecRound, Utc};
 use super::files::Store;
+use chrono::{DateTime, SubsecRound, Utc};
 use opiekun_http::{Keys, Settings, UploadLimits};
 use opiekun_jobs::Worker;
 use opiekun_local_postgres::TestCluster;

@@ -251,8 +251,10 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
     let fields = schemas::record_properties(answer, components);
     let has = |field: &str| fields.iter().any(|name| name == field);
     let is_page = parameters.iter().any(|parameter| parameter["name"] == "cursor");
-    let is_single = has("id") && has("version") && !is_page;
-    if word == "get" && (is_page || is_single) {
+    let is_record = has("id") && has("version") && !is_page;
+    // The calendar is no page, and its records have versions that it has not.
+    let is_single = is_record && schemas::resolved(answer, components)["properties"]["id"].is_object();
+    if word == "get" && (is_page || is_record) {
         let expandable = expand::paths(&fields);
         parameters.push(json!({
             "name": "fields", "in": "query", "required": false,

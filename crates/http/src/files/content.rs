@@ -94,7 +94,9 @@ pub(super) async fn get_file_content(
         Wanted::Whole => (StatusCode::OK, 0..size),
         Wanted::Range(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => {
-            return Err(ApiError::new(Code::RangeInvalid).header(header::CONTENT_RANGE, value(format!("bytes */{size}"))));
+            return Err(
+                ApiError::new(Code::RangeInvalid).header(header::CONTENT_RANGE, value(format!("bytes */{size}")))
+            );
         }
     };
     let object = ObjectName { organization_id: scope.organization_id.0, object_id: file.object_id.0 };
@@ -164,7 +166,8 @@ fn pieces(
             let elapsed = reading.since.elapsed();
             if elapsed >= limits.measured_over {
                 // Of so long a time as has gone, as much has to be taken as of the time over which it is measured.
-                let least = u128::from(limits.bytes_min) * elapsed.as_millis() / limits.measured_over.as_millis().max(1);
+                let least =
+                    u128::from(limits.bytes_min) * elapsed.as_millis() / limits.measured_over.as_millis().max(1);
                 if u128::from(reading.bytes_since) < least {
                     reading.at = end;
                     return Some((Err(broken("its reader takes too little".to_owned())), reading));
@@ -193,9 +196,8 @@ fn pieces(
 
 /// Whether an `If-None-Match` holds the tag: weakly, as it is for reads (RFC 9110, 13.1.2).
 fn is_known(tags: &HeaderValue, tag: &str) -> bool {
-    tags.to_str().is_ok_and(|tags| {
-        tags == "*" || tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag)
-    })
+    tags.to_str()
+        .is_ok_and(|tags| tags == "*" || tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag))
 }
 
 /// What is to be sent.
@@ -259,7 +261,9 @@ mod tests {
         for range in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999999-"] {
             assert_eq!(asked(range), Wanted::Nothing, "{range}");
         }
-        for range in ["bytes=5-3", "bytes=a-b", "bytes=-", "bytes=1", "items=0-1", "bytes=0-1,3-4", "bytes 0-1", "bytes=+1-2"] {
+        for range in
+            ["bytes=5-3", "bytes=a-b", "bytes=-", "bytes=1", "items=0-1", "bytes=0-1,3-4", "bytes 0-1", "bytes=+1-2"]
+        {
             assert_eq!(asked(range), Wanted::Whole, "{range}");
         }
     }

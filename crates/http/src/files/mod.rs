@@ -305,12 +305,7 @@ async fn update_file(
         ("sign_in" = ["admin:write"])),
     responses((status = 204)))]
 #[delete("/files/{id}")]
-async fn delete_file(
-    state: web::Data<State>,
-    actor: Actor,
-    id: Id<FileId>,
-    seen: IfMatch,
-) -> Result<Reply, ApiError> {
+async fn delete_file(state: web::Data<State>, actor: Actor, id: Id<FileId>, seen: IfMatch) -> Result<Reply, ApiError> {
     let scope = actor.scope_of_any(WRITERS)?;
     let discarded = state
         .transaction(scope, move |tx| {

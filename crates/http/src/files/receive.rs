@@ -15,9 +15,9 @@ use actix_web::web;
 use futures_util::{Stream, StreamExt, stream};
 use opiekun_domain::ids::FileObjectId;
 use opiekun_files::{Look, ObjectName, Refused, StoreFault, Writing};
+use opiekun_persistence::Scope;
 use opiekun_persistence::file_objects::{self, Discarded, Received};
 use opiekun_persistence::files::FileFields;
-use opiekun_persistence::Scope;
 use serde_json::Value;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ pub(super) async fn receive(
         _ => return Err(ApiError::unavailable("too many uploads at once")),
     };
     let fault = Rc::new(Cell::new(None));
-    let form = Multipart::new(headers, paced(payload, limits, Rc::clone(&fault)));
+    let form = Multipart::new(headers, paced(payload, limits, Rc::clone(&fault)).fuse());
     let mut parts = Parts { state, scope, asked, fault, metadata: None, file: None };
     match parts.read(form).await {
         Ok(upload) => Ok(upload),
@@ -110,7 +110,8 @@ impl Parts<'_> {
 
     async fn read_file(&mut self, mut part: Field) -> Result<(), ApiError> {
         let said = part.content_disposition();
-        let extended = said.and_then(|it| it.get_filename_ext()).and_then(|it| String::from_utf8(it.value.clone()).ok());
+        let extended =
+            said.and_then(|it| it.get_filename_ext()).and_then(|it| String::from_utf8(it.value.clone()).ok());
         let filename = extended.or_else(|| said.and_then(|it| it.get_filename()).map(str::to_owned));
         let announced = Announced::new(self.state, self.scope).await?;
         let name = announced.name();

@@ -1,0 +1,4 @@
+alter table invoice_lines
+    drop constraint invoice_lines_vat_code_check,
+    add constraint invoice_lines_vat_code_check
+        check (vat_code in ('23', '8', '5', '0', '0_wdt', '0_ex', 'zw', 'np_i', 'np_ii', 'oo'));
