@@ -6,7 +6,7 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
 use opiekun_domain::language::Language;
@@ -81,9 +81,6 @@ fn render_problem(response: ServiceResponse<BoxBody>, context: RequestContext) -
     let (req, before) = response.into_parts();
     let reply = error.render(context.language, req.path(), context.request_id);
     let mut after = reply.into_response();
-    if before.head().connection_type() == ConnectionType::Close {
-        after.head_mut().set_connection_type(ConnectionType::Close);
-    }
     for (name, value) in before.headers() {
         if *name != header::CONTENT_TYPE && *name != header::CONTENT_ENCODING && !after.headers().contains_key(name) {
             after.headers_mut().append(name.clone(), value.clone());

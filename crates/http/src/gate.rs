@@ -13,8 +13,8 @@ use crate::state::State;
 use crate::text;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::StreamExt;
@@ -59,12 +59,7 @@ pub async fn gate(
     }
     let response = if operation.parts.is_some() {
         // It takes as long as the upload does, which has limits of its own.
-        let mut response = next.call(req).await?.map_into_boxed_body();
-        if response.status().is_client_error() || response.status().is_server_error() {
-            // What is still to come of a refused upload is not read: it may have no end.
-            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-        }
-        response
+        next.call(req).await?.map_into_boxed_body()
     } else {
         match actix_web::rt::time::timeout(HANDLER_TIMEOUT, next.call(req)).await {
             Ok(response) => response?.map_into_boxed_body(),
