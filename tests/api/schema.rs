@@ -98,6 +98,8 @@ fn each_column_that_names_a_record_is_a_reference() {
         "audit_entries.resource_id",
         "customers.external_id",
         "events.resource_id",
+        // The file store's own.
+        "file_objects.multipart_id",
         "hourly_rates.holder_id",
         "idempotency_keys.caller_id",
         "invoice_runs.requested_by_id",

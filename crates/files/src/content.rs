@@ -117,7 +117,7 @@ fn binary_type(head: &[u8]) -> Option<&'static str> {
         Format::HighEfficiencyImageCoding => "image/heic",
         Format::HighEfficiencyImageFileFormat => "image/heif",
         Format::SevenZip => "application/x-7z-compressed",
-        Format::Mpeg12AudioLayer3 => "audio/mpeg",
+        Format::Mpeg12AudioLayer3 | Format::Id3v2 => "audio/mpeg",
         Format::WaveformAudio => "audio/wav",
         Format::OggVorbis | Format::OggOpus | Format::OggSpeex | Format::OggFlac => "audio/ogg",
         Format::AppleItunesAudio => "audio/mp4",

@@ -26,9 +26,9 @@ pub fn api(config: &mut ServiceConfig) {
     interactions::routes(config);
     tasks::routes(config);
     threads::routes(config);
-    files::routes(config);
     attachments::routes(config);
     work_entries::routes(config);
+    files::routes(config);
     calendar::routes(config);
     month_locks::routes(config);
     time_cost::routes(config);

@@ -10,7 +10,7 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::rt::time::timeout;
+use actix_web::rt::time::{sleep, timeout};
 use actix_web::web;
 use futures_util::{Stream, StreamExt, stream};
 use opiekun_domain::ids::FileObjectId;
@@ -28,6 +28,8 @@ const METADATA_BYTES_MAX: usize = 16 * 1024;
 const AROUND_BYTES_MAX: u64 = 128 * 1024;
 /// So often an upload says that it lives; the sweeper gives it up after ten minutes of silence.
 const TOUCHED_EVERY: Duration = Duration::from_secs(30);
+/// How long the rest of a refused body is held: longer than its answer takes.
+const HELD: Duration = Duration::from_secs(5);
 /// How long an upload waits for its turn, before its first byte is read.
 const TURN_WITHIN: Duration = Duration::from_secs(30);
 
@@ -56,14 +58,20 @@ pub(super) async fn receive(
         _ => return Err(ApiError::unavailable("too many uploads at once")),
     };
     let fault = Rc::new(Cell::new(None));
-    let form = Multipart::new(headers, paced(payload, limits, Rc::clone(&fault)));
+    let mut form = Multipart::new(headers, paced(payload, limits, Rc::clone(&fault)).fuse());
     let mut parts = Parts { state, scope, asked, fault, metadata: None, file: None };
-    match parts.read(form).await {
+    match parts.read(&mut form).await {
         Ok(upload) => Ok(upload),
         Err(error) => {
             if let Some(File { announced, .. }) = parts.file {
                 announced.discard().await;
             }
+            // The rest of a body that is let go would be read to its end, which it may not have. While it is held, the
+            // answer closes the connection.
+            actix_web::rt::spawn(async move {
+                sleep(HELD).await;
+                drop(form);
+            });
             Err(error)
         }
     }
@@ -89,7 +97,7 @@ struct File {
 }
 
 impl Parts<'_> {
-    async fn read(&mut self, mut form: Multipart) -> Result<Upload, ApiError> {
+    async fn read(&mut self, form: &mut Multipart) -> Result<Upload, ApiError> {
         while let Some(part) = form.next().await {
             let part = part.map_err(|error| self.broken(error))?;
             match part.name() {
