@@ -20,12 +20,12 @@ fn calendar(who: &Caller, query: &str) -> Record {
 #[track_caller]
 fn shown(calendar: &Record, properties: &[&str]) -> Value {
     let entry = |entry: &Record| properties.iter().map(|property| entry[*property].clone()).collect::<Value>();
-    calendar.items().iter().map(entry).collect()
+    calendar.entries().iter().map(entry).collect()
 }
 
 #[track_caller]
 fn titles(calendar: &Record) -> Vec<String> {
-    calendar.items().iter().map(|entry| entry["title"].as_str().unwrap().to_owned()).collect()
+    calendar.entries().iter().map(|entry| entry["title"].as_str().unwrap().to_owned()).collect()
 }
 
 fn text(moment: DateTime<Utc>) -> String {
@@ -80,10 +80,10 @@ fn a_window_shows_all_that_overlaps_it_and_no_more() {
             "begins before its end",
         ]
     );
-    let due = found.items().remove(4);
-    assert_eq!((&due["start_at"], &due["end_at"]), (&json!("2026-05-04T08:00:00Z"), &json!("2026-05-04T08:00:00Z")));
+    let due = found.entries().remove(4);
+    assert_eq!((&due["start"], &due["end"]), (&json!("2026-05-04T08:00:00Z"), &json!("2026-05-04T08:00:00Z")));
     assert_eq!((&due["overdue"], &due["operator_id"]), (&json!(true), &json!(w.owner.id.to_string())));
-    assert_eq!((&found["time_zone"], &found["from_at"]), (&json!("Europe/Warsaw"), &json!("2026-05-04T08:00:00Z")));
+    assert_eq!((&found["time_zone"], &found["from"]), (&json!("Europe/Warsaw"), &json!("2026-05-04T08:00:00Z")));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn whole_days_last_as_long_as_their_clocks_say() {
     day("25 hours", None, Some("2026-10-25T10:00:00Z"));
     day("a weekend", Some("2026-10-24T10:00:00Z"), Some("2026-10-25T10:00:00Z"));
     day("from a day on", Some("2026-03-29T10:00:00Z"), None);
-    let properties = ["title", "start_at", "end_at", "start_on", "end_on"];
+    let properties = ["title", "start", "end", "start_on", "end_on"];
     // Right until its last second, and from its first.
     let march = calendar(&w.owner, "from=2026-03-29T21:59:59Z&to=2026-03-29T22:00:00Z");
     assert_eq!(
@@ -127,7 +127,7 @@ fn dates_of_series_are_right_when_the_clocks_change() {
         change(&w.owner, &task, json!({ "status": "done" }));
     };
     daily("spring", "2026-03-26T01:30:00Z");
-    let due = ["kind", "start_at", "occurrence_at"];
+    let due = ["kind", "start", "occurrence_at"];
     let spring = calendar(&w.owner, "from=2026-03-27T00:00:00Z&to=2026-03-31T00:00:00Z");
     assert_eq!(
         shown(&spring, &due),
@@ -139,7 +139,7 @@ fn dates_of_series_are_right_when_the_clocks_change() {
     );
     let autumn = calendar(&w.owner, "from=2026-10-24T00:00:00Z&to=2026-10-27T00:00:00Z");
     assert_eq!(
-        shown(&autumn, &["start_at", "end_at"]),
+        shown(&autumn, &["start", "end"]),
         json!([
             ["2026-10-24T00:30:00Z", "2026-10-24T00:30:00Z"],
             ["2026-10-25T00:30:00Z", "2026-10-25T00:30:00Z"],
@@ -152,7 +152,7 @@ fn dates_of_series_are_right_when_the_clocks_change() {
     let task = task.with("start_at", "2026-03-21T09:00:00Z").with("recurrence", "FREQ=WEEKLY").create();
     let weeks = calendar(&w.owner, "from=2026-03-22T12:00:00Z&to=2026-04-04T00:00:00Z");
     assert_eq!(
-        shown(&weeks, &["kind", "id", "start_at", "end_at", "start_on", "end_on"]),
+        shown(&weeks, &["kind", "id", "start", "end", "start_on", "end_on"]),
         json!([
             ["task", task.id(), "2026-03-20T23:00:00Z", "2026-03-22T23:00:00Z", "2026-03-21", "2026-03-23"],
             [
@@ -183,7 +183,7 @@ fn a_date_of_a_series_stands_there_once() {
     let draft = draft.with("recurrence", "FREQ=MONTHLY;BYMONTHDAY=25").with("caretaker_id", operator.id.to_string());
     let task = draft.create();
     let year = "from=2026-01-01T00:00:00Z&to=2026-07-01T00:00:00Z";
-    let entries = |query: &str| shown(&calendar(&w.owner, query), &["kind", "status", "end_at"]);
+    let entries = |query: &str| shown(&calendar(&w.owner, query), &["kind", "status", "end"]);
     let all = |first: &str, second: Value| {
         json!([
             ["task", first, "2026-01-25T08:00:00Z"],
@@ -198,11 +198,11 @@ fn a_date_of_a_series_stands_there_once() {
     change(&w.owner, &task, json!({ "status": "done" }));
     // The next one is a task now, and stays so where it is moved out of the way.
     assert_eq!(entries(year), all("done", json!(["task", "open", "2026-02-25T08:00:00Z"])));
-    let second = calendar(&w.owner, year).items().remove(1);
+    let second = calendar(&w.owner, year).entries().remove(1);
     change(&w.owner, &second, json!({ "due_at": "2026-02-26T08:00:00Z" }));
     assert_eq!(entries(year), all("done", json!(["task", "open", "2026-02-26T08:00:00Z"])));
     // Its start, five days before, is in a window that its due date is not in.
-    let march = shown(&calendar(&w.owner, "from=2026-03-19T00:00:00Z&to=2026-03-21T00:00:00Z"), &["kind", "start_at"]);
+    let march = shown(&calendar(&w.owner, "from=2026-03-19T00:00:00Z&to=2026-03-21T00:00:00Z"), &["kind", "start"]);
     assert_eq!(march, json!([["recurring_task", "2026-03-20T08:00:00Z"]]));
     for filter in [format!("operator_id={}", operator.id), format!("registered_by_id={}", w.owner.id)] {
         assert_eq!(entries(&format!("{year}&{filter}")).as_array().unwrap().len(), 6, "{filter}");
@@ -229,13 +229,13 @@ fn a_series_that_is_split_goes_on_from_there() {
     let task = w.task("daily").with("due_at", "2026-01-05T08:00:00Z").with("recurrence", "FREQ=DAILY;COUNT=6").create();
     change(&w.owner, &task, json!({ "status": "done" }));
     let month = "from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z";
-    let second = calendar(&w.owner, month).items().remove(1);
+    let second = calendar(&w.owner, month).entries().remove(1);
     let following = format!("{}?apply_to=this_and_following", path(&second));
     w.owner.at(second.version()).patch(&following, json!({ "title": "still daily" })).expect(200);
     let found = calendar(&w.owner, month);
     assert_eq!(titles(&found)[..2], ["daily", "still daily"]);
     let days =
-        found.items().iter().map(|entry| entry["start_at"].as_str().unwrap()[8..10].to_owned()).collect::<Vec<_>>();
+        found.entries().iter().map(|entry| entry["start"].as_str().unwrap()[8..10].to_owned()).collect::<Vec<_>>();
     assert_eq!(days, ["05", "06", "07", "08", "09", "10"]);
 }
 
@@ -249,7 +249,7 @@ fn what_was_cancelled_or_not_held_is_shown_when_asked_for() {
     assert_eq!(titles(&calendar(&w.owner, day)), [""; 0]);
     let all = calendar(&w.owner, &format!("{day}&include_cancelled=true"));
     assert_eq!(shown(&all, &["status"]), json!([["cancelled"], ["not_held"]]));
-    assert_eq!(all.items()[0].id(), task.id());
+    assert_eq!(all.entries()[0].id(), task.id());
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn days_of_invoices_are_for_those_who_read_billing() {
     let (start, end) = day_bounds(day, ZONE);
     let window = format!("from={}&to={}", text(start + TimeDelta::hours(7)), text(start + TimeDelta::hours(8)));
     let entries = |who: &Caller, query: &str| {
-        shown(&calendar(who, query), &["kind", "id", "title", "status", "start_at", "end_at", "start_on", "invoices"])
+        shown(&calendar(who, query), &["kind", "id", "title", "status", "start", "end", "start_on", "invoices"])
     };
     let expected = |status: &str, due: i64, issued: i64| {
         let invoices = json!({ "due": due, "issued": issued });
@@ -309,7 +309,7 @@ fn meetings_of_one_operator_at_the_same_time_are_conflicts() {
     assert_eq!(
         calendar(&w.owner, &format!("{day}&include_cancelled=true"))["conflicts"],
         json!([{
-            "operator_id": w.owner.id.to_string(), "start_at": "2027-05-04T08:00:00Z", "end_at": "2027-05-04T09:30:00Z",
+            "operator_id": w.owner.id.to_string(), "start": "2027-05-04T08:00:00Z", "end": "2027-05-04T09:30:00Z",
             "items": [reference(&first), reference(&second)],
         }])
     );
@@ -318,12 +318,9 @@ fn meetings_of_one_operator_at_the_same_time_are_conflicts() {
         w.owner.at(1).patch(&format!("/interactions/{}", second.id()), json!({ "started_at": "2027-05-04T09:45:00Z" }));
     moved.expect(200);
     let after = calendar(&w.owner, day);
-    assert_eq!(after["conflicts"][0]["start_at"], "2027-05-04T09:30:00Z");
-    let shown = after.items().into_iter().find(|entry| entry["id"] == second.id()).unwrap();
-    assert_eq!(
-        (&shown["start_at"], &shown["end_at"]),
-        (&json!("2027-05-04T09:45:00Z"), &json!("2027-05-04T10:45:00Z"))
-    );
+    assert_eq!(after["conflicts"][0]["start"], "2027-05-04T09:30:00Z");
+    let shown = after.entries().into_iter().find(|entry| entry["id"] == second.id()).unwrap();
+    assert_eq!((&shown["start"], &shown["end"]), (&json!("2027-05-04T09:45:00Z"), &json!("2027-05-04T10:45:00Z")));
     assert_eq!(shown["version"], 2);
 }
 
@@ -338,7 +335,7 @@ fn a_manager_moves_and_gives_out_the_work_of_its_team() {
     let task = task.create();
     let team = |month: &str| {
         let query = format!("from=2027-{month}-01T00:00:00Z&to=2027-{month}-28T00:00:00Z&team={}", manager.id);
-        shown(&calendar(&manager, &query), &["id", "operator_id", "start_at", "version"])
+        shown(&calendar(&manager, &query), &["id", "operator_id", "start", "version"])
     };
     assert_eq!(team("02"), json!([[task.id(), jan.id.to_string(), "2027-02-01T08:00:00Z", 1]]));
     let patch = json!({ "start_at": "2027-03-01T08:00:00Z", "due_at": "2027-03-29T15:00:00Z", "caretaker_id": anna.id.to_string() });
@@ -347,17 +344,17 @@ fn a_manager_moves_and_gives_out_the_work_of_its_team() {
     assert_eq!(team("02"), json!([]));
     assert_eq!(team("03"), json!([[task.id(), anna.id.to_string(), "2027-03-01T08:00:00Z", 2]]));
     let march = "from=2027-03-20T00:00:00Z&to=2027-03-21T00:00:00Z";
-    let of = |who: &Caller| calendar(&w.owner, &format!("{march}&operator_id={}", who.id)).items().len();
+    let of = |who: &Caller| calendar(&w.owner, &format!("{march}&operator_id={}", who.id)).entries().len();
     assert_eq!((of(&jan), of(&anna)), (0, 1));
     let both = format!("{march}&team={}&operator_id={},{}", manager.id, anna.id, w.owner.id);
-    assert_eq!(calendar(&w.owner, &both).items().len(), 1);
-    assert_eq!(calendar(&w.owner, &format!("{march}&team={}", stranger.id)).items().len(), 0);
+    assert_eq!(calendar(&w.owner, &both).entries().len(), 1);
+    assert_eq!(calendar(&w.owner, &format!("{march}&team={}", stranger.id)).entries().len(), 0);
     // Whole days, then no day at all.
     change(&manager, &task, json!({ "all_day": true }));
-    let days = calendar(&manager, march).items().remove(0);
+    let days = calendar(&manager, march).entries().remove(0);
     assert_eq!((&days["start_on"], &days["end_on"]), (&json!("2027-03-01"), &json!("2027-03-30")));
     change(&manager, &task, json!({ "all_day": false, "start_at": null, "due_at": null }));
-    assert_eq!(calendar(&manager, march).items().len(), 0);
+    assert_eq!(calendar(&manager, march).entries().len(), 0);
 }
 
 #[test]
@@ -421,7 +418,7 @@ fn free_is_what_busy_time_leaves_of_working_hours() {
     // Two hours each Monday, at eleven in Warsaw.
     let weekly = task(&anna, Some("2026-03-16T10:00:00Z"), "2026-03-16T12:00:00Z").with("recurrence", "FREQ=WEEKLY");
     weekly.create();
-    let slot = |start: &str, end: &str| json!({ "start_at": format!("2026-03-{start}:00Z"), "end_at": format!("2026-03-{end}:00Z") });
+    let slot = |start: &str, end: &str| json!({ "start": format!("2026-03-{start}:00Z"), "end": format!("2026-03-{end}:00Z") });
     let query =
         format!("from=2026-03-27T00:00:00Z&to=2026-03-31T00:00:00Z&operator_id={},{},{}", jan.id, anna.id, jan.id);
     let found = w.owner.get(&format!("/calendar/free-busy?{query}")).expect(200);
@@ -470,12 +467,12 @@ fn entries_are_shown_in_part_and_with_what_they_refer_to() {
     let customer = w.customer().name("Apteka Pod Lwem").create();
     let talk = planned(&w, &customer, "2027-05-04T08:00:00Z", 30).create();
     let day = "from=2027-05-04T00:00:00Z&to=2027-05-05T00:00:00Z";
-    let cut = calendar(&w.owner, &format!("{day}&fields=start_at&expand=customer,operator"));
-    let entry = cut.items().remove(0);
+    let cut = calendar(&w.owner, &format!("{day}&fields=start&expand=customer,operator"));
+    let entry = cut.entries().remove(0);
     assert_eq!(entry["customer"]["name"], "Apteka Pod Lwem");
     assert_eq!(entry["operator"]["id"], w.owner.id.to_string());
     let properties: BTreeSet<_> = entry.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(properties, BTreeSet::from(["customer", "id", "operator", "start_at"]));
+    assert_eq!(properties, BTreeSet::from(["customer", "id", "operator", "start"]));
     assert_eq!((entry.id(), &cut["working_days"]), (talk.id(), &json!(["2027-05-04", "2027-05-05"])));
 }
 
@@ -514,7 +511,7 @@ fn what_is_too_much_is_refused_and_not_cut() {
     answer.refused(400, "parameter_invalid");
     assert_eq!(answer.wrong(), ["to too_many"]);
     let found = calendar(&w.owner, "from=1946-01-01T00:00:00Z&to=1946-01-02T00:00:00Z");
-    assert_eq!(found.items().len(), 1);
+    assert_eq!(found.entries().len(), 1);
 }
 
 /// Numbers that look like chance and are the same each time.
@@ -626,9 +623,9 @@ fn the_calendar_is_what_the_lists_say() {
         let entry = |entry: &Record| -> Drawn {
             let at = |name: &str| moment(&entry[name]).unwrap();
             let (kind, id) = (entry["kind"].as_str().unwrap(), entry["id"].as_str().unwrap());
-            (at("start_at"), kind.to_owned(), id.to_owned(), at("end_at"), moment(&entry["occurrence_at"]))
+            (at("start"), kind.to_owned(), id.to_owned(), at("end"), moment(&entry["occurrence_at"]))
         };
-        let drawn: Vec<Drawn> = found.items().iter().map(entry).collect();
+        let drawn: Vec<Drawn> = found.entries().iter().map(entry).collect();
         let is_asked = |record: &Value, operator: &str| {
             filters.iter().all(|(name, value)| {
                 let property = if *name == "operator_id" { operator } else { name };

@@ -121,7 +121,7 @@ impl Firm {
                 read_most = read_most.max(plan.rows_read());
                 scan(plan, &tables)
             });
-            let found = body["items"].as_array().unwrap().len();
+            let found = body["entries"].as_array().unwrap().len();
             assert!(found >= entries, "{name} has {found} entries");
             // Of tasks that last for weeks, those that ended before the window are read too; of a customer, all.
             if read_most > 2 * found as u64 + 20 * ROWS_READ_MAX {

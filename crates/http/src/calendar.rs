@@ -66,14 +66,14 @@ pub struct CalendarQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Calendar)]
 pub struct CalendarBody {
-    from_at: DateTime<Utc>,
-    to_at: DateTime<Utc>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
     /// The organization's: days are its days.
     #[schema(max_length = 64, example = "Europe/Warsaw")]
     time_zone: String,
     /// By start, kind and id.
     #[schema(max_items = 20000)]
-    items: Vec<CalendarEntryBody>,
+    entries: Vec<CalendarEntryBody>,
     /// Planned interactions among the entries that overlap others of the same operator.
     #[schema(max_items = 10000)]
     conflicts: Vec<CalendarConflictBody>,
@@ -95,9 +95,9 @@ pub struct CalendarEntryBody {
     id: Option<Uuid>,
     #[schema(max_length = 240, example = "VAT return")]
     title: String,
-    start_at: DateTime<Utc>,
+    start: DateTime<Utc>,
     /// The end, which is not in it any more: at the start where it is a deadline alone or has no length.
-    end_at: DateTime<Utc>,
+    end: DateTime<Utc>,
     /// Whether it is of whole days; then these are `start_on` to `end_on`.
     all_day: bool,
     /// The first day, in the organization's time zone.
@@ -147,9 +147,9 @@ pub struct InvoiceDayBody {
 pub struct CalendarConflictBody {
     operator_id: OperatorId,
     /// When the first of them starts.
-    start_at: DateTime<Utc>,
+    start: DateTime<Utc>,
     /// When the last of them ends.
-    end_at: DateTime<Utc>,
+    end: DateTime<Utc>,
     /// Two or more, by start.
     #[schema(max_items = 20000)]
     items: Vec<CalendarReference>,
@@ -209,8 +209,8 @@ impl<'de> Deserialize<'de> for ClockTime {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FreeBusy)]
 pub struct FreeBusyBody {
-    from_at: DateTime<Utc>,
-    to_at: DateTime<Utc>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
     #[schema(max_length = 64, example = "Europe/Warsaw")]
     time_zone: String,
     #[schema(max_length = 5, example = "08:00")]
@@ -242,9 +242,9 @@ pub struct OperatorTimeBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Slot)]
 pub struct SlotBody {
-    start_at: DateTime<Utc>,
+    start: DateTime<Utc>,
     /// The end, which is not in it any more.
-    end_at: DateTime<Utc>,
+    end: DateTime<Utc>,
 }
 
 /// Show the calendar.
@@ -285,16 +285,16 @@ async fn show_calendar(
             let holiday =
                 |on: NaiveDate| Some(HolidayBody { falls_on: on, name: public_holiday(on)?.name(language).to_owned() });
             let body = CalendarBody {
-                from_at: window.start,
-                to_at: window.end,
+                from: window.start,
+                to: window.end,
                 time_zone: zone.name().to_owned(),
                 conflicts: conflicts_among(&entries),
-                items: entries.into_iter().map(|entry| CalendarEntryBody::new(entry, language)).collect(),
+                entries: entries.into_iter().map(|entry| CalendarEntryBody::new(entry, language)).collect(),
                 holidays: days_of(window, zone).filter_map(holiday).collect(),
                 working_days: days_of(window, zone).filter(|day| is_working_day(*day)).collect(),
             };
             let spoken = HeaderValue::from_static(language.as_str());
-            Ok(shape.items(tx, &body)?.header(header::CONTENT_LANGUAGE, spoken))
+            Ok(shape.entries(tx, &body)?.header(header::CONTENT_LANGUAGE, spoken))
         })
         .await
 }
@@ -352,8 +352,8 @@ async fn show_free_busy(
                 OperatorTimeBody { operator_id, free: slots(free(&hours, &busy)), busy: slots(busy) }
             });
             Ok(Reply::ok(&FreeBusyBody {
-                from_at: window.start,
-                to_at: window.end,
+                from: window.start,
+                to: window.end,
                 time_zone: zone.name().to_owned(),
                 working_from: working_from.format("%H:%M").to_string(),
                 working_to: working_to.format("%H:%M").to_string(),
@@ -411,15 +411,15 @@ fn conflicts_among(entries: &[CalendarEntry]) -> Vec<CalendarConflictBody> {
     });
     let body = |conflict: opiekun_domain::calendar::Conflict<Uuid>| CalendarConflictBody {
         operator_id: conflict.operator_id,
-        start_at: conflict.span.start,
-        end_at: conflict.span.end,
+        start: conflict.span.start,
+        end: conflict.span.end,
         items: conflict.keys.into_iter().map(|id| CalendarReference { kind: CalendarKind::Interaction, id }).collect(),
     };
     conflicts(meetings).into_iter().map(body).collect()
 }
 
 fn slots(spans: Vec<Span>) -> Vec<SlotBody> {
-    spans.into_iter().map(|span| SlotBody { start_at: span.start, end_at: span.end }).collect()
+    spans.into_iter().map(|span| SlotBody { start: span.start, end: span.end }).collect()
 }
 
 impl CalendarEntryBody {
@@ -429,8 +429,8 @@ impl CalendarEntryBody {
             kind: entry.kind,
             id: entry.id,
             title,
-            start_at: entry.span.start,
-            end_at: entry.span.end,
+            start: entry.span.start,
+            end: entry.span.end,
             all_day: entry.days.is_some(),
             start_on: entry.days.map(|days| days.start_on),
             end_on: entry.days.map(|days| days.end_on),

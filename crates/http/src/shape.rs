@@ -75,13 +75,13 @@ impl Shape {
         Ok(reply)
     }
 
-    /// An answer with records for its `items` that is no page.
-    pub fn items(&self, tx: &mut Tx<'_>, body: &impl Serialize) -> Result<Reply, ApiError> {
+    /// An answer with records for its `entries`, which is no page.
+    pub fn entries(&self, tx: &mut Tx<'_>, body: &impl Serialize) -> Result<Reply, ApiError> {
         if self.fields.is_empty() && self.expand.is_empty() {
             return Ok(Reply::ok(body));
         }
         let mut body = serde_json::to_value(body).map_err(ApiError::internal)?;
-        if let Some(records) = body["items"].as_array_mut() {
+        if let Some(records) = body["entries"].as_array_mut() {
             self.shape(tx, records)?;
         }
         Ok(Reply::ok(&body))

@@ -292,8 +292,19 @@ impl Record {
     /// The records of a page.
     #[track_caller]
     pub fn items(&self) -> Vec<Record> {
-        let items = self.0["items"].as_array().unwrap_or_else(|| panic!("no page: {}", self.0));
-        items.iter().cloned().map(Record).collect()
+        self.records("items")
+    }
+
+    /// Those of a calendar.
+    #[track_caller]
+    pub fn entries(&self) -> Vec<Record> {
+        self.records("entries")
+    }
+
+    #[track_caller]
+    fn records(&self, name: &str) -> Vec<Record> {
+        let records = self.0[name].as_array().unwrap_or_else(|| panic!("no {name}: {}", self.0));
+        records.iter().cloned().map(Record).collect()
     }
 }
 

@@ -223,8 +223,11 @@ fn asked(path: &str, name: &str, value: &str) -> String {
 }
 
 fn records(answer: &Record, operation: &Operation) -> Vec<Value> {
-    if operation.is_list() || answer["items"].is_array() {
+    if operation.is_list() {
         return answer.items().into_iter().map(Value::from).collect();
+    }
+    if answer["entries"].is_array() {
+        return answer.entries().into_iter().map(Value::from).collect();
     }
     vec![answer.0.clone()]
 }
