@@ -10,6 +10,7 @@ mod audit_log;
 mod auth;
 mod browsers;
 mod calendar;
+mod calendar_feeds;
 mod contract;
 mod crash;
 mod customers;

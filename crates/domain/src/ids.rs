@@ -130,6 +130,8 @@ id! { /// One record of the audit log.
 AuditEntryId }
 id! { /// One event of the change feed.
 EventId }
+id! { /// A calendar as a calendar program subscribes to it.
+CalendarFeedId }
 
 #[cfg(test)]
 mod tests {

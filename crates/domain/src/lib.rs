@@ -14,6 +14,7 @@ pub mod authority;
 pub mod billing;
 pub mod calendar;
 pub mod calendar_day;
+pub mod calendar_feed;
 pub mod cost;
 pub mod currency;
 pub mod customer;

@@ -39,7 +39,7 @@ const TARGETS: &[Target] = &[
         refers: &["caretaker_id"],
     },
     Target {
-        properties: &["operator_id", "caretaker_id", "registered_by_id", "supervisor_id", "locked_by_id"],
+        properties: &["operator_id", "caretaker_id", "registered_by_id", "supervisor_id", "locked_by_id", "reader_id"],
         permission: Some(Permission::CrmRead),
         load: |tx, ids| operators::bodies(tx, &typed(ids, OperatorId)),
         refers: &["supervisor_id"],

@@ -7,6 +7,7 @@ mod audit_log;
 mod auth;
 mod body;
 mod calendar;
+mod calendar_feeds;
 mod context;
 mod contract;
 mod customers;
@@ -125,6 +126,7 @@ const WORKERS: usize = 2;
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
         (name = "Files", description = "What was uploaded. A file is there for whoever sent it, and for those who may read a record that it is on."),
         (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
+        (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),

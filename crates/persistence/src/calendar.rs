@@ -31,6 +31,7 @@ pub struct CalendarFilter {
     pub customer_id: Option<CustomerId>,
     /// Also cancelled tasks, and interactions that were not held.
     pub with_cancelled: bool,
+    /// With what was written about each: 1 000 letters of it, so that many entries stay few bytes.
     pub with_description: bool,
 }
 
@@ -258,6 +259,7 @@ impl Row {
             percent_done: self.percent_done,
             priority: self.priority,
             has_start_and_due,
+            is_due: self.is_due,
             invoices: self.due.zip(self.issued).map(|(due, issued)| InvoiceDay { due, issued }),
             version: self.version,
             created_at: self.created_at,

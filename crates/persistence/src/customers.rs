@@ -17,6 +17,7 @@ use opiekun_domain::ids::{CustomerId, OperatorId, OrganizationId, uuid_floor};
 use opiekun_domain::language::Language;
 use opiekun_domain::tax_identity::TaxScheme;
 use serde::Serialize;
+use std::collections::HashMap;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
 #[diesel(table_name = customers, check_for_backend(diesel::pg::Pg))]
@@ -112,6 +113,16 @@ pub fn find(tx: &mut Tx<'_>, id: CustomerId) -> Result<Customer> {
         .first(tx.conn)
         .optional()
         .or_not_found("customer")
+}
+
+/// How those of `ids` that exist are called for short.
+pub fn short_names(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<HashMap<CustomerId, String>> {
+    let names: Vec<(CustomerId, String, Option<String>)> = customers::table
+        .filter(customers::organization_id.eq(tx.organization_id()))
+        .filter(customers::id.eq_any(ids))
+        .select((customers::id, customers::name, customers::short_name))
+        .load(tx.conn)?;
+    Ok(names.into_iter().map(|(id, name, short_name)| (id, short_name.unwrap_or(name))).collect())
 }
 
 /// Those of `ids` that exist, in no order.

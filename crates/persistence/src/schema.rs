@@ -55,6 +55,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    calendar_feeds (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        reader_id -> Uuid,
+        operator_id -> Nullable<Uuid>,
+        registered_by_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        kinds -> Array<Text>,
+        tasks_as -> Text,
+        past_days -> Int4,
+        future_days -> Int4,
+        secret_hash -> Bytea,
+        last_used_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     customer_tags (organization_id, tag, customer_id) {
         organization_id -> Uuid,
         tag -> Text,
@@ -735,6 +756,7 @@ diesel::table! {
 
 diesel::joinable!(api_keys -> organizations (organization_id));
 diesel::joinable!(audit_entries -> organizations (organization_id));
+diesel::joinable!(calendar_feeds -> organizations (organization_id));
 diesel::joinable!(customers -> organizations (organization_id));
 diesel::joinable!(events -> organizations (organization_id));
 diesel::joinable!(file_objects -> organizations (organization_id));
@@ -754,6 +776,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     attachments,
     audit_entries,
+    calendar_feeds,
     customer_tags,
     customers,
     events,

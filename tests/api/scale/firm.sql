@@ -171,13 +171,13 @@ select organization_id, pg_temp.id_at(at, i),
     coalesce(a.customer_id, k.customer_id, c.id), coalesce(a.thread_id, k.thread_id, t.id), coalesce(a.caretaker_id, k.caretaker_id),
     o.id, at, at
 from firm, (
-    select i, pg_temp.moment(i, 150000) as at, case when i / 10 % 5 = 0 then 0 else i end as n from generate_series(0, 149999) i offset 0
+    select i, pg_temp.moment(i, 150000) as at, case when i / 10 % 5 = 0 then 0 else i end as place from generate_series(0, 149999) i offset 0
 ) written
 join operator o on o.n = i % 40
-left join tasks k on i % 10 < 4 and k.id = pg_temp.id_at(pg_temp.moment(n * 2, 300000), n * 2)
-left join interactions a on i % 10 between 4 and 6 and a.id = pg_temp.id_at(pg_temp.moment(n * 6, 1000000), n * 6)
-left join thread t on i % 10 = 7 and t.n = n / 10
-left join customer c on i % 10 in (8, 9) and c.n = n / 10 % 2000
+left join tasks k on i % 10 < 4 and k.id = pg_temp.id_at(pg_temp.moment(place * 2, 300000), place * 2)
+left join interactions a on i % 10 between 4 and 6 and a.id = pg_temp.id_at(pg_temp.moment(place * 6, 1000000), place * 6)
+left join thread t on i % 10 = 7 and t.n = place / 10
+left join customer c on i % 10 in (8, 9) and c.n = place / 10 % 2000
 left join invoices v on i % 10 = 9 and v.customer_id = c.id;
 
 insert into audit_entries (organization_id, id, at, actor_kind, action, resource_type, resource_id)

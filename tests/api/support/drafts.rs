@@ -111,6 +111,11 @@ impl World {
         self.draft("/attachments", json!({ "file_id": file_id, "subject": { "type": kind, "id": id } }))
     }
 
+    /// Everybody's entries, for the owner.
+    pub fn calendar_feed(&self) -> Draft {
+        self.draft("/calendar/feeds", json!({ "name": "Work" }))
+    }
+
     pub fn month_lock(&self, month_start_on: &str) -> Draft {
         self.draft("/month-locks", json!({ "month_start_on": month_start_on }))
     }

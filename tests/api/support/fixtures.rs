@@ -24,7 +24,7 @@ type Arrange = fn(&World);
 
 /// One kind of record that has addresses of its own.
 struct Kind {
-    /// The collection: the first step of the path under `/api/v1`.
+    /// The collection: what stands between `/api/v1` and the id in the path.
     collection: &'static str,
     /// What bodies and queries call the id of such a record.
     names: &'static [&'static str],
@@ -34,7 +34,7 @@ struct Kind {
 const KINDS: &[Kind] = &[
     Kind {
         collection: "operators",
-        names: &["operator_id", "caretaker_id", "supervisor_id", "actor_id", "registered_by_id", "team"],
+        names: &["operator_id", "caretaker_id", "supervisor_id", "actor_id", "registered_by_id", "reader_id", "team"],
         make: |w| {
             let operator = w.operator("operator", "none", None);
             w.owner.get(&format!("/operators/{}", operator.id)).expect(200)
@@ -106,6 +106,7 @@ const KINDS: &[Kind] = &[
         names: &["file_id"],
         make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
     },
+    Kind { collection: "calendar/feeds", names: &["calendar_feed_id"], make: |w| w.calendar_feed().create() },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },
@@ -159,6 +160,13 @@ const STATES: &[(&str, Make)] = &[
         w.owner.get(&path).expect(200).items().remove(0)
     }),
 ];
+
+/// What a path names that is no id.
+const NAMED: &[(&str, fn(&World) -> String)] = &[("read_calendar_feed", |w| {
+    // The owner's own, whoever makes the records of this world.
+    let url = w.calendar_feed().create()["url"].as_str().unwrap().to_owned();
+    url.split_once("/api/v1").unwrap().1.to_owned()
+})];
 
 /// What a query names, in what the path's record holds.
 const QUERIES: &[(&str, Ask)] = &[("remove_thread_item", |w, thread| {
@@ -315,7 +323,10 @@ pub fn prepared(w: &World, operation: &Operation) -> Prepared {
     let mut prepared = Prepared {
         client: (*w.owner).clone(),
         method: operation.method.clone(),
-        path: path(operation, id.as_deref()),
+        path: match NAMED.iter().find(|(id, _)| *id == operation.id) {
+            Some((_, path)) => path(w),
+            None => path(operation, id.as_deref()),
+        },
         media_type: None,
         body: Value::Null,
         target,
@@ -369,7 +380,7 @@ pub fn path(operation: &Operation, id: Option<&str>) -> String {
 
 /// A record of the collection that a path begins with.
 pub fn record(w: &World, path: &str) -> Record {
-    let collection = path.strip_prefix("/api/v1/").and_then(|rest| rest.split('/').next()).unwrap();
+    let collection = path.strip_prefix("/api/v1/").and_then(|rest| rest.split("/{id}").next()).unwrap();
     let kind = KINDS.iter().find(|kind| kind.collection == collection);
     let kind = kind.unwrap_or_else(|| panic!("no fixture makes a record of {path}: add {collection:?} to KINDS"));
     (kind.make)(w)

@@ -352,6 +352,10 @@ fn complete_answers(operation: &mut Value, word: &str, conditional: bool, compon
         if word == "post" {
             headers["Idempotency-Replayed"] = json!({ "$ref": "#/components/headers/IdempotencyReplayed" });
         }
+        // Those that the handler tells of itself come first.
+        for (name, header) in object(response, "headers") {
+            headers[name] = header.clone();
+        }
         response["headers"] = headers;
     }
     if conditional {
