@@ -8,7 +8,9 @@ mod rights;
 mod upload;
 
 use crate::support::files::Store;
-use crate::support::{Client, Database, Record, Scratch, Server, World, connection, scratch_database, text_rows_of};
+use crate::support::{
+    Client, Database, Record, Scratch, Server, World, connection, eventually, scratch_database, text_rows_of,
+};
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use opiekun_http::Settings;
@@ -114,6 +116,27 @@ impl Office {
     /// How many files lie in the store for this organization, finished or not.
     fn stored(&self) -> usize {
         self.store.left(self.organization_id).len()
+    }
+
+    /// Waits for an upload of which more than nothing is in the store already. Gives the id of its parts, where it has
+    /// one.
+    fn begun_upload(&self) -> Option<String> {
+        let whole = self.objects("kept") as usize;
+        eventually("bytes of it in the store", || {
+            let of = self.organization_id;
+            let sql =
+                format!("select multipart_id from file_objects where organization_id = '{of}' and state = 'receiving'");
+            match self.text(&sql) {
+                Some(id) => (!self.store.parts(&id).is_empty()).then_some(Some(id)),
+                None => (self.stored() > whole).then_some(None),
+            }
+        })
+    }
+
+    /// Whether the store holds nothing but whole objects that are kept, so many.
+    fn holds(&self, kept: i64, parts: Option<&str>) -> bool {
+        let rows = (self.objects("kept"), self.objects("%"));
+        rows == (kept, kept) && self.stored() as i64 == kept && parts.is_none_or(|id| self.store.parts(id).is_empty())
     }
 
     /// Puts a file on so many records of an area, past the API.

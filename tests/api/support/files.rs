@@ -115,15 +115,21 @@ impl Store {
         [("OPIEKUN_FILES", &self.setting), ("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]
     }
 
-    /// The files on disk that belong to an organization, finished or not. Of S3 also those of uploads in parts, which
-    /// are nobody's by their names.
+    /// The files on disk that belong to an organization: whole objects, and in the folder what is being written too.
     pub fn left(&self, organization_id: impl std::fmt::Display) -> Vec<PathBuf> {
         let organization = organization_id.to_string();
+        self.found(|path| path.contains(&organization) && !path.ends_with(".json"))
+    }
+
+    /// The parts that the S3 server holds of an upload that has not ended.
+    pub fn parts(&self, multipart_id: &str) -> Vec<PathBuf> {
+        self.found(|path| path.contains(multipart_id))
+    }
+
+    fn found(&self, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
         let mut found = Vec::new();
         walk(&self.root, &mut |path| {
-            let text = path.to_string_lossy();
-            let is_part = text.contains("upload_id") && text.ends_with(".part");
-            if (text.contains(&organization) && !text.ends_with(".json")) || is_part {
+            if wanted(&path.to_string_lossy()) {
                 found.push(path.to_owned());
             }
         });

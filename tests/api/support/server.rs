@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, mpsc};
 
 /// Signs the tokens of every server of the tests.
-pub const SECRET: &str = "a secret that only the tests know, and long enough";
+pub const SECRET: &str = "a secret that only the tests know and that is long enough";
 
 const CONNECTIONS: u32 = 32;
 
