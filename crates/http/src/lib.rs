@@ -165,6 +165,7 @@ pub fn serve(listener: TcpListener, db: Db, settings: Settings) -> io::Result<Se
         files: settings.files,
         uploads: settings.uploads,
         uploading: Semaphore::new(settings.uploads.at_once),
+        calendars: Semaphore::new(state::CALENDARS_AT_ONCE),
         wake: settings.wake,
     });
     let origins = settings.cors_origins;

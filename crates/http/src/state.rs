@@ -30,9 +30,14 @@ pub struct State {
     pub uploads: UploadLimits,
     /// One permit an upload, so that memory has an end.
     pub uploading: Semaphore,
+    /// One permit a calendar or feed that is drawn: thousands of entries keep a core busy, and everybody else waits then.
+    pub calendars: Semaphore,
     /// Wakes the background work of this node, so that a new run starts at once.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
+
+/// How many calendars and feeds are drawn at once; others wait their turn.
+pub const CALENDARS_AT_ONCE: usize = 2;
 
 /// What one upload may take, of space and of time.
 #[derive(Debug, Clone, Copy)]
