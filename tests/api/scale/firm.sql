@@ -165,17 +165,17 @@ from file_objects f join operator o on o.n = f.size_bytes % 40;
 analyze invoices, file_objects, files, interactions;
 insert into attachments (organization_id, id, file_id, interaction_id, task_id, customer_id, thread_id, invoice_id, of_customer_id,
     of_thread_id, of_caretaker_id, registered_by_id, created_at, updated_at)
-select organization_id, pg_temp.id_at(at, i),
+select firm.organization_id, pg_temp.id_at(at, i),
     pg_temp.id_at(case when i / 10 % 5 = 2 and i % 10 < 8 then since else at end, case when i / 10 % 5 = 2 and i % 10 < 8 then 0 else i end),
     a.id, k.id, case when i % 10 = 8 then c.id end, t.id, v.id,
     coalesce(a.customer_id, k.customer_id, c.id), coalesce(a.thread_id, k.thread_id, t.id), coalesce(a.caretaker_id, k.caretaker_id),
     o.id, at, at
-from firm, (
+from firm cross join (
     select i, pg_temp.moment(i, 150000) as at, case when i / 10 % 5 = 0 then 0 else i end as place from generate_series(0, 149999) i offset 0
 ) written
 join operator o on o.n = i % 40
-left join tasks k on i % 10 < 4 and k.id = pg_temp.id_at(pg_temp.moment(place * 2, 300000), place * 2)
-left join interactions a on i % 10 between 4 and 6 and a.id = pg_temp.id_at(pg_temp.moment(place * 6, 1000000), place * 6)
+left join tasks k on i % 10 < 4 and k.organization_id = firm.organization_id and k.id = pg_temp.id_at(pg_temp.moment(place * 2, 300000), place * 2)
+left join interactions a on i % 10 between 4 and 6 and a.organization_id = firm.organization_id and a.id = pg_temp.id_at(pg_temp.moment(place * 6, 1000000), place * 6)
 left join thread t on i % 10 = 7 and t.n = place / 10
 left join customer c on i % 10 in (8, 9) and c.n = place / 10 % 2000
 left join invoices v on i % 10 = 9 and v.customer_id = c.id;
