@@ -112,7 +112,7 @@ pub fn create(db: &Db, store: &FileStore, scope: Scope, now: DateTime<Utc>, year
             sha256: seen.sha256,
             size_bytes: i64::try_from(seen.size_bytes).map_err(Failure::new)?,
         };
-        let object_id = db.transaction(scope, now, |tx| file_objects::announce(tx))?;
+        let object_id = db.transaction(scope, now, file_objects::announce)?;
         let object = ObjectName { organization_id: scope.organization_id.0, object_id: object_id.0 };
         store.write_now(object, content.into()).map_err(Failure::new)?;
         kept.push((name, object_id, received));
