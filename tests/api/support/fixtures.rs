@@ -17,6 +17,8 @@ use uuid::Uuid;
 type Make = fn(&World) -> Record;
 /// Puts something else in the place of what an example holds.
 type Put = fn(&World, &mut Value);
+/// What a path holds in place of an id.
+type Name = fn(&World) -> String;
 /// The query for a record that the path names.
 type Ask = fn(&World, &Record) -> String;
 /// Arranges what an operation wants to be there.
@@ -162,7 +164,7 @@ const STATES: &[(&str, Make)] = &[
 ];
 
 /// What a path names that is no id.
-const NAMED: &[(&str, fn(&World) -> String)] = &[("read_calendar_feed", |w| {
+const NAMED: &[(&str, Name)] = &[("read_calendar_feed", |w| {
     // The owner's own, whoever makes the records of this world.
     let url = w.calendar_feed().create()["url"].as_str().unwrap().to_owned();
     url.split_once("/api/v1").unwrap().1.to_owned()
