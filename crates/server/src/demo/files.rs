@@ -6,8 +6,9 @@ use super::{Year, firm};
 use crate::failure::Failure;
 use chrono::{DateTime, TimeDelta, Utc};
 use opiekun_domain::attachment::AttachmentSubject;
-use opiekun_domain::calendar_day::day_bounds;
+use opiekun_domain::calendar_day::{day_bounds, shift_to_working_day};
 use opiekun_domain::ids::{CustomerId, ThreadId};
+use opiekun_domain::schedule::IssueDayShift;
 use opiekun_files::{FileStore, Look, ObjectName};
 use opiekun_persistence::attachments::AttachmentFilter;
 use opiekun_persistence::file_objects::{self, Received};
@@ -123,7 +124,7 @@ pub fn create(db: &Db, store: &FileStore, scope: Scope, now: DateTime<Utc>, year
         let matter = Matter::find(tx)?;
         let mut kept = kept.into_iter();
         for (paper, (name, object_id, received)) in PAPERS.iter().zip(kept.by_ref()) {
-            let day = year.today - TimeDelta::days(paper.ago);
+            let day = shift_to_working_day(year.today - TimeDelta::days(paper.ago), IssueDayShift::Before);
             turn_to(tx, day_bounds(day, zone).0 + TimeDelta::hours(15), team[paper.who]);
             let file = files::create(tx, object_id, &received, FileFields { name: name.to_owned() })?;
             attachments::create(tx, file.id, matter.subject(&paper.on)?, Some(paper.description.to_owned()))?;
