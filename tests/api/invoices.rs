@@ -56,9 +56,9 @@ fn an_invoice_says_what_its_template_customer_and_period_say() {
     assert_eq!(
         invoice["vat_totals"],
         json!([
-            { "code": "23", "net": "89.99", "vat": "20.70", "gross": "110.69" },
-            { "code": "5", "net": "9.99", "vat": "0.50", "gross": "10.49" },
-            { "code": "zw", "net": "100.00", "vat": "0.00", "gross": "100.00" },
+            { "code": "23", "net": "89.99", "vat": "20.70", "gross": "110.69", "vat_pln": null },
+            { "code": "5", "net": "9.99", "vat": "0.50", "gross": "10.49", "vat_pln": null },
+            { "code": "zw", "net": "100.00", "vat": "0.00", "gross": "100.00", "vat_pln": null },
         ])
     );
     let occurrence = w.owner.get(&format!("/occurrences/{}", invoice["occurrence_id"].as_str().unwrap())).expect(200);

@@ -1,15 +1,15 @@
 //! A firm of many years: every list is read by index, however many rows there are.
 
 use crate::support::operations::{Operation, operations, resolved};
-use crate::support::{Client, Plan, Plans, Record, Server, World, now, scratch_database};
-use chrono::{Days, SecondsFormat};
+use crate::support::{Client, Plan, Plans, Record, Scratch, Server, World, now, scratch_database};
+use chrono::{Days, SecondsFormat, TimeDelta};
 use diesel::connection::SimpleConnection;
 use opiekun_persistence::{Db, migrate};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// The collections that grow with the years: their lists, and those of what belongs to one of their records.
-const GROWING: &[&str] = &["interactions", "tasks", "work-entries", "threads", "opportunities"];
+const GROWING: &[&str] = &["interactions", "tasks", "work-entries", "threads", "opportunities", "attachments"];
 /// Another list of the same rows.
 const TIMELINE: &str = "/api/v1/customers/{id}/timeline";
 /// The tables that these are read from, none of which may be read as a whole.
@@ -24,6 +24,8 @@ const TABLES: &[&str] = &[
     "opportunities",
     "opportunity_tags",
     "stage_changes",
+    "attachments",
+    "files",
     "audit_entries",
 ];
 
@@ -48,6 +50,8 @@ fn lists_and_timelines_are_read_by_index() {
     lists().for_each(|operation| firm.read_list(operation));
     let lists = std::mem::take(&mut firm.figures);
     firm.read_reports();
+    firm.read_calendar();
+    firm.count_statements(&database);
     print(loaded, lists, firm.figures);
     assert!(firm.faults.is_empty(), "{} faults:\n{}", firm.faults.len(), firm.faults.join("\n"));
 }
@@ -91,13 +95,60 @@ impl Firm {
             format!("/api/v1/reports/time-cost?{period}&group_by=customer,operator"),
         ] {
             // What their names are of may be read as a whole.
-            let entries = ["interactions", "tasks", "work_entries"];
+            let entries = ["interactions", "tasks", "work_entries", "attachments"];
             self.read(&path, &path, 2, |plan| scan(plan, &entries));
         }
     }
 
+    /// A month of 30 operators, and what a narrower question needs to read: little more than it answers.
+    fn read_calendar(&mut self) {
+        let month = month();
+        let operators = operators(&self.owner);
+        let customer = oldest(&self.owner, "/api/v1/customers");
+        let moment = (now() - Days::new(9)).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let hour = format!(
+            "from={moment}&to={}",
+            (now() - Days::new(9) + TimeDelta::hours(1)).to_rfc3339_opts(SecondsFormat::Secs, true)
+        );
+        for (name, query, entries) in [
+            ("a month of 30 operators", format!("{month}&operator_id={}", operators.join(",")), 10_000),
+            ("a month of one operator", format!("{month}&operator_id={}", operators[7]), 300),
+            ("a month with a customer", format!("{month}&customer_id={customer}"), 5),
+            ("an hour", hour, 100),
+        ] {
+            let path = format!("/api/v1/calendar?{query}");
+            let tables = ["interactions", "tasks", "task_series"];
+            let mut read_most = 0;
+            let body = self.read(&path, name, 2, |plan| {
+                read_most = read_most.max(plan.rows_read());
+                scan(plan, &tables)
+            });
+            let found = body["entries"].as_array().unwrap().len();
+            assert!(found >= entries, "{name} has {found} entries");
+            // Of tasks that last for weeks, those that ended before the window are read too; of a customer, all.
+            if read_most > 2 * found as u64 + 20 * ROWS_READ_MAX {
+                self.faults.push(format!("{name} reads {read_most} rows for {found} entries"));
+            }
+            if let Some((_, name)) = self.figures.last_mut() {
+                name.push_str(&format!(": {found} entries of {read_most} rows"));
+            }
+        }
+    }
+
+    /// With whatever finds out who asks.
+    fn count_statements(&mut self, database: &Scratch) {
+        database.set("log_statement", "all");
+        let server = Server::over(&Db::connect(&database.url, 1).unwrap(), |_| {});
+        let owner = self.owner.on(&server);
+        let month = format!("/api/v1/calendar?{}&operator_id={}", month(), operators(&owner).join(","));
+        owner.get(&month).expect(200);
+        let (_, statements) = self.plans.statements_of(|| owner.get(&month).expect(200));
+        assert!((1..=6).contains(&statements.len()), "{} statements: {statements:#?}", statements.len());
+        self.figures.push((Duration::ZERO, format!("statements of a month: {}", statements.len())));
+    }
+
     /// Reads, so many times, and keeps what is wrong with any of the plans, and how long the last answer took.
-    fn read(&mut self, path: &str, name: &str, times: u32, fault: impl Fn(&Plan) -> Option<String>) -> Record {
+    fn read(&mut self, path: &str, name: &str, times: u32, mut fault: impl FnMut(&Plan) -> Option<String>) -> Record {
         let mut read = || {
             let began = Instant::now();
             let (answer, read) = self.plans.during(|| self.owner.get(path));
@@ -122,6 +173,8 @@ fn fault(plan: &Plan, operation: &Operation, query: &str) -> Option<String> {
     let pages = match query {
         // Closed, or due later.
         "&overdue=false" => 2,
+        // On records of either area.
+        _ if operation.id == "list_attachments" => 2,
         // Any of so many tags.
         _ => 1 + query.matches(',').count() as u64,
     };
@@ -142,6 +195,19 @@ fn fault(plan: &Plan, operation: &Operation, query: &str) -> Option<String> {
 fn scan(plan: &Plan, tables: &[&str]) -> Option<String> {
     let scanned: Vec<_> = plan.scanned_tables().into_iter().filter(|table| tables.contains(table)).collect();
     (!scanned.is_empty()).then(|| format!("reads all of {}", scanned.join(", ")))
+}
+
+/// Days before now and after it, as the calendar is asked for them.
+fn month() -> String {
+    let [from, to] =
+        [now() - Days::new(25), now() + Days::new(5)].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+    format!("from={from}&to={to}")
+}
+
+/// Thirty of them.
+fn operators(client: &Client) -> Vec<String> {
+    let all = client.get("/api/v1/operators?limit=30&sort=created_at").expect(200).items();
+    all.iter().map(|operator| operator.id().to_owned()).collect()
 }
 
 fn lists() -> impl Iterator<Item = &'static Operation> {
@@ -214,6 +280,16 @@ fn values(client: &Client, name: &str, sample: &[Value]) -> Vec<String> {
         let found = sample.iter().filter_map(|record| record.pointer(pointer)).filter(|value| !value.is_null());
         found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect::<Vec<_>>()
     };
+    if let Some(kind) = name.strip_prefix("subject_").and_then(|name| name.strip_suffix("_id")) {
+        // The first of each kind has as many files as any.
+        let is_on = |record: &&Value| record["subject"]["type"] == kind;
+        return sample
+            .iter()
+            .filter(is_on)
+            .take(1)
+            .map(|record| record["subject"]["id"].as_str().unwrap().to_owned())
+            .collect();
+    }
     match name {
         // Of many records, of the oldest only, of few; and any of some.
         "tag" => ["urgent", "founding", "dispute", "founding,dispute,urgent"].map(str::to_owned).to_vec(),
@@ -221,6 +297,7 @@ fn values(client: &Client, name: &str, sample: &[Value]) -> Vec<String> {
         "task_id" | "parent_task_id" => vec![oldest(client, "/api/v1/tasks")],
         "parent_interaction_id" => vec![oldest(client, "/api/v1/interactions")],
         "thread_id" | "merged_into_id" => vec![oldest(client, "/api/v1/threads")],
+        "file_id" => vec![oldest(client, "/api/v1/files")],
         "status" | "priority" | "channel" | "stage_kind" => {
             let mut values = of_records(&format!("/{name}"));
             values.sort();

@@ -425,14 +425,23 @@ fn rows_follow_the_keys_in_the_order_asked_for() {
 fn issue(w: &World, customer: &Record, kind: &str, issued_on: &str, currency: &str, net: &str) {
     let organization = w.organization_id;
     let customer = customer.id();
+    let series = format!("md5('{organization}{kind}')::uuid");
+    let correction = match kind {
+        "correction" => format!(
+            "(select id from invoices where customer_id = '{customer}' and kind = 'invoice' and currency = '{currency}' limit 1),
+             'Mistake', '{{}}'"
+        ),
+        _ => "null, null, null".to_owned(),
+    };
     execute(&format!(
-        "insert into number_series (organization_id, id, name, pattern, reset, created_at, updated_at)
-             values ('{organization}', '{organization}', 'Test', 'T/{{number}}', 'never', now(), now()) on conflict do nothing;
+        "insert into number_series (organization_id, id, name, kind, pattern, reset, created_at, updated_at)
+             values ('{organization}', {series}, '{kind}', '{kind}', '{kind}/{{number}}', 'never', now(), now()) on conflict do nothing;
          insert into invoices (organization_id, id, kind, status, series_id, number, customer_id, seller, buyer, issued_on,
-                 sold_on, due_on, currency, price_mode, payment_method, language, vat_totals, net, vat, gross, created_at, updated_at)
-             values ('{organization}', gen_random_uuid(), '{kind}', 'issued', '{organization}', gen_random_uuid()::text, '{customer}',
+                 sold_on, due_on, currency, price_mode, payment_method, language, vat_totals, net, vat, gross, created_at, updated_at,
+                 corrects_id, correction_reason, before)
+             values ('{organization}', gen_random_uuid(), '{kind}', 'issued', {series}, gen_random_uuid()::text, '{customer}',
                  '{{}}', '{{}}', '{issued_on}', '{issued_on}', '{issued_on}', '{currency}', 'net', 'transfer', 'pl', '[]',
-                 {net}, 0, {net}, now(), now())"
+                 {net}, 0, {net}, now(), now(), {correction})"
     ))
     .unwrap();
 }
@@ -564,7 +573,9 @@ fn csv_is_chosen_by_name_and_safe_in_a_spreadsheet() {
     for (name, minutes) in [("=HYPERLINK(\"http://evil.example\")", 10), ("+1, -1 & @x", 20)] {
         w.interaction(w.customer().name(name).create().id()).with("duration_minutes", minutes).create();
     }
-    issue(&w, &w.customer().name("Only invoiced").create(), "correction", "2026-11-20", "PLN", "-12.50");
+    let invoiced = w.customer().name("Only invoiced").create();
+    issue(&w, &invoiced, "invoice", "2025-12-31", "PLN", "100.00");
+    issue(&w, &invoiced, "correction", "2026-11-20", "PLN", "-12.50");
     let get = |accept: &str, query: &str| {
         w.owner.with("Accept", accept).get(&format!("/reports/time-cost?from=2026-01-01&to=2026-12-31{query}"))
     };

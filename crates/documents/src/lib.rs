@@ -1,3 +1,5 @@
 //! Domain values in, bytes out: the files that people and other programs take away. No database, no wire.
 
+pub mod calendar_feed;
 pub mod csv;
+mod icalendar;

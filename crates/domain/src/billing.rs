@@ -1,17 +1,19 @@
 //! Billing: what the invoice of one period of a subscription says.
 //!
-//! [`compose`] is the only place that makes one. Preview and issue both call it, so they cannot disagree.
+//! [`compose`] is the only place that makes one, and it ends where invoices of every kind are made:
+//! [`InvoiceDraft::issue`]. Preview and issue both call it, so they cannot disagree.
 
 use crate::address::Address;
 use crate::currency::Currency;
 use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
-use crate::invoice::{Line, LineKind, PaymentMethod, PriceMode, Totals, line_net, totals};
+use crate::invoice::{InvoiceKind, LineKind, PaymentMethod, PriceMode, TableRate, Totals, VatInPln};
+use crate::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
 use crate::language::Language;
 use crate::schedule::Period;
 use crate::tax_identity::TaxScheme;
 use crate::text_template::{TextTemplate, TextValues};
 use crate::vat::VatCode;
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 /// How many characters the text of a line may have once its placeholders are filled in.
@@ -36,6 +38,9 @@ pub struct TemplateLine {
     pub vat: LineVat,
     pub pkwiu: Option<String>,
     pub gtu: Option<String>,
+    /// Whether it is of the goods and services that ustawa o VAT names in Annex 15.
+    #[serde(default)]
+    pub annex_15: bool,
 }
 
 /// How a line is taxed.
@@ -105,11 +110,14 @@ pub struct Invoice {
     pub seller: Party,
     pub buyer: Party,
     pub issued_on: NaiveDate,
-    /// The day on which the service of the period is done: its last.
+    /// The day on which the goods were handed over or the service was done; of a period its last.
     pub sold_on: NaiveDate,
-    pub period: Period,
+    /// What it is issued for; a one-off invoice has none.
+    pub period: Option<Period>,
     pub due_on: NaiveDate,
     pub currency: Currency,
+    /// The rate that tells its VAT in złoty, where it is in another currency.
+    pub exchange_rate: Option<TableRate>,
     pub price_mode: PriceMode,
     pub payment_method: PaymentMethod,
     pub bank_account: Option<String>,
@@ -117,13 +125,17 @@ pub struct Invoice {
     pub language: Language,
     pub lines: Vec<InvoiceLine>,
     pub totals: Totals,
+    /// Its VAT in złoty, where it is in another currency and has a rate.
+    pub vat_pln: Option<VatInPln>,
+    /// Whether the buyer has to pay by split payment, and the invoice has to say so.
+    pub split_payment: bool,
 }
 
 /// A line of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvoiceLine {
     /// Of the template's line.
-    pub key: String,
+    pub key: Option<String>,
     pub text: String,
     pub quantity: Quantity,
     pub unit: String,
@@ -132,10 +144,11 @@ pub struct InvoiceLine {
     pub vat: LineVat,
     pub pkwiu: Option<String>,
     pub gtu: Option<String>,
+    pub annex_15: bool,
     pub net: Amount,
 }
 
-/// Why a period cannot be invoiced. It stays due, and is tried again.
+/// Why something cannot be invoiced. A period stays due, and is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the customer is archived")]
@@ -160,6 +173,12 @@ pub enum Refusal {
     AmountOverflow,
     #[error("the invoice would be about less than nothing")]
     TotalNegative,
+    /// Ustawa o VAT, art. 106e ust. 11: VAT is told in złoty.
+    #[error("an invoice in a foreign currency with Polish VAT needs an exchange rate")]
+    ExchangeRateMissing,
+    /// Ustawa o VAT, art. 31a: the rate is of a day before the one that counts.
+    #[error("the exchange rate is not of a day before the issue")]
+    ExchangeRateTooLate,
     #[error("the day of payment lies after the year 9999")]
     OutOfCalendar,
 }
@@ -178,6 +197,8 @@ impl Refusal {
             Self::TextTooLong => "text_too_long",
             Self::AmountOverflow => "amount_overflow",
             Self::TotalNegative => "total_negative",
+            Self::ExchangeRateMissing => "exchange_rate_missing",
+            Self::ExchangeRateTooLate => "exchange_rate_too_late",
             Self::OutOfCalendar => "out_of_calendar",
         }
     }
@@ -198,17 +219,8 @@ pub fn compose(
     period: Period,
     issued_on: NaiveDate,
 ) -> Result<Invoice, Refusal> {
-    if buyer.is_archived {
-        return Err(Refusal::CustomerArchived);
-    }
     if terms.is_archived {
         return Err(Refusal::TemplateArchived);
-    }
-    if seller.party.tax_number.is_none() {
-        return Err(Refusal::SellerTaxNumberMissing);
-    }
-    if buyer.party.address.is_none() {
-        return Err(Refusal::BuyerAddressMissing);
     }
     if buyer.currency != terms.currency {
         return Err(Refusal::CurrencyMismatch);
@@ -222,55 +234,35 @@ pub fn compose(
         Err(_) => Err(Refusal::TextInvalid),
     };
     let mut lines = Vec::with_capacity(terms.lines.len());
-    let mut prices = Vec::with_capacity(terms.lines.len());
     for line in terms.lines {
         let own = overrides.iter().find(|it| it.key == line.key);
-        let price = Line {
+        lines.push(DraftLine {
+            key: Some(line.key.clone()),
+            text: render(&line.text)?,
             quantity: own.and_then(|it| it.quantity).unwrap_or(line.quantity),
+            unit: line.unit.clone(),
             unit_price: own.and_then(|it| it.unit_price).unwrap_or(line.unit_price),
             discount_percent: own.and_then(|it| it.discount_percent).or(line.discount_percent),
-            vat: line.vat.code,
-        };
-        let text = render(&line.text)?;
-        if text.chars().count() > LINE_TEXT_MAX {
-            return Err(Refusal::TextTooLong);
-        }
-        lines.push(InvoiceLine {
-            key: line.key.clone(),
-            text,
-            quantity: price.quantity,
-            unit: line.unit.clone(),
-            unit_price: price.unit_price,
-            discount_percent: price.discount_percent,
             vat: line.vat.clone(),
             pkwiu: line.pkwiu.clone(),
             gtu: line.gtu.clone(),
-            net: line_net(&price, terms.price_mode)?,
+            annex_15: line.annex_15,
         });
-        prices.push(price);
     }
-    let totals = totals(&prices, terms.price_mode)?;
-    if totals.gross < Amount::ZERO {
-        return Err(Refusal::TotalNegative);
-    }
-    let payment_days = u64::try_from(buyer.payment_days.unwrap_or(terms.payment_days)).unwrap_or_default();
-    let account_in = |currency| seller.accounts.iter().find(|(of, _)| *of == currency).map(|(_, account)| account);
-    Ok(Invoice {
-        seller: seller.party.clone(),
-        buyer: buyer.party.clone(),
-        issued_on,
-        sold_on: period.last_on(),
-        period,
-        due_on: issued_on.checked_add_days(Days::new(payment_days)).ok_or(Refusal::OutOfCalendar)?,
+    let draft = InvoiceDraft {
+        kind: InvoiceKind::Invoice,
+        sold_on: Some(period.last_on()),
+        payment_term: PaymentTerm::Days(buyer.payment_days.unwrap_or(terms.payment_days)),
         currency: terms.currency,
+        exchange_rate: None,
         price_mode: terms.price_mode,
         payment_method: terms.payment_method,
-        bank_account: terms.bank_account.or_else(|| account_in(terms.currency).map(String::as_str)).map(str::to_owned),
+        bank_account: terms.bank_account.map(str::to_owned),
         notes: terms.notes.map(render).transpose()?,
         language: terms.language,
         lines,
-        totals,
-    })
+    };
+    Ok(Invoice { period: Some(period), ..draft.issue(seller, buyer, issued_on)? })
 }
 
 /// What invoices in one currency come to.
@@ -301,6 +293,7 @@ pub fn add_to_totals(sums: &mut Vec<CurrencyTotal>, currency: Currency, totals: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::invoice::{Line, totals};
 
     fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()
@@ -347,6 +340,7 @@ mod tests {
             vat: LineVat { code, exemption_basis: None },
             pkwiu: None,
             gtu: None,
+            annex_15: false,
         }
     }
 

@@ -88,7 +88,7 @@ pub struct CalendarEntry {
     pub id: Option<Uuid>,
     /// A day of invoices has none: [`Self::title_in`] says what it is.
     pub title: Option<String>,
-    /// Only where it was asked for.
+    /// Its beginning, and only where it was asked for.
     pub description: Option<String>,
     /// A deadline alone, and an interaction of no length, end when they start. Those of whole days last from midnight to
     /// midnight.
@@ -112,6 +112,8 @@ pub struct CalendarEntry {
     pub priority: Option<TaskPriority>,
     /// Whether a task has both a start and a due date, so that it is known when somebody works at it.
     pub has_start_and_due: bool,
+    /// Whether a task is due when it ends. One that only starts never is.
+    pub is_due: bool,
     pub invoices: Option<InvoiceDay>,
     /// That of the task, the interaction, or the series; like the moments below, a day of invoices has none.
     pub version: Option<i32>,
@@ -348,7 +350,7 @@ mod tests {
 
         #[test]
         fn a_meeting_is_in_conflict_where_it_overlaps_another(all in spans(), two in any::<bool>()) {
-            let operator = |index: usize| OperatorId(Uuid::from_u128(if two && index % 2 == 0 { 2 } else { 1 }));
+            let operator = |index: usize| OperatorId(Uuid::from_u128(if two && index.is_multiple_of(2) { 2 } else { 1 }));
             let meetings = || all.iter().enumerate().map(|(index, span)| (operator(index), *span, index));
             let found = conflicts(meetings());
             for (who, span, key) in meetings() {

@@ -118,12 +118,20 @@ id! { /// One execution of "issue everything due".
 InvoiceRunId }
 id! { /// An invoice, draft or issued.
 InvoiceId }
+id! { /// Something uploaded: its name, and what it holds.
+FileId }
+id! { /// Bytes in the file store.
+FileObjectId }
 id! { /// One line of an invoice.
 InvoiceLineId }
+id! { /// A file on a record.
+AttachmentId }
 id! { /// One record of the audit log.
 AuditEntryId }
 id! { /// One event of the change feed.
 EventId }
+id! { /// A calendar as a calendar program subscribes to it.
+CalendarFeedId }
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
+use crate::currency::Currency;
 use crate::decimal::{Amount, ExchangeRate, Overflow, Percent, Quantity, UnitPrice};
 use crate::vat::VatCode;
 
@@ -77,6 +79,47 @@ pub struct VatTotal {
     pub gross: Amount,
 }
 
+/// The rate by which the VAT of an invoice in another currency is told in złoty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRate {
+    /// How many złoty one unit of the currency is worth.
+    pub rate: ExchangeRate,
+    /// The day of the table.
+    pub on: NaiveDate,
+    /// Whose table: "NBP 227/A/NBP/2026".
+    pub source: String,
+}
+
+/// The VAT of an invoice in złoty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VatInPln {
+    /// In the order of [`Totals::by_code`].
+    pub by_code: Vec<(VatCode, Amount)>,
+    /// The sum of those, each of them rounded.
+    pub sum: Amount,
+}
+
+/// The sums of one VAT code as an invoice tells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VatSum {
+    #[serde(flatten)]
+    pub total: VatTotal,
+    /// The VAT in złoty, where the invoice is in another currency and has a rate.
+    #[serde(default)]
+    pub vat_pln: Option<Amount>,
+}
+
+impl VatSum {
+    /// Each code's sums beside its VAT in złoty.
+    pub fn all(totals: &Totals, vat_pln: Option<&VatInPln>) -> Vec<Self> {
+        let vat_pln = |code| {
+            let by_code = vat_pln.map_or(&[][..], |vat| &vat.by_code);
+            by_code.iter().find(|(other, _)| *other == code).map(|(_, vat)| *vat)
+        };
+        totals.by_code.iter().map(|total| Self { total: *total, vat_pln: vat_pln(total.code) }).collect()
+    }
+}
+
 /// The sums of an invoice. Net + VAT = gross, for each code and for all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Totals {
@@ -110,9 +153,14 @@ impl Totals {
         })
     }
 
+    /// Whether any VAT is charged. What cancels out in the sum is charged all the same.
+    pub fn has_vat(&self) -> bool {
+        self.by_code.iter().any(|total| total.vat != Amount::ZERO)
+    }
+
     /// The VAT of each code in złoty, at the rate of the day before the tax fell due (art. 106e ust. 11 with art. 31a):
     /// VAT × rate, rounded half away from zero to 0.01, once a code. The sum is that of the rounded ones.
-    pub fn vat_in_pln(&self, rate: ExchangeRate) -> Result<(Vec<(VatCode, Amount)>, Amount), Overflow> {
+    pub fn vat_in_pln(&self, rate: ExchangeRate) -> Result<VatInPln, Overflow> {
         let mut sum = Amount::ZERO;
         let mut by_code = Vec::with_capacity(self.by_code.len());
         for total in &self.by_code {
@@ -121,8 +169,21 @@ impl Totals {
             sum = sum.checked_add(vat)?;
             by_code.push((total.code, vat));
         }
-        Ok((by_code, sum))
+        Ok(VatInPln { by_code, sum })
     }
+}
+
+/// Whether an invoice of this sum is above the limit from which goods and services of Annex 15 are paid for by split
+/// payment, if both sides are taxpayers: more than 15 000 zł (ustawa o VAT, art. 106e ust. 1 pkt 18a with art. 108a
+/// ust. 1a). A sum in another currency counts by the invoice's rate, unrounded; without a rate it can't be told.
+pub fn split_payment_is_due(gross: Amount, currency: Currency, rate: Option<ExchangeRate>) -> bool {
+    let limit = Decimal::from(15_000);
+    let in_pln = if currency == Currency::PLN {
+        Some(gross.value())
+    } else {
+        rate.and_then(|rate| gross.value().checked_mul(rate.value()))
+    };
+    in_pln.is_some_and(|gross| gross > limit)
 }
 
 /// The value of a line in its own price mode: quantity × unit price, less the discount, rounded once, half away from
@@ -328,7 +389,7 @@ mod tests {
         let lines = [line("1", "10.00", None, VatCode::Percent23), line("1", "10.00", None, VatCode::Percent8)];
         let totals = totals(&lines, PriceMode::Net).unwrap();
         // 2.30 × 4.2517 = 9.77891 → 9.78 and 0.80 × 4.2517 = 3.40136 → 3.40
-        let (by_code, sum) = totals.vat_in_pln("4.2517".parse().unwrap()).unwrap();
+        let VatInPln { by_code, sum } = totals.vat_in_pln("4.2517".parse().unwrap()).unwrap();
         assert_eq!(by_code, [(VatCode::Percent23, amount("9.78")), (VatCode::Percent8, amount("3.40"))]);
         assert_eq!(sum, amount("13.18"));
     }

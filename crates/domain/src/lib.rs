@@ -9,10 +9,13 @@
 pub mod vocabulary;
 
 pub mod address;
+pub mod attachment;
 pub mod authority;
 pub mod billing;
 pub mod calendar;
 pub mod calendar_day;
+pub mod calendar_feed;
+pub mod correction;
 pub mod cost;
 pub mod currency;
 pub mod customer;
@@ -20,6 +23,7 @@ pub mod decimal;
 pub mod ids;
 pub mod interaction;
 pub mod invoice;
+pub mod invoice_draft;
 pub mod invoice_run;
 pub mod language;
 pub mod month_lock;

@@ -154,7 +154,7 @@ fn named(totals: &Totals, rate: Option<ExchangeRate>) -> BTreeMap<String, Decima
         }
     }
     if let Some(rate) = rate {
-        for (code, vat) in totals.vat_in_pln(rate).expect("no overflow").0 {
+        for (code, vat) in totals.vat_in_pln(rate).expect("no overflow").by_code {
             if vat != Amount::ZERO {
                 sums.insert(format!("P_14_{}W", number(code)), vat.value());
             }

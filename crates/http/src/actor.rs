@@ -11,6 +11,8 @@ use opiekun_domain::authority::Authority;
 use opiekun_domain::ids::{ApiKeyId, OperatorId, OrganizationId, SignInId};
 use opiekun_domain::operator::Role;
 use opiekun_domain::permission::{Permission, PermissionSet};
+use opiekun_persistence::files::Reader;
+use opiekun_persistence::operators::Operator;
 use opiekun_persistence::{ActorRef, Scope, Tx, credentials, operators};
 use std::future::{Ready, ready};
 use subtle::ConstantTimeEq;
@@ -39,6 +41,23 @@ impl Actor {
             return Err(ApiError::scope_missing(permission));
         }
         Ok(Scope::new(self.organization_id, self.actor_ref(), Some(self.request_id)))
+    }
+
+    /// The key to the database, for those who hold one of the permissions at least.
+    #[expect(clippy::disallowed_methods, reason = "the one place of http where a scope is made")]
+    pub fn scope_of_any(&self, permissions: &[Permission]) -> Result<Scope, ApiError> {
+        if !permissions.iter().any(|permission| self.permissions.contains(*permission)) {
+            return Err(ApiError::scopes_missing(permissions));
+        }
+        Ok(Scope::new(self.organization_id, self.actor_ref(), Some(self.request_id)))
+    }
+
+    /// Which files are there for the caller, besides its own: those on records that it may read.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            crm: self.permissions.contains(Permission::CrmRead),
+            billing: self.permissions.contains(Permission::BillingRead),
+        }
     }
 
     /// The key to the database for what concerns the caller itself, whatever it may do.
@@ -85,6 +104,18 @@ impl Actor {
 #[expect(clippy::disallowed_methods, reason = "there is no actor before one has signed in")]
 pub(crate) fn signing_in(organization_id: OrganizationId, id: OperatorId, request_id: Uuid) -> Scope {
     Scope::new(organization_id, ActorRef::Operator(id), Some(request_id))
+}
+
+/// The key to the database for a calendar program, which reads for the operator whose feed it knows the address of.
+#[expect(clippy::disallowed_methods, reason = "there is no actor where the address is the credential")]
+pub(crate) fn reading_feed(
+    organization_id: OrganizationId,
+    reader: &Operator,
+    request_id: Uuid,
+) -> Option<(Scope, PermissionSet)> {
+    let permissions = Permission::of(reader.fields.role, reader.fields.billing);
+    let scope = Scope::new(organization_id, ActorRef::Operator(reader.id), Some(request_id));
+    permissions.contains(Permission::CrmRead).then_some((scope, permissions))
 }
 
 /// The handler's own look at who asks: the gate has checked the credentials.

@@ -34,7 +34,7 @@ pub async fn edge(
         // Answered as GET; the server leaves out the body of what was asked with HEAD.
         req.head_mut().method = Method::GET;
     }
-    let path = req.path().to_owned();
+    let path = told(req.path()).to_owned();
     let response = match next.call(req).await {
         Ok(response) => response.map_into_boxed_body(),
         // The request went with what was cut off: all that is left is to tell of it.
@@ -79,7 +79,7 @@ fn render_problem(response: ServiceResponse<BoxBody>, context: RequestContext) -
         tracing::error!(request_id = %context.request_id, code = error.code.as_str(), cause, "refused for a cause of ours");
     }
     let (req, before) = response.into_parts();
-    let reply = error.render(context.language, req.path(), context.request_id);
+    let reply = error.render(context.language, told(req.path()), context.request_id);
     let mut after = reply.into_response();
     for (name, value) in before.headers() {
         if *name != header::CONTENT_TYPE && *name != header::CONTENT_ENCODING && !after.headers().contains_key(name) {
@@ -87,6 +87,15 @@ fn render_problem(response: ServiceResponse<BoxBody>, context: RequestContext) -
         }
     }
     ServiceResponse::new(req, after)
+}
+
+/// The path as problems repeat it. That of a calendar feed is a secret, which goes to no screen and no report of errors.
+fn told(path: &str) -> &str {
+    const FEEDS: &str = "/api/v1/calendar/feeds/";
+    match path.strip_prefix(FEEDS) {
+        Some(rest) if Uuid::try_parse(rest).is_err() => "/api/v1/calendar/feeds/{secret}.ics",
+        _ => path,
+    }
 }
 
 /// The problem document of a refusal that came without its request.

@@ -49,7 +49,7 @@ pub struct InvoiceTemplateInput {
     /// No two templates have the same.
     #[schema(min_length = 1, max_length = 120, example = "Bookkeeping, monthly")]
     pub name: String,
-    /// The number series that its invoices take their numbers from.
+    /// The number series that its invoices take their numbers from: one of kind `invoice`.
     pub series_id: NumberSeriesId,
     /// Customers with another currency can't be billed with it. PLN unless told.
     #[schema(default = "PLN")]
@@ -89,7 +89,7 @@ pub struct InvoiceTemplateInput {
 #[schema(as = TemplateLine, example = json!({
     "key": "bookkeeping", "kind": "fixed", "text": "Bookkeeping, {{period.month_name}} {{period.year}}", "quantity": "1",
     "unit": "month", "unit_price": "450.00", "discount_percent": null, "vat": { "code": "23", "exemption_basis": null },
-    "pkwiu": "69.20.23.0", "gtu": null,
+    "pkwiu": "69.20.23.0", "gtu": null, "annex_15": false,
 }))]
 #[serde(deny_unknown_fields)]
 pub struct TemplateLineBody {
@@ -123,6 +123,10 @@ pub struct TemplateLineBody {
     #[schema(pattern = r"^GTU_(0[1-9]|1[0-3])$")]
     #[serde(default)]
     pub gtu: Option<String>,
+    /// Whether it is of the goods and services that ustawa o VAT names in Annex 15: above 15 000 zł they are paid for by
+    /// split payment.
+    #[serde(default)]
+    pub annex_15: bool,
 }
 
 /// How a line is taxed.
@@ -244,15 +248,28 @@ impl From<InvoiceTemplateInput> for InvoiceTemplateFields {
 
 impl From<TemplateLine> for TemplateLineBody {
     fn from(line: TemplateLine) -> Self {
-        let TemplateLine { key, kind, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu } = line;
-        Self { key, kind, text, quantity, unit, unit_price, discount_percent, vat: vat.into(), pkwiu, gtu }
+        let TemplateLine { key, kind, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } =
+            line;
+        Self { key, kind, text, quantity, unit, unit_price, discount_percent, vat: vat.into(), pkwiu, gtu, annex_15 }
     }
 }
 
 impl From<TemplateLineBody> for TemplateLine {
     fn from(body: TemplateLineBody) -> Self {
-        let TemplateLineBody { key, kind, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu } = body;
-        Self { key, kind, text, quantity, unit, unit_price, discount_percent, vat: vat.into(), pkwiu, gtu }
+        let TemplateLineBody {
+            key,
+            kind,
+            text,
+            quantity,
+            unit,
+            unit_price,
+            discount_percent,
+            vat,
+            pkwiu,
+            gtu,
+            annex_15,
+        } = body;
+        Self { key, kind, text, quantity, unit, unit_price, discount_percent, vat: vat.into(), pkwiu, gtu, annex_15 }
     }
 }
 
@@ -441,7 +458,7 @@ fn known_placeholders(text: &str) -> Result<(), ValidationError> {
         .map_err(|problem| ValidationError::new("placeholder").with_message(capitalised(&problem.to_string()).into()))
 }
 
-fn basis_where_exempt(vat: &LineVatBody) -> Result<(), ValidationError> {
+pub(crate) fn basis_where_exempt(vat: &LineVatBody) -> Result<(), ValidationError> {
     match (vat.code.needs_exemption_basis(), vat.exemption_basis.is_some()) {
         (true, false) => {
             Err(ValidationError::new("exemption_basis")

@@ -182,6 +182,11 @@ pub fn api_key_text(id: ApiKeyId, secret: &str) -> String {
     format!("opk_{}_{secret}", id.0.simple())
 }
 
+/// A new secret of a calendar feed's address. The prefix lets scanners find leaked ones.
+pub fn random_feed_secret() -> String {
+    format!("opf_{}", random_secret())
+}
+
 /// The id of a key and the hash of its secret.
 pub(crate) fn parse_api_key(text: &str) -> Option<(ApiKeyId, Vec<u8>)> {
     let (id, secret) = text.strip_prefix("opk_")?.split_once('_')?;

@@ -14,6 +14,7 @@ use actix_web::{get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::ids::NumberSeriesId;
+use opiekun_domain::invoice::InvoiceKind;
 use opiekun_domain::numbering::{NumberPattern, Reset};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::number_series::{Counter, NumberSeries, NumberSeriesFields, NumberSeriesFilter};
@@ -38,6 +39,10 @@ pub fn routes(config: &mut ServiceConfig) {
 pub struct NumberSeriesInput {
     #[schema(min_length = 1, max_length = 120, example = "Sales")]
     pub name: String,
+    /// What it numbers: invoices unless told, or corrections, or pro forma. It stays as it was made.
+    #[schema(default = "invoice")]
+    #[serde(default = "invoices")]
+    pub kind: InvoiceKind,
     /// How a number is written. It holds `{number}` once (`{number:4}` fills up to four digits with zeros) and may
     /// hold `{month}`, `{year}` and `{year2}`; those that the numbers begin again with must be in it.
     #[schema(min_length = 1, max_length = 40, example = "FV/{number}/{month}/{year}")]
@@ -49,6 +54,10 @@ pub struct NumberSeriesInput {
     #[schema(minimum = 1, maximum = 999_999_999, default = 1, example = 1)]
     #[serde(default = "first")]
     pub next_number: i64,
+}
+
+const fn invoices() -> InvoiceKind {
+    InvoiceKind::Invoice
 }
 
 const fn first() -> i64 {
@@ -81,15 +90,15 @@ impl NumberSeriesBody {
 
 impl NumberSeriesInput {
     fn new(fields: NumberSeriesFields, counter: Counter) -> Self {
-        let NumberSeriesFields { name, pattern, reset } = fields;
-        Self { name, pattern, reset, next_number: counter.next_number }
+        let NumberSeriesFields { name, kind, pattern, reset } = fields;
+        Self { name, kind, pattern, reset, next_number: counter.next_number }
     }
 
     fn fields(self) -> Result<NumberSeriesFields, ApiError> {
-        let Self { name, pattern, reset, next_number: _ } = self;
+        let Self { name, kind, pattern, reset, next_number: _ } = self;
         NumberPattern::new(&pattern, reset)
             .map_err(|problem| ApiError::invalid_field("/pattern", "pattern", capitalised(&problem.to_string())))?;
-        Ok(NumberSeriesFields { name, pattern, reset })
+        Ok(NumberSeriesFields { name, kind, pattern, reset })
     }
 }
 
@@ -100,6 +109,7 @@ pub struct NumberSeriesQuery {
     /// Exactly this name.
     #[param(min_length = 1, max_length = 120)]
     name: Option<String>,
+    kind: Option<InvoiceKind>,
     reset: Option<Reset>,
 }
 
@@ -140,11 +150,11 @@ async fn list_number_series(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
-    let NumberSeriesQuery { name, reset } = filters.0;
+    let NumberSeriesQuery { name, kind, reset } = filters.0;
     state
         .read(scope, move |tx| {
             let Page { items, next, total } =
-                number_series::list(tx, &NumberSeriesFilter { name, reset }, &listing.page)?;
+                number_series::list(tx, &NumberSeriesFilter { name, kind, reset }, &listing.page)?;
             let items = with_counters(tx, items)?;
             shape.page(tx, Page { items, next, total })
         })
@@ -224,6 +234,9 @@ async fn update_number_series(
             let after = patch.apply(&before)?;
             let next_number = (after.next_number != before.next_number).then_some(after.next_number);
             let fields = after.fields()?;
+            if fields.kind != series.fields.kind {
+                return Err(ApiError::invalid_field("/kind", "fixed", "A series numbers what it was made for"));
+            }
             if series.last_issued_on.is_some()
                 && (&fields.pattern, fields.reset) != (&series.fields.pattern, series.fields.reset)
             {

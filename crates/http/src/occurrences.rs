@@ -44,7 +44,8 @@ pub struct OccurrenceBody {
     /// A `failed` one is tried again by the next run, before later periods of the subscription.
     pub state: OccurrenceState,
     /// Why it failed: `customer_archived`, `template_archived`, `buyer_address_missing`, `seller_tax_number_missing`,
-    /// `currency_mismatch`, `overridden_line_missing`, `amount_overflow` and others.
+    /// `currency_mismatch`, `overridden_line_missing`, `amount_overflow`,
+    /// `exchange_rate_missing` and others.
     #[schema(max_length = 60)]
     pub problem: Option<String>,
     pub invoice_id: Option<InvoiceId>,

@@ -41,9 +41,17 @@ fn version_of(tag: &str) -> Option<i32> {
 
 /// Whether an `If-None-Match` holds the version, so that the caller has it already.
 pub(crate) fn is_known(tags: &HeaderValue, version: i32) -> bool {
-    tags.to_str().is_ok_and(|tags| {
-        tags == "*" || tags.split(',').any(|tag| version_of(tag.trim().trim_start_matches("W/")) == Some(version))
-    })
+    any_tag(tags, |tag| version_of(tag) == Some(version))
+}
+
+/// Whether an `If-None-Match` holds a tag as it stands in `ETag`.
+pub(crate) fn is_known_tag(tags: &HeaderValue, known: &HeaderValue) -> bool {
+    any_tag(tags, |tag| tag.as_bytes() == known.as_bytes())
+}
+
+/// Compares weakly, as RFC 9110 (13.1.2) has it.
+fn any_tag(tags: &HeaderValue, is_it: impl Fn(&str) -> bool) -> bool {
+    tags.to_str().is_ok_and(|tags| tags == "*" || tags.split(',').any(|tag| is_it(tag.trim().trim_start_matches("W/"))))
 }
 
 impl IntoParams for IfMatch {

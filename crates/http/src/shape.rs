@@ -75,6 +75,18 @@ impl Shape {
         Ok(reply)
     }
 
+    /// An answer with records for its `entries`, which is no page.
+    pub fn entries(&self, tx: &mut Tx<'_>, body: &impl Serialize) -> Result<Reply, ApiError> {
+        if self.fields.is_empty() && self.expand.is_empty() {
+            return Ok(Reply::ok(body));
+        }
+        let mut body = serde_json::to_value(body).map_err(ApiError::internal)?;
+        if let Some(records) = body["entries"].as_array_mut() {
+            self.shape(tx, records)?;
+        }
+        Ok(Reply::ok(&body))
+    }
+
     fn shape(&self, tx: &mut Tx<'_>, records: &mut [Value]) -> Result<(), ApiError> {
         expand::attach(tx, records, &self.expand, self.permissions)?;
         if self.fields.is_empty() {

@@ -31,6 +31,7 @@ pub struct CalendarFilter {
     pub customer_id: Option<CustomerId>,
     /// Also cancelled tasks, and interactions that were not held.
     pub with_cancelled: bool,
+    /// With what was written about each: 1 000 letters of it, so that many entries stay few bytes.
     pub with_description: bool,
 }
 
@@ -170,7 +171,7 @@ pub fn entries(
         match row.kind {
             CalendarKind::RecurringTask => {
                 series += 1;
-                row.dates(filter.window, tx.now, at_most.saturating_add(1), &mut entries);
+                row.dates(filter.window, tx.now, zone, at_most.saturating_add(1), &mut entries);
             }
             CalendarKind::Task | CalendarKind::Interaction => entries.extend(row.entry(tx.now, zone)),
             CalendarKind::InvoiceRun => entries.extend(row.invoices(zone)),
@@ -187,20 +188,15 @@ impl Row {
     /// A task or an interaction.
     fn entry(self, now: DateTime<Utc>, zone: Tz) -> Option<CalendarEntry> {
         let span = Span { start: self.starts_at?, end: self.ends_at? };
-        // Midnights of another zone, where the organization has moved, are on the day that they are on now.
-        let days = self.all_day.then(|| DaySpan {
-            start_on: day_of(span.start, zone),
-            end_on: day_of(span.end - TimeDelta::microseconds(1), zone) + Days::new(1),
-        });
+        let days = self.all_day.then(|| whole_days(span, zone));
         let (is_due, is_started) = (self.is_due, self.is_started);
         let overdue = is_due && self.closed_at.is_none() && span.end < now;
         Some(self.with(span, days, overdue, is_due && is_started))
     }
 
     /// The dates of a series that meet the period and come after its newest instance, up to a number of all entries.
-    fn dates(&self, window: Span, now: DateTime<Utc>, at_most: usize, entries: &mut Vec<CalendarEntry>) {
+    fn dates(&self, window: Span, now: DateTime<Utc>, zone: Tz, at_most: usize, entries: &mut Vec<CalendarEntry>) {
         let Some(recurrence) = self.recurrence() else { return };
-        let zone = recurrence.zone();
         let lead = self.lead_minutes.map(|minutes| TimeDelta::minutes(minutes.into()));
         // An instance of whole days lasts until its day ends, and starts up to a day before its lead.
         let slack = if self.all_day { TimeDelta::days(2) } else { TimeDelta::zero() };
@@ -212,15 +208,13 @@ impl Row {
         // The few that end before the period are not among those that are asked for.
         let limit = at_most.saturating_sub(entries.len()).saturating_add(8);
         for due_at in recurrence.between(from, before, limit) {
-            let dates = TaskDates::of_instance(due_at, lead, self.all_day, zone);
+            let dates = TaskDates::of_instance(due_at, lead, self.all_day, recurrence.zone());
             let (Some(start), Some(end)) = (dates.starts_at(), dates.ends_at(zone)) else { continue };
             let span = Span { start, end };
             if !span.is_within(window) {
                 continue;
             }
-            let days = self
-                .all_day
-                .then(|| DaySpan { start_on: day_of(start, zone), end_on: day_of(due_at, zone) + Days::new(1) });
+            let days = self.all_day.then(|| whole_days(span, zone));
             let entry = Self {
                 title: self.title.clone(),
                 description: self.description.clone(),
@@ -265,6 +259,7 @@ impl Row {
             percent_done: self.percent_done,
             priority: self.priority,
             has_start_and_due,
+            is_due: self.is_due,
             invoices: self.due.zip(self.issued).map(|(due, issued)| InvoiceDay { due, issued }),
             version: self.version,
             created_at: self.created_at,
@@ -272,4 +267,13 @@ impl Row {
             closed_at: self.closed_at,
         }
     }
+}
+
+/// The days of something of whole days. Where the organization has moved to another time zone since, its midnights are not
+/// those of the zone, and it is still so many days.
+fn whole_days(span: Span, zone: Tz) -> DaySpan {
+    let start_on = day_of(span.start, zone);
+    // A day has 23 to 25 hours, and many days together are off by no more than one of them.
+    let days = u64::try_from((span.length().num_hours() + 12) / 24).unwrap_or_default();
+    DaySpan { start_on, end_on: start_on + Days::new(days.max(1)) }
 }

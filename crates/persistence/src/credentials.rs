@@ -2,12 +2,15 @@
 //!
 //! These are the only queries without a [`Scope`](crate::Scope): their answer is what a scope is made of.
 
+use crate::calendar_feeds::CalendarFeed;
 use crate::changes::{self, Change};
 use crate::db::{Db, Tx};
 use crate::error::{OrNotFound, Result};
 use crate::operators::Operator;
-use crate::schema::{api_keys, operators, refresh_tokens, sign_ins};
+use crate::organizations::time_zone;
+use crate::schema::{api_keys, calendar_feeds, operators, organizations, refresh_tokens, sign_ins};
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use diesel::prelude::*;
 use opiekun_domain::ids::{ApiKeyId, OperatorId, OrganizationId, SignInId, uuid_at};
 use serde_json::json;
@@ -84,6 +87,55 @@ pub fn touch_api_key(db: &Db, key: &KeyCredential, now: DateTime<Utc>) -> Result
     let mut conn = db.connection()?;
     diesel::update(api_keys::table.find((key.organization_id, key.id)))
         .set(api_keys::last_used_at.eq(now))
+        .execute(&mut *conn)?;
+    Ok(())
+}
+
+/// How stale `last_used_at` of a calendar feed may be: programs read it day and night.
+const FEED_LAST_USED_EVERY: TimeDelta = TimeDelta::minutes(5);
+
+/// A calendar feed with whom it is read for.
+#[derive(Debug, Clone)]
+pub struct FeedCredential {
+    pub organization_id: OrganizationId,
+    pub feed: CalendarFeed,
+    /// The operator whose rights it shows, who is active.
+    pub reader: Operator,
+    /// The organization's.
+    pub zone: Tz,
+}
+
+/// The feed of an address, by the hash of its secret, while its reader is active.
+pub fn find_calendar_feed(db: &Db, secret_hash: &[u8]) -> Result<Option<FeedCredential>> {
+    let mut conn = db.connection()?;
+    let found: Option<(CalendarFeed, Operator, OrganizationId, String)> = calendar_feeds::table
+        .inner_join(
+            operators::table.on(operators::organization_id
+                .eq(calendar_feeds::organization_id)
+                .and(operators::id.eq(calendar_feeds::reader_id))),
+        )
+        .inner_join(organizations::table.on(organizations::id.eq(calendar_feeds::organization_id)))
+        .filter(calendar_feeds::secret_hash.eq(secret_hash))
+        .filter(operators::active)
+        .select((CalendarFeed::as_select(), Operator::as_select(), organizations::id, organizations::time_zone))
+        .first(&mut *conn)
+        .optional()?;
+    Ok(found.map(|(feed, reader, organization_id, zone)| FeedCredential {
+        organization_id,
+        feed,
+        reader,
+        zone: time_zone(&zone),
+    }))
+}
+
+/// Notes that a feed was read, at most once in five minutes.
+pub fn touch_calendar_feed(db: &Db, found: &FeedCredential, now: DateTime<Utc>) -> Result<()> {
+    if found.feed.last_used_at.is_some_and(|at| now - at < FEED_LAST_USED_EVERY) {
+        return Ok(());
+    }
+    let mut conn = db.connection()?;
+    diesel::update(calendar_feeds::table.find((found.organization_id, found.feed.id)))
+        .set(calendar_feeds::last_used_at.eq(now))
         .execute(&mut *conn)?;
     Ok(())
 }

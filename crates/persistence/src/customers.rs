@@ -11,12 +11,14 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Text};
 use opiekun_domain::address::Address;
+use opiekun_domain::billing::{Buyer, Party};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::customer::CustomerKind;
 use opiekun_domain::ids::{CustomerId, OperatorId, OrganizationId, uuid_floor};
 use opiekun_domain::language::Language;
 use opiekun_domain::tax_identity::TaxScheme;
 use serde::Serialize;
+use std::collections::HashMap;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
 #[diesel(table_name = customers, check_for_backend(diesel::pg::Pg))]
@@ -30,6 +32,25 @@ pub struct Customer {
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl Customer {
+    /// As an invoice names it.
+    pub fn buyer(self) -> Buyer {
+        let fields = self.fields;
+        Buyer {
+            party: Party {
+                name: fields.name,
+                tax_scheme: fields.tax_scheme,
+                tax_country: fields.tax_country,
+                tax_number: fields.tax_number,
+                address: fields.billing_address.map(|address| address.0),
+            },
+            currency: fields.currency,
+            payment_days: fields.payment_days,
+            is_archived: self.archived_at.is_some(),
+        }
+    }
 }
 
 /// What a caller may write.
@@ -112,6 +133,16 @@ pub fn find(tx: &mut Tx<'_>, id: CustomerId) -> Result<Customer> {
         .first(tx.conn)
         .optional()
         .or_not_found("customer")
+}
+
+/// How those of `ids` that exist are called for short.
+pub fn short_names(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<HashMap<CustomerId, String>> {
+    let names: Vec<(CustomerId, String, Option<String>)> = customers::table
+        .filter(customers::organization_id.eq(tx.organization_id()))
+        .filter(customers::id.eq_any(ids))
+        .select((customers::id, customers::name, customers::short_name))
+        .load(tx.conn)?;
+    Ok(names.into_iter().map(|(id, name, short_name)| (id, short_name.unwrap_or(name))).collect())
 }
 
 /// Those of `ids` that exist, in no order.

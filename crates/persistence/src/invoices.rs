@@ -2,25 +2,26 @@
 
 use crate::changes::{self, Change};
 use crate::db::Tx;
-use crate::error::{OrNotFound, Result};
+use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
 use crate::page::{Cursor, Page, PageRequest, keyset};
 use crate::schema::{invoice_lines, invoices, occurrences};
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::dsl::sql;
+use diesel::dsl::{exists, max, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
-use opiekun_domain::billing::{Invoice as ComposedInvoice, InvoiceLine as ComposedLine, Party};
+use opiekun_domain::billing::{Invoice as ComposedInvoice, InvoiceLine as ComposedLine, LineVat, Party};
 use opiekun_domain::currency::Currency;
-use opiekun_domain::decimal::{Amount, Percent, Quantity, UnitPrice};
+use opiekun_domain::decimal::{Amount, ExchangeRate, Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{
     CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, NumberSeriesId, OccurrenceId, OrganizationId,
     SubscriptionId,
 };
-use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentMethod, PriceMode, VatTotal};
+use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentMethod, PriceMode, TableRate, VatSum};
+use opiekun_domain::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm, Priced};
 use opiekun_domain::language::Language;
 use opiekun_domain::vat::VatCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
@@ -30,13 +31,16 @@ pub struct Invoice {
     #[diesel(embed)]
     #[serde(flatten)]
     pub fields: InvoiceFields,
+    #[diesel(embed)]
+    #[serde(flatten)]
+    pub correction: CorrectionFields,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, Serialize)]
-#[diesel(table_name = invoices, check_for_backend(diesel::pg::Pg))]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize)]
+#[diesel(table_name = invoices, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
 pub struct InvoiceFields {
     pub kind: InvoiceKind,
     pub status: InvoiceStatus,
@@ -61,14 +65,43 @@ pub struct InvoiceFields {
     pub bank_account: Option<String>,
     pub notes: Option<String>,
     pub language: Language,
-    pub vat_totals: Json<Vec<VatTotal>>,
+    pub vat_totals: Json<Vec<VatSum>>,
     pub net: Amount,
     pub vat: Amount,
     pub gross: Amount,
+    /// From the issue to the day of payment, where that was not given itself.
+    pub payment_days: Option<i16>,
+    /// With the day of its table and whose table it is, or without any of them.
+    pub exchange_rate: Option<ExchangeRate>,
+    pub exchange_rate_on: Option<NaiveDate>,
+    pub exchange_rate_source: Option<String>,
+    /// The VAT in złoty of an invoice in another currency.
+    pub vat_pln: Option<Amount>,
+    pub split_payment: bool,
+    /// The pro forma that it was made from.
+    pub pro_forma_id: Option<InvoiceId>,
 }
 
-/// A line as it was issued.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, Serialize)]
+/// What a correction says beside an invoice; nothing of one that is none.
+#[derive(Debug, Clone, Default, Queryable, Selectable, Insertable, Serialize)]
+#[diesel(table_name = invoices, check_for_backend(diesel::pg::Pg))]
+pub struct CorrectionFields {
+    /// The invoice that it corrects.
+    pub corrects_id: Option<InvoiceId>,
+    pub correction_reason: Option<String>,
+    /// What that said before. The lines of the correction are those after it, its sums the difference.
+    pub before: Option<Json<CorrectedState>>,
+}
+
+/// What an invoice says, with all corrections that were issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorrectedState {
+    pub buyer: Party,
+    pub lines: Vec<InvoiceLine>,
+}
+
+/// A line of an invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = invoice_lines, check_for_backend(diesel::pg::Pg))]
 pub struct InvoiceLine {
     /// From 1.
@@ -83,6 +116,7 @@ pub struct InvoiceLine {
     pub exemption_basis: Option<String>,
     pub pkwiu: Option<String>,
     pub gtu: Option<String>,
+    pub annex_15: bool,
     pub net: Amount,
 }
 
@@ -99,6 +133,55 @@ pub struct NewInvoice {
     pub composed: ComposedInvoice,
 }
 
+/// A draft to be written, with what its lines come to.
+#[derive(Debug, Clone)]
+pub struct NewDraft {
+    pub series_id: NumberSeriesId,
+    pub customer_id: CustomerId,
+    /// As they are now; the issue takes them anew.
+    pub seller: Party,
+    pub buyer: Party,
+    pub draft: InvoiceDraft,
+    pub priced: Priced,
+    /// The pro forma that it is made from.
+    pub pro_forma_id: Option<InvoiceId>,
+}
+
+/// A correction to be drafted.
+#[derive(Debug, Clone)]
+pub struct NewCorrection {
+    pub draft: NewDraft,
+    /// For each line of the draft.
+    pub positions: Vec<i16>,
+    pub corrects_id: InvoiceId,
+    pub reason: String,
+    pub before: CorrectedState,
+}
+
+/// One correction of an invoice, in short.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = invoices, check_for_backend(diesel::pg::Pg))]
+pub struct CorrectionSums {
+    pub id: InvoiceId,
+    #[diesel(select_expression = invoices::corrects_id.assume_not_null())]
+    pub corrects_id: InvoiceId,
+    pub status: InvoiceStatus,
+    pub number: Option<String>,
+    pub issued_on: Option<NaiveDate>,
+    pub vat_totals: Json<Vec<VatSum>>,
+    pub net: Amount,
+    pub vat: Amount,
+    pub gross: Amount,
+}
+
+/// An invoice and its lines, as the audit log tells them of drafts: there the lines may change.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    invoice: &'a Invoice,
+    lines: &'a [InvoiceLine],
+}
+
 #[derive(Insertable)]
 #[diesel(table_name = invoices)]
 struct NewRow {
@@ -106,6 +189,19 @@ struct NewRow {
     id: InvoiceId,
     #[diesel(embed)]
     fields: InvoiceFields,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = invoices)]
+struct NewCorrectionRow {
+    organization_id: OrganizationId,
+    id: InvoiceId,
+    #[diesel(embed)]
+    fields: InvoiceFields,
+    #[diesel(embed)]
+    correction: CorrectionFields,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -136,14 +232,16 @@ pub struct InvoiceFilter {
     pub template_id: Option<InvoiceTemplateId>,
     pub subscription_id: Option<SubscriptionId>,
     pub run_id: Option<InvoiceRunId>,
+    pub pro_forma_id: Option<InvoiceId>,
+    pub corrects_id: Option<InvoiceId>,
     pub issued_from: Option<NaiveDate>,
     pub issued_through: Option<NaiveDate>,
 }
 
 /// Issues invoices, all in two kinds of statement, with one record and event each.
 pub fn issue_all(tx: &mut Tx<'_>, new: Vec<NewInvoice>) -> Result<()> {
-    /// PostgreSQL takes 65 535 parameters a statement; an invoice has 29, a line 14.
-    const INVOICES_A_STATEMENT: usize = 2_000;
+    /// PostgreSQL takes 65 535 parameters a statement; an invoice has 36, a line 15.
+    const INVOICES_A_STATEMENT: usize = 1_500;
     const LINES_A_STATEMENT: usize = 4_000;
     let (organization_id, now) = (tx.organization_id(), tx.now);
     let mut lines = Vec::new();
@@ -158,7 +256,8 @@ pub fn issue_all(tx: &mut Tx<'_>, new: Vec<NewInvoice>) -> Result<()> {
             line: InvoiceLine::at(position, line),
         }));
         let fields = InvoiceFields::from(invoice);
-        let row = Invoice { id: invoice_id, fields, version: 1, created_at: now, updated_at: now };
+        let correction = CorrectionFields::default();
+        let row = Invoice { id: invoice_id, fields, correction, version: 1, created_at: now, updated_at: now };
         issued.push(Change::new("invoice", InvoiceStatus::Issued.as_str(), (row.id, row.version), None, Some(&row)));
         rows.push(NewRow { organization_id, id: row.id, fields: row.fields, created_at: now, updated_at: now });
     }
@@ -173,6 +272,177 @@ pub fn issue_all(tx: &mut Tx<'_>, new: Vec<NewInvoice>) -> Result<()> {
         lines = rest;
     }
     changes::record_all(tx, issued)
+}
+
+pub fn create_draft(tx: &mut Tx<'_>, new: NewDraft) -> Result<Invoice> {
+    let (fields, lines) = new.split();
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let row = NewRow { organization_id, id: InvoiceId::at(now), fields, created_at: now, updated_at: now };
+    let invoice: Invoice =
+        diesel::insert_into(invoices::table).values(row).returning(Invoice::as_returning()).get_result(tx.conn)?;
+    let lines = add_lines(tx, invoice.id, lines)?;
+    record(tx, "created", None, (&invoice, &lines))?;
+    Ok(invoice)
+}
+
+/// Drafts a correction of an invoice that [`lock`] has returned.
+pub fn create_correction(tx: &mut Tx<'_>, new: NewCorrection) -> Result<Invoice> {
+    let NewCorrection { draft, positions, corrects_id, reason, before } = new;
+    let (fields, mut lines) = draft.split();
+    for (line, position) in lines.iter_mut().zip(positions) {
+        line.position = position;
+    }
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let correction = CorrectionFields {
+        corrects_id: Some(corrects_id),
+        correction_reason: Some(reason),
+        before: Some(Json(before)),
+    };
+    let id = InvoiceId::at(now);
+    let row = NewCorrectionRow { organization_id, id, fields, correction, created_at: now, updated_at: now };
+    let invoice: Invoice =
+        diesel::insert_into(invoices::table).values(row).returning(Invoice::as_returning()).get_result(tx.conn)?;
+    let lines = add_lines(tx, invoice.id, lines)?;
+    record(tx, "created", None, (&invoice, &lines))?;
+    Ok(invoice)
+}
+
+/// The corrections of invoices, in their order, but for drafts that were thrown away.
+pub fn corrections_of(tx: &mut Tx<'_>, ids: &[InvoiceId]) -> Result<BTreeMap<InvoiceId, Vec<CorrectionSums>>> {
+    let rows: Vec<CorrectionSums> = invoices::table
+        .filter(invoices::organization_id.eq(tx.organization_id()))
+        .filter(invoices::corrects_id.eq_any(ids))
+        .filter(invoices::status.ne(InvoiceStatus::Void))
+        .order(invoices::id)
+        .select(CorrectionSums::as_select())
+        .load(tx.conn)?;
+    let mut corrections: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for row in rows {
+        corrections.entry(row.corrects_id).or_default().push(row);
+    }
+    Ok(corrections)
+}
+
+/// What an invoice says with all its issued corrections, and the greatest position that a line of it has ever had.
+pub fn corrected_state(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<(CorrectedState, i16)> {
+    let issued: Vec<(InvoiceId, Json<Party>)> = invoices::table
+        .filter(invoices::organization_id.eq(tx.organization_id()))
+        .filter(invoices::corrects_id.eq(invoice.id))
+        .filter(invoices::status.eq(InvoiceStatus::Issued))
+        .order(invoices::id)
+        .select((invoices::id, invoices::buyer))
+        .load(tx.conn)?;
+    let all: Vec<InvoiceId> = issued.iter().map(|(id, _)| *id).chain([invoice.id]).collect();
+    let (last_id, buyer) = issued.last().cloned().unwrap_or((invoice.id, invoice.fields.buyer.clone()));
+    let lines = lines_of(tx, &[last_id])?.remove(&last_id).unwrap_or_default();
+    let last_position: Option<i16> = invoice_lines::table
+        .filter(invoice_lines::organization_id.eq(tx.organization_id()))
+        .filter(invoice_lines::invoice_id.eq_any(all))
+        .select(max(invoice_lines::position))
+        .first(tx.conn)?;
+    Ok((CorrectedState { buyer: buyer.0, lines }, last_position.unwrap_or_default()))
+}
+
+/// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.
+pub fn lock(tx: &mut Tx<'_>, id: InvoiceId, seen: Option<i32>) -> Result<Invoice> {
+    let invoice = invoices::table
+        .find((tx.organization_id(), id))
+        .select(Invoice::as_select())
+        .for_update()
+        .first(tx.conn)
+        .optional()
+        .or_not_found("invoice")?;
+    StoreError::unless_current(invoice.version, seen)?;
+    Ok(invoice)
+}
+
+/// Writes to a draft that [`lock`] has returned, replaces its lines, and counts its version up. What it is issued for
+/// stays.
+pub fn update_draft(tx: &mut Tx<'_>, draft: &Invoice, new: NewDraft) -> Result<Invoice> {
+    let before = lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
+    let of = &draft.fields;
+    let (fields, lines) = new.split();
+    let fields = InvoiceFields {
+        template_id: of.template_id,
+        subscription_id: of.subscription_id,
+        run_id: of.run_id,
+        period_start_on: of.period_start_on,
+        period_end_on: of.period_end_on,
+        ..fields
+    };
+    let after = set(tx, draft.id, fields)?;
+    let of_draft = invoice_lines::table
+        .filter(invoice_lines::organization_id.eq(tx.organization_id()))
+        .filter(invoice_lines::invoice_id.eq(draft.id));
+    diesel::delete(of_draft).execute(tx.conn)?;
+    let lines = add_lines(tx, draft.id, lines)?;
+    record(tx, "updated", Some((draft, &before)), (&after, &lines))?;
+    Ok(after)
+}
+
+/// Issues a draft that [`lock`] has returned, under a number that was taken in this transaction. Its lines, which
+/// `composed` was made from, stay as they are.
+pub fn issue(tx: &mut Tx<'_>, draft: &Invoice, number: String, composed: ComposedInvoice) -> Result<Invoice> {
+    let of = draft.fields.clone();
+    let fields = InvoiceFields {
+        number: Some(number),
+        status: InvoiceStatus::Issued,
+        kind: of.kind,
+        series_id: of.series_id,
+        template_id: of.template_id,
+        subscription_id: of.subscription_id,
+        run_id: of.run_id,
+        period_start_on: of.period_start_on,
+        period_end_on: of.period_end_on,
+        payment_days: of.payment_days,
+        pro_forma_id: of.pro_forma_id,
+        ..InvoiceFields::from((of.customer_id, composed))
+    };
+    let after = set(tx, draft.id, fields)?;
+    changes::record(tx, Change::new("invoice", "issued", (after.id, after.version), Some(draft), Some(&after)))?;
+    Ok(after)
+}
+
+/// Throws a draft away that [`lock`] has returned. It stays to be seen, and never changes again.
+pub fn void(tx: &mut Tx<'_>, draft: &Invoice) -> Result<()> {
+    let fields = InvoiceFields { status: InvoiceStatus::Void, ..draft.fields.clone() };
+    let after = set(tx, draft.id, fields)?;
+    changes::record(tx, Change::new("invoice", "voided", (after.id, after.version), Some(draft), Some(&after)))
+}
+
+/// Whether a pro forma has an invoice, draft or issued.
+pub fn has_final_invoice(tx: &mut Tx<'_>, pro_forma_id: InvoiceId) -> Result<bool> {
+    let made = invoices::table
+        .filter(invoices::organization_id.eq(tx.organization_id()))
+        .filter(invoices::pro_forma_id.eq(pro_forma_id))
+        .filter(invoices::status.ne(InvoiceStatus::Void));
+    Ok(diesel::select(exists(made)).get_result(tx.conn)?)
+}
+
+fn set(tx: &mut Tx<'_>, id: InvoiceId, fields: InvoiceFields) -> Result<Invoice> {
+    Ok(diesel::update(invoices::table.find((tx.organization_id(), id)))
+        .set((fields, invoices::version.eq(invoices::version + 1), invoices::updated_at.eq(tx.now)))
+        .returning(Invoice::as_returning())
+        .get_result(tx.conn)?)
+}
+
+fn add_lines(tx: &mut Tx<'_>, invoice_id: InvoiceId, lines: Vec<InvoiceLine>) -> Result<Vec<InvoiceLine>> {
+    let organization_id = tx.organization_id();
+    let rows = lines.iter().cloned().map(|line| NewLineRow { organization_id, invoice_id, line });
+    diesel::insert_into(invoice_lines::table).values(rows.collect::<Vec<_>>()).execute(tx.conn)?;
+    Ok(lines)
+}
+
+fn record(
+    tx: &mut Tx<'_>,
+    action: &'static str,
+    before: Option<(&Invoice, &[InvoiceLine])>,
+    (invoice, lines): (&Invoice, &[InvoiceLine]),
+) -> Result<()> {
+    let before = before.map(|(invoice, lines)| Told { invoice, lines });
+    let after = Told { invoice, lines };
+    let named = (invoice.id, invoice.version);
+    changes::record(tx, Change::new("invoice", action, named, before.as_ref(), Some(&after)))
 }
 
 pub fn find(tx: &mut Tx<'_>, id: InvoiceId) -> Result<Invoice> {
@@ -234,6 +504,12 @@ pub fn list(tx: &mut Tx<'_>, filter: &InvoiceFilter, page: &PageRequest<InvoiceS
         if let Some(run_id) = filter.run_id {
             query = query.filter(invoices::run_id.eq(run_id));
         }
+        if let Some(pro_forma_id) = filter.pro_forma_id {
+            query = query.filter(invoices::pro_forma_id.eq(pro_forma_id));
+        }
+        if let Some(corrects_id) = filter.corrects_id {
+            query = query.filter(invoices::corrects_id.eq(corrects_id));
+        }
         if let Some(from) = filter.issued_from {
             query = query.filter(invoices::issued_on.ge(from));
         }
@@ -260,24 +536,125 @@ pub fn list(tx: &mut Tx<'_>, filter: &InvoiceFilter, page: &PageRequest<InvoiceS
     }))
 }
 
+impl Invoice {
+    /// What a draft says, with its lines.
+    pub fn draft(&self, lines: Vec<InvoiceLine>) -> InvoiceDraft {
+        let fields = &self.fields;
+        let lines = lines.into_iter().map(DraftLine::from).collect();
+        InvoiceDraft {
+            kind: fields.kind,
+            sold_on: fields.sold_on,
+            payment_term: match (fields.due_on, fields.payment_days) {
+                (Some(due_on), _) => PaymentTerm::On(due_on),
+                (None, days) => PaymentTerm::Days(days.unwrap_or_default()),
+            },
+            currency: fields.currency,
+            exchange_rate: fields.table_rate(),
+            price_mode: fields.price_mode,
+            payment_method: fields.payment_method,
+            bank_account: fields.bank_account.clone(),
+            notes: fields.notes.clone(),
+            language: fields.language,
+            lines,
+        }
+    }
+}
+
+impl InvoiceFields {
+    /// The rate that tells its VAT in złoty.
+    pub fn table_rate(&self) -> Option<TableRate> {
+        let (rate, on) = self.exchange_rate.zip(self.exchange_rate_on)?;
+        Some(TableRate { rate, on, source: self.exchange_rate_source.clone()? })
+    }
+}
+
+impl NewDraft {
+    fn split(self) -> (InvoiceFields, Vec<InvoiceLine>) {
+        let Self { series_id, customer_id, seller, buyer, draft, priced, pro_forma_id } = self;
+        let (payment_days, due_on) = match draft.payment_term {
+            PaymentTerm::Days(days) => (Some(days), None),
+            PaymentTerm::On(day) => (None, Some(day)),
+        };
+        let (exchange_rate, exchange_rate_on, exchange_rate_source) = columns_of(draft.exchange_rate);
+        let fields = InvoiceFields {
+            kind: draft.kind,
+            status: InvoiceStatus::Draft,
+            series_id: Some(series_id),
+            number: None,
+            customer_id,
+            template_id: None,
+            subscription_id: None,
+            run_id: None,
+            seller: Json(seller),
+            buyer: Json(buyer),
+            issued_on: None,
+            sold_on: draft.sold_on,
+            period_start_on: None,
+            period_end_on: None,
+            due_on,
+            currency: draft.currency,
+            price_mode: draft.price_mode,
+            payment_method: draft.payment_method,
+            bank_account: draft.bank_account,
+            notes: draft.notes,
+            language: draft.language,
+            vat_totals: Json(VatSum::all(&priced.totals, priced.vat_pln.as_ref())),
+            net: priced.totals.net,
+            vat: priced.totals.vat,
+            gross: priced.totals.gross,
+            payment_days,
+            exchange_rate,
+            exchange_rate_on,
+            exchange_rate_source,
+            vat_pln: priced.vat_pln.map(|vat| vat.sum),
+            split_payment: priced.split_payment,
+            pro_forma_id,
+        };
+        let lines = (1..).zip(priced.lines).map(|(position, line)| InvoiceLine::at(position, line)).collect();
+        (fields, lines)
+    }
+}
+
+fn columns_of(rate: Option<TableRate>) -> (Option<ExchangeRate>, Option<NaiveDate>, Option<String>) {
+    match rate {
+        Some(TableRate { rate, on, source }) => (Some(rate), Some(on), Some(source)),
+        None => (None, None, None),
+    }
+}
+
 impl From<NewInvoice> for InvoiceFields {
     fn from(new: NewInvoice) -> Self {
         let NewInvoice { id: _, series_id, number, customer_id, template_id, subscription_id, run_id, composed } = new;
         Self {
-            kind: InvoiceKind::Invoice,
-            status: InvoiceStatus::Issued,
             series_id: Some(series_id),
             number: Some(number),
-            customer_id,
             template_id: Some(template_id),
             subscription_id: Some(subscription_id),
             run_id: Some(run_id),
+            ..Self::from((customer_id, composed))
+        }
+    }
+}
+
+impl From<(CustomerId, ComposedInvoice)> for InvoiceFields {
+    /// An invoice that was issued to a customer, but for its number and origin.
+    fn from((customer_id, composed): (CustomerId, ComposedInvoice)) -> Self {
+        let (exchange_rate, exchange_rate_on, exchange_rate_source) = columns_of(composed.exchange_rate);
+        Self {
+            kind: InvoiceKind::Invoice,
+            status: InvoiceStatus::Issued,
+            series_id: None,
+            number: None,
+            customer_id,
+            template_id: None,
+            subscription_id: None,
+            run_id: None,
             seller: Json(composed.seller),
             buyer: Json(composed.buyer),
             issued_on: Some(composed.issued_on),
             sold_on: Some(composed.sold_on),
-            period_start_on: Some(composed.period.start_on),
-            period_end_on: Some(composed.period.end_on),
+            period_start_on: composed.period.map(|period| period.start_on),
+            period_end_on: composed.period.map(|period| period.end_on),
             due_on: Some(composed.due_on),
             currency: composed.currency,
             price_mode: composed.price_mode,
@@ -285,20 +662,28 @@ impl From<NewInvoice> for InvoiceFields {
             bank_account: composed.bank_account,
             notes: composed.notes,
             language: composed.language,
-            vat_totals: Json(composed.totals.by_code),
+            vat_totals: Json(VatSum::all(&composed.totals, composed.vat_pln.as_ref())),
             net: composed.totals.net,
             vat: composed.totals.vat,
             gross: composed.totals.gross,
+            payment_days: None,
+            exchange_rate,
+            exchange_rate_on,
+            exchange_rate_source,
+            vat_pln: composed.vat_pln.map(|vat| vat.sum),
+            split_payment: composed.split_payment,
+            pro_forma_id: None,
         }
     }
 }
 
 impl InvoiceLine {
     fn at(position: i16, line: ComposedLine) -> Self {
-        let ComposedLine { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, net } = line;
+        let ComposedLine { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15, net } =
+            line;
         Self {
             position,
-            key: Some(key),
+            key,
             text,
             quantity,
             unit,
@@ -308,7 +693,25 @@ impl InvoiceLine {
             exemption_basis: vat.exemption_basis,
             pkwiu,
             gtu,
+            annex_15,
             net,
+        }
+    }
+}
+
+impl From<InvoiceLine> for DraftLine {
+    fn from(line: InvoiceLine) -> Self {
+        Self {
+            key: line.key,
+            text: line.text,
+            quantity: line.quantity,
+            unit: line.unit,
+            unit_price: line.unit_price,
+            discount_percent: line.discount_percent,
+            vat: LineVat { code: line.vat_code, exemption_basis: line.exemption_basis },
+            pkwiu: line.pkwiu,
+            gtu: line.gtu,
+            annex_15: line.annex_15,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! SQL and nothing but SQL: rows, queries and transactions. The only crate that names diesel.
 //!
 //! Every query takes a [`Tx`], and a [`Tx`] exists only within a [`Scope`]: whoever asks has said which
-//! organization and on whose behalf. The few look-ups that come before anybody is known (a sign-in, a key)
+//! organization and on whose behalf. The few look-ups that come before anybody is known (a sign-in, a key, a feed's address)
 //! are in [`credentials`]; what a node does for all organizations is in the modules of the work itself.
 
 mod db;
@@ -12,12 +12,16 @@ mod pricing;
 mod schema;
 
 pub mod api_keys;
+pub mod attachments;
 pub mod audit_log;
 pub mod calendar;
+pub mod calendar_feeds;
 pub mod changes;
 pub mod credentials;
 pub mod customers;
 pub mod events;
+pub mod file_objects;
+pub mod files;
 pub mod funnel;
 pub mod hourly_rates;
 pub mod idempotency;

@@ -11,7 +11,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use diesel::upsert::excluded;
 use opiekun_domain::ids::{NumberSeriesId, OrganizationId};
-use opiekun_domain::numbering::Reset;
+use opiekun_domain::invoice::InvoiceKind;
+use opiekun_domain::numbering::{NumberPattern, Reset};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -34,6 +35,8 @@ pub struct NumberSeries {
 #[diesel(table_name = number_series, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
 pub struct NumberSeriesFields {
     pub name: String,
+    /// What it numbers. It stays as it was made.
+    pub kind: InvoiceKind,
     pub pattern: String,
     pub reset: Reset,
 }
@@ -66,6 +69,7 @@ impl Counter {
 #[derive(Debug, Clone, Default)]
 pub struct NumberSeriesFilter {
     pub name: Option<String>,
+    pub kind: Option<InvoiceKind>,
     pub reset: Option<Reset>,
 }
 
@@ -132,6 +136,9 @@ pub fn list(tx: &mut Tx<'_>, filter: &NumberSeriesFilter, page: &PageRequest<()>
         let mut query = number_series::table.filter(number_series::organization_id.eq(organization_id)).into_boxed();
         if let Some(name) = &filter.name {
             query = query.filter(number_series::name.eq(name));
+        }
+        if let Some(kind) = filter.kind {
+            query = query.filter(number_series::kind.eq(kind));
         }
         if let Some(reset) = filter.reset {
             query = query.filter(number_series::reset.eq(reset));
@@ -215,6 +222,23 @@ pub fn take(tx: &mut Tx<'_>, series: &NumberSeries, key: &str, count: i64, issue
         ))
         .execute(tx.conn)?;
     Ok(next_number - count)
+}
+
+/// Takes the next number of a series for one invoice; `None`, and nothing taken, where the last of the series is dated
+/// after `issued_on`. Another who takes one waits until the transaction ends.
+pub fn next(tx: &mut Tx<'_>, id: NumberSeriesId, issued_on: NaiveDate) -> Result<Option<String>> {
+    let series = lock(tx, id, None)?;
+    if series.last_issued_on.is_some_and(|last| last > issued_on) {
+        return Ok(None);
+    }
+    let fields = &series.fields;
+    let pattern = NumberPattern::new(&fields.pattern, fields.reset)
+        .map_err(|problem| StoreError::Database(diesel::result::Error::DeserializationError(Box::new(problem))))?;
+    let number = take(tx, &series, &fields.reset.counter_key(issued_on), 1, issued_on)?;
+    // The column takes no number that is longer.
+    let number = u32::try_from(number)
+        .map_err(|error| StoreError::Database(diesel::result::Error::DeserializationError(Box::new(error))))?;
+    Ok(Some(pattern.render(number, issued_on)))
 }
 
 fn record(tx: &mut Tx<'_>, action: &'static str, before: Option<&NumberSeries>, after: &NumberSeries) -> Result<()> {

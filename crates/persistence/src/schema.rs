@@ -17,6 +17,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    attachments (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        file_id -> Uuid,
+        interaction_id -> Nullable<Uuid>,
+        task_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        thread_id -> Nullable<Uuid>,
+        invoice_id -> Nullable<Uuid>,
+        area -> Text,
+        of_customer_id -> Nullable<Uuid>,
+        of_thread_id -> Nullable<Uuid>,
+        of_caretaker_id -> Nullable<Uuid>,
+        description -> Nullable<Text>,
+        registered_by_id -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     audit_entries (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -29,6 +51,27 @@ diesel::table! {
         before -> Nullable<Jsonb>,
         after -> Nullable<Jsonb>,
         request_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    calendar_feeds (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        reader_id -> Uuid,
+        operator_id -> Nullable<Uuid>,
+        registered_by_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        kinds -> Array<Text>,
+        tasks_as -> Text,
+        past_days -> Int4,
+        future_days -> Int4,
+        secret_hash -> Bytea,
+        last_used_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -83,6 +126,40 @@ diesel::table! {
         resource_type -> Text,
         resource_id -> Uuid,
         resource_version -> Int4,
+    }
+}
+
+diesel::table! {
+    file_objects (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        state -> Text,
+        multipart_id -> Nullable<Text>,
+        sha256 -> Nullable<Bytea>,
+        size_bytes -> Nullable<Int8>,
+        touched_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    files (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        object_id -> Uuid,
+        object_state -> Text,
+        name -> Text,
+        media_type -> Text,
+        sha256 -> Bytea,
+        size_bytes -> Int8,
+        registered_by_id -> Nullable<Uuid>,
+        registered_by_key_id -> Nullable<Uuid>,
+        crm_uses -> Int4,
+        billing_uses -> Int4,
+        logo_uses -> Int4,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -177,6 +254,7 @@ diesel::table! {
         pkwiu -> Nullable<Text>,
         gtu -> Nullable<Text>,
         net -> Numeric,
+        annex_15 -> Bool,
     }
 }
 
@@ -249,6 +327,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        series_kind -> Text,
     }
 }
 
@@ -285,6 +364,16 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        payment_days -> Nullable<Int2>,
+        exchange_rate -> Nullable<Numeric>,
+        exchange_rate_on -> Nullable<Date>,
+        exchange_rate_source -> Nullable<Text>,
+        vat_pln -> Nullable<Numeric>,
+        split_payment -> Bool,
+        pro_forma_id -> Nullable<Uuid>,
+        corrects_id -> Nullable<Uuid>,
+        correction_reason -> Nullable<Text>,
+        before -> Nullable<Jsonb>,
     }
 }
 
@@ -323,6 +412,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        kind -> Text,
     }
 }
 
@@ -413,6 +503,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        logo_file_id -> Nullable<Uuid>,
     }
 }
 
@@ -678,8 +769,10 @@ diesel::table! {
 
 diesel::joinable!(api_keys -> organizations (organization_id));
 diesel::joinable!(audit_entries -> organizations (organization_id));
+diesel::joinable!(calendar_feeds -> organizations (organization_id));
 diesel::joinable!(customers -> organizations (organization_id));
 diesel::joinable!(events -> organizations (organization_id));
+diesel::joinable!(file_objects -> organizations (organization_id));
 diesel::joinable!(hourly_rates -> organizations (organization_id));
 diesel::joinable!(idempotency_keys -> organizations (organization_id));
 diesel::joinable!(invoice_runs -> organizations (organization_id));
@@ -694,10 +787,14 @@ diesel::joinable!(threads -> organizations (organization_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
+    attachments,
     audit_entries,
+    calendar_feeds,
     customer_tags,
     customers,
     events,
+    file_objects,
+    files,
     hourly_rates,
     idempotency_keys,
     interaction_tags,

@@ -1,4 +1,5 @@
--- A firm of many years: 1 000 000 interactions, 300 000 tasks and 300 000 work entries, in trees, series, threads and sales.
+-- A firm of many years: 1 000 000 interactions, 300 000 tasks, 300 000 work entries and 150 000 files, in trees, series, threads
+-- and sales.
 -- Written past triggers and references, which the rows keep to: it is the plans that are looked at here.
 -- Needs: one organization with its owner, and nothing else in the database.
 set session_replication_role = replica;
@@ -9,7 +10,8 @@ set work_mem = '64MB';
 -- An index is made in a fraction of the time once its rows are there.
 create temp table index_to_come as
 select indexname, indexdef from pg_indexes
-where schemaname = 'public' and tablename in ('interactions', 'tasks', 'work_entries', 'interaction_tags', 'task_tags')
+where schemaname = 'public' and tablename in (
+    'interactions', 'tasks', 'task_series', 'work_entries', 'interaction_tags', 'task_tags', 'files', 'file_objects', 'attachments')
     and indexname not in (select conname from pg_constraint where contype in ('p', 'u'));
 do $$
 declare name text;
@@ -85,23 +87,35 @@ insert into task_series (organization_id, id, rule, time_zone, first_at, all_day
 select organization_id, pg_temp.id_at(since, i), 'FREQ=DAILY', 'Europe/Warsaw', since, false, 'Daily ' || i, 'normal', since, since
 from firm, generate_series(0, 9) i;
 create temp table series as select row_number() over (order by id) - 1 as n, id from task_series;
+-- Some more that go on, and many that were cut.
+insert into task_series (organization_id, id, rule, time_zone, first_at, ends_before, all_day, lead_minutes, title, caretaker_id,
+    customer_id, registered_by_id, priority, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, 100 + i), 'FREQ=WEEKLY', 'Europe/Warsaw', since + interval '1 hour' * (i % 168),
+    case when i >= 200 then since + interval '1 day' * (7 + i % 2000) end, false, 60, 'Weekly ' || i, o.id, c.id, o.id, 'normal', since, since
+from firm, generate_series(0, 4999) i join operator o on o.n = i % 40 join customer c on c.n = i % 2000;
 analyze firm, operator, customer, stage, opportunity, thread, series;
 
 -- Each tenth is a main task, those after it are below it, and many more below the first. One thread holds a great deal, most
--- hold little. Some that lie behind are still open.
+-- hold little. Some that lie behind are still open. Most take some weeks, some an hour, and a few more than a year.
 insert into tasks (organization_id, id, title, customer_id, caretaker_id, registered_by_id, priority, status, percent_done, start_at, due_at,
-    all_day, deadline_at, estimate_minutes, planned_minutes, thread_id, parent_task_id, parent_interaction_id, opportunity_id,
+    ends_at, all_day, deadline_at, estimate_minutes, planned_minutes, thread_id, parent_task_id, parent_interaction_id, opportunity_id,
     task_series_id, occurrence_at, tags, assigned_at, closed_at, created_at, updated_at)
 select organization_id, pg_temp.id_at(at, i), 'Task ' || i, c.id, o.id, o.id,
     (array['low', 'normal', 'high', 'urgent'])[1 + i % 4],
     case when not is_open then 'done' when i % 3 = 0 then 'in_progress' else 'open' end,
     case when not is_open then 100 when i % 3 = 0 then 40 else 0 end,
-    at, due_at, false, coalesce(due_at, '9999-01-01 00:00:00+00'), 60, 60, t.id,
+    at, due_at, coalesce(due_at, at), false, coalesce(due_at, '9999-01-01 00:00:00+00'), 60, 60, t.id,
     case when i in (1, 2, 3) or i between 1000 and 1200 then pg_temp.id_at(since, 0) when i % 10 <> 0 then pg_temp.id_at(pg_temp.moment(i / 10 * 10, 300000), i / 10 * 10) end,
     case when i % 10 = 0 and i > 1200 then pg_temp.id_at(pg_temp.moment(case when i < 2500 then 0 else i / 3 * 10 end, 1000000), case when i < 2500 then 0 else i / 3 * 10 end) end,
     p.id, s.id, case when s.id is not null then at end, pg_temp.tags(i, 300000), at, case when not is_open then at + interval '5 days' end, at, at
 from firm, (select i, pg_temp.moment(i, 300000) as at from generate_series(0, 299999) i offset 0) written
-cross join lateral (select case when i % 9 > 0 then at + interval '20 days' end as due_at, i > 290000 or i % 40 = 3 as is_open) state
+cross join lateral (select
+    case
+        when i % 9 = 0 then null
+        when i % 1000 = 1 then at + interval '400 days'
+        when i % 10 = 2 then at + interval '1 hour'
+        else at + interval '20 days'
+    end as due_at, i > 290000 or i % 40 = 3 as is_open) state
 join customer c on c.n = i / 10 % 2000 join operator o on o.n = i % 40
 left join thread t on t.n = case when i % 100 < 10 then 0 when i % 3 = 0 then i / 10 % 19000 end
 left join opportunity p on i % 20 = 0 and p.n = i / 10 % 2000
@@ -134,6 +148,37 @@ select organization_id, pg_temp.id_at(at, i), k.id, k.customer_id, k.thread_id, 
 from firm, (select i, pg_temp.moment(i, 300000) as at from generate_series(0, 299999) i offset 0) written
 join operator o on o.n = i % 40 join task k on k.n = case when i % 1000 = 0 then 0 else i end
 left join opportunity p on p.id = k.opportunity_id;
+
+insert into invoices (organization_id, id, kind, status, customer_id, seller, buyer, currency, price_mode, payment_method, language,
+    vat_totals, net, vat, gross, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, c.n::integer), 'invoice', 'draft', c.id, '{}', '{}', 'PLN', 'net', 'transfer', 'pl', '[]', 0, 0, 0,
+    since, since
+from firm, customer c;
+
+-- A fifth of the files is on the first record of its kind, and another fifth of their uses is one file's.
+insert into file_objects (organization_id, id, state, sha256, size_bytes, touched_at, created_at)
+select organization_id, pg_temp.id_at(at, i), 'kept', sha256(i::text::bytea), 1000 + i, at, at
+from firm, generate_series(0, 149999) i cross join lateral pg_temp.moment(i, 150000) at;
+insert into files (organization_id, id, object_id, name, media_type, sha256, size_bytes, registered_by_id, crm_uses, billing_uses, created_at, updated_at)
+select f.organization_id, f.id, f.id, 'file-' || f.size_bytes || '.pdf', 'application/pdf', f.sha256, f.size_bytes, o.id, 1, 0, f.created_at, f.created_at
+from file_objects f join operator o on o.n = f.size_bytes % 40;
+analyze invoices, file_objects, files, interactions;
+insert into attachments (organization_id, id, file_id, interaction_id, task_id, customer_id, thread_id, invoice_id, of_customer_id,
+    of_thread_id, of_caretaker_id, registered_by_id, created_at, updated_at)
+select firm.organization_id, pg_temp.id_at(at, i),
+    pg_temp.id_at(case when i / 10 % 5 = 2 and i % 10 < 8 then since else at end, case when i / 10 % 5 = 2 and i % 10 < 8 then 0 else i end),
+    a.id, k.id, case when i % 10 = 8 then c.id end, t.id, v.id,
+    coalesce(a.customer_id, k.customer_id, c.id), coalesce(a.thread_id, k.thread_id, t.id), coalesce(a.caretaker_id, k.caretaker_id),
+    o.id, at, at
+from firm cross join (
+    select i, pg_temp.moment(i, 150000) as at, case when i / 10 % 5 = 0 then 0 else i end as place from generate_series(0, 149999) i offset 0
+) written
+join operator o on o.n = i % 40
+left join tasks k on i % 10 < 4 and k.organization_id = firm.organization_id and k.id = pg_temp.id_at(pg_temp.moment(place * 2, 300000), place * 2)
+left join interactions a on i % 10 between 4 and 6 and a.organization_id = firm.organization_id and a.id = pg_temp.id_at(pg_temp.moment(place * 6, 1000000), place * 6)
+left join thread t on i % 10 = 7 and t.n = place / 10
+left join customer c on i % 10 in (8, 9) and c.n = place / 10 % 2000
+left join invoices v on i % 10 = 9 and v.customer_id = c.id;
 
 insert into audit_entries (organization_id, id, at, actor_kind, action, resource_type, resource_id)
 select organization_id, pg_temp.id_at(at, i), at, 'system', 'updated', 'task', pg_temp.id_at(since, 0)

@@ -44,6 +44,24 @@ impl World {
         self.owner.get(&format!("/invoice-runs/{}/results?limit=200", run.id())).expect(200).items()
     }
 
+    /// Issues a draft on a day.
+    #[track_caller]
+    pub fn issue(&self, draft: &Record, issued_on: &str) -> Record {
+        self.issue_answer(draft, json!({ "issued_on": issued_on })).expect(200)
+    }
+
+    /// The answer to an issue, whatever it is.
+    pub fn issue_answer(&self, draft: &Record, body: Value) -> Answer {
+        self.owner.post(&format!("/invoices/{}/issuance", draft.id()), body)
+    }
+
+    /// A series of its own for documents of a kind: `w.series("pro_forma")`.
+    pub fn series(&self, kind: &str) -> Record {
+        let letter = kind.chars().next().unwrap();
+        let pattern = format!("{letter}{{number}}/{{month}}/{{year}}");
+        self.number_series().name(kind).with("kind", kind).with("pattern", pattern).create()
+    }
+
     /// Every invoice, the oldest first.
     #[track_caller]
     pub fn invoices(&self) -> Vec<Record> {

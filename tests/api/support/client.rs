@@ -30,6 +30,16 @@ impl Client {
         Self { url: process.url.clone(), headers: Vec::new() }
     }
 
+    /// The same caller at a server that is a process of its own and takes its token.
+    pub fn on_process(&self, process: &Process) -> Self {
+        Self { url: process.url.clone(), ..self.clone() }
+    }
+
+    /// Where it calls, as `127.0.0.1:41234`.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
     /// The same caller at another server.
     pub fn on(&self, server: &Server) -> Self {
         Self { url: server.url.clone(), ..self.clone() }
@@ -282,8 +292,19 @@ impl Record {
     /// The records of a page.
     #[track_caller]
     pub fn items(&self) -> Vec<Record> {
-        let items = self.0["items"].as_array().unwrap_or_else(|| panic!("no page: {}", self.0));
-        items.iter().cloned().map(Record).collect()
+        self.records("items")
+    }
+
+    /// Those of a calendar.
+    #[track_caller]
+    pub fn entries(&self) -> Vec<Record> {
+        self.records("entries")
+    }
+
+    #[track_caller]
+    fn records(&self, name: &str) -> Vec<Record> {
+        let records = self.0[name].as_array().unwrap_or_else(|| panic!("no {name}: {}", self.0));
+        records.iter().cloned().map(Record).collect()
     }
 }
 

@@ -3,6 +3,10 @@
 use super::client::{Answer, Record};
 use super::world::{Caller, World};
 use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Where each request needs a key of its own, since a repeat would double money.
+const KEYED: &[&str] = &["/invoices", "/payments"];
 
 /// A record before it is made.
 #[derive(Debug, Clone)]
@@ -40,6 +44,9 @@ impl Draft {
 
     /// The answer to sending it, whatever it is.
     pub fn send(&self) -> Answer {
+        if KEYED.contains(&self.path) {
+            return self.caller.once(Uuid::now_v7()).post(self.path, &self.body);
+        }
         self.caller.post(self.path, &self.body)
     }
 
@@ -107,6 +114,15 @@ impl World {
         )
     }
 
+    pub fn attachment(&self, file_id: &str, kind: &str, id: &str) -> Draft {
+        self.draft("/attachments", json!({ "file_id": file_id, "subject": { "type": kind, "id": id } }))
+    }
+
+    /// Everybody's entries, for the owner.
+    pub fn calendar_feed(&self) -> Draft {
+        self.draft("/calendar/feeds", json!({ "name": "Work" }))
+    }
+
     pub fn month_lock(&self, month_start_on: &str) -> Draft {
         self.draft("/month-locks", json!({ "month_start_on": month_start_on }))
     }
@@ -127,6 +143,14 @@ impl World {
         }))
     }
 
+    /// One line of 100.00 net at 23 %.
+    pub fn invoice_draft(&self, customer_id: &str, series_id: &str) -> Draft {
+        self.draft(
+            "/invoices",
+            json!({ "customer_id": customer_id, "series_id": series_id, "lines": [line("1", "100.00")] }),
+        )
+    }
+
     /// Every month in advance, on the first, from the beginning of 2026.
     pub fn subscription(&self, template_id: &str, customer_id: &str) -> Draft {
         self.draft("/subscriptions", json!({
@@ -134,4 +158,9 @@ impl World {
             "schedule": { "every": { "unit": "month", "count": 1 }, "anchor_on": "2026-01-01", "billing": "in_advance" },
         }))
     }
+}
+
+/// A line of work at 23 %.
+pub fn line(quantity: &str, unit_price: &str) -> Value {
+    json!({ "text": "Work", "quantity": quantity, "unit": "h", "unit_price": unit_price, "vat": { "code": "23" } })
 }

@@ -4,7 +4,8 @@
 //! in some state, or whose example cannot stand as it is, needs a line in [`STATES`] or [`BODIES`].
 
 use super::client::{Answer, Client, Record};
-use super::operations::{Operation, document};
+use super::files::Form;
+use super::operations::{FORM_OF_PARTS, Operation, document};
 use super::world::{PASSWORD, World, now};
 use opiekun_domain::invoice_run::RunMode;
 use opiekun_persistence::invoice_runs::{self, InvoiceRunFields};
@@ -16,6 +17,8 @@ use uuid::Uuid;
 type Make = fn(&World) -> Record;
 /// Puts something else in the place of what an example holds.
 type Put = fn(&World, &mut Value);
+/// What a path holds in place of an id.
+type Name = fn(&World) -> String;
 /// The query for a record that the path names.
 type Ask = fn(&World, &Record) -> String;
 /// Arranges what an operation wants to be there.
@@ -23,7 +26,7 @@ type Arrange = fn(&World);
 
 /// One kind of record that has addresses of its own.
 struct Kind {
-    /// The collection: the first step of the path under `/api/v1`.
+    /// The collection: what stands between `/api/v1` and the id in the path.
     collection: &'static str,
     /// What bodies and queries call the id of such a record.
     names: &'static [&'static str],
@@ -33,7 +36,7 @@ struct Kind {
 const KINDS: &[Kind] = &[
     Kind {
         collection: "operators",
-        names: &["operator_id", "caretaker_id", "supervisor_id", "actor_id", "registered_by_id", "team"],
+        names: &["operator_id", "caretaker_id", "supervisor_id", "actor_id", "registered_by_id", "reader_id", "team"],
         make: |w| {
             let operator = w.operator("operator", "none", None);
             w.owner.get(&format!("/operators/{}", operator.id)).expect(200)
@@ -47,7 +50,11 @@ const KINDS: &[Kind] = &[
             w.owner.get(&format!("/api-keys/{}", key.id)).expect(200)
         },
     },
-    Kind { collection: "customers", names: &["customer_id", "resource_id"], make: |w| w.customer().create() },
+    Kind {
+        collection: "customers",
+        names: &["customer_id", "resource_id", "subject_customer_id"],
+        make: |w| w.customer().create(),
+    },
     Kind { collection: "people", names: &["person_id"], make: |w| w.person(w.customer().create().id()).create() },
     Kind {
         collection: "hourly-rates",
@@ -72,18 +79,18 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         collection: "interactions",
-        names: &["interaction_id", "parent_interaction_id"],
+        names: &["interaction_id", "subject_interaction_id", "parent_interaction_id"],
         make: |w| w.interaction(w.customer().create().id()).create(),
     },
     Kind {
         collection: "threads",
-        names: &["thread_id", "merged_into_id"],
+        names: &["thread_id", "subject_thread_id", "merged_into_id"],
         make: |w| w.thread("Tax inspection").create(),
     },
     Kind {
         collection: "tasks",
         // A filter by series takes whatever id it is given.
-        names: &["task_id", "parent_task_id", "task_series_id"],
+        names: &["task_id", "subject_task_id", "parent_task_id", "task_series_id"],
         make: |w| w.task("VAT return").create(),
     },
     Kind {
@@ -91,6 +98,17 @@ const KINDS: &[Kind] = &[
         names: &["work_entry_id"],
         make: |w| w.work_entry(&id_called(w, "task_id")).create(),
     },
+    Kind {
+        collection: "attachments",
+        names: &["attachment_id"],
+        make: |w| w.attachment(&id_called(w, "file_id"), "task", &id_called(w, "task_id")).create(),
+    },
+    Kind {
+        collection: "files",
+        names: &["file_id"],
+        make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
+    },
+    Kind { collection: "calendar/feeds", names: &["calendar_feed_id"], make: |w| w.calendar_feed().create() },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },
@@ -111,7 +129,11 @@ const KINDS: &[Kind] = &[
             w.owner.get("/invoice-runs?limit=1").expect(200).items().remove(0)
         },
     },
-    Kind { collection: "invoices", names: &["invoice_id"], make: invoice },
+    Kind {
+        collection: "invoices",
+        names: &["invoice_id", "pro_forma_id", "corrects_id", "subject_invoice_id"],
+        make: invoice,
+    },
 ];
 
 /// Operations that ask for a record in a state of its own.
@@ -134,6 +156,14 @@ const STATES: &[(&str, Make)] = &[
         });
         w.owner.get(&format!("/invoice-runs/{}", run.id)).expect(200)
     }),
+    ("update_invoice", invoice_draft),
+    ("void_invoice", invoice_draft),
+    ("issue_invoice", invoice_draft),
+    ("make_final_invoice", |w| {
+        let series = number_series_of(w, "pro_forma");
+        let pro_forma = w.invoice_draft(w.buyer().create().id(), series.id()).with("kind", "pro_forma").create();
+        w.issue(&pro_forma, "2026-01-30")
+    }),
     // Of a buyer without an address, whom no invoice can name.
     ("retry_occurrence", |w| {
         let subscription = w.subscription(invoice_template(w).id(), w.customer().create().id()).create();
@@ -144,6 +174,13 @@ const STATES: &[(&str, Make)] = &[
         w.owner.get(&path).expect(200).items().remove(0)
     }),
 ];
+
+/// What a path names that is no id.
+const NAMED: &[(&str, Name)] = &[("read_calendar_feed", |w| {
+    // The owner's own, whoever makes the records of this world.
+    let url = w.calendar_feed().create()["url"].as_str().unwrap().to_owned();
+    url.split_once("/api/v1").unwrap().1.to_owned()
+})];
 
 /// What a query names, in what the path's record holds.
 const QUERIES: &[(&str, Ask)] = &[("remove_thread_item", |w, thread| {
@@ -179,7 +216,9 @@ const BODIES: &[(&str, Put)] = &[
         let stages = pipeline.unwrap()["stages"].as_array().unwrap();
         body["stage_ids"] = stages.iter().rev().map(|stage| stage["id"].clone()).collect();
     }),
+    ("create_attachment", |w, body| body["subject"] = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("add_thread_item", |w, body| *body = json!({ "type": "task", "id": id_called(w, "task_id") })),
+    ("create_correction", |w, body| body["series_id"] = json!(number_series_of(w, "correction").id())),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];
@@ -204,9 +243,17 @@ fn month() -> String {
 
 /// With a name and a pattern of its own, since no two of an organization have the same.
 fn number_series(w: &World) -> Record {
+    number_series_of(w, "invoice")
+}
+
+fn number_series_of(w: &World, kind: &str) -> Record {
     let mark = mark();
     let pattern = format!("FV{mark}/{{number}}/{{month}}/{{year}}");
-    w.number_series().name(&format!("Sales {mark}")).with("pattern", pattern).create()
+    w.number_series().name(&format!("Sales {mark}")).with("kind", kind).with("pattern", pattern).create()
+}
+
+fn invoice_draft(w: &World) -> Record {
+    w.invoice_draft(w.buyer().create().id(), number_series(w).id()).create()
 }
 
 fn invoice_template(w: &World) -> Record {
@@ -247,6 +294,13 @@ impl Prepared {
     }
 
     pub fn send_by(&self, client: &Client) -> Answer {
+        if self.media_type.as_deref() == Some(FORM_OF_PARTS) {
+            let form = self.body.as_object().unwrap().iter().fold(Form::new(), |form, (name, part)| match part {
+                Value::String(content) => form.part(name, Some("sent.txt"), content.as_bytes()),
+                json => form.part(name, None, json.to_string().as_bytes()),
+            });
+            return client.send_form(&self.path, &form);
+        }
         let media_type = self.media_type.as_deref().unwrap_or("application/json");
         client.send_json(&self.method, &self.path, media_type, &self.body)
     }
@@ -268,6 +322,15 @@ impl Prepared {
     pub fn with_path(&self, path: &str) -> Self {
         let query = self.path.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
         Self { path: format!("{path}{query}"), ..self.clone() }
+    }
+
+    /// As another request than this: with a key of its own, where the operation requires one.
+    pub fn anew(&self) -> Self {
+        let mut request = self.clone();
+        if request.client.sent("Idempotency-Key").is_some() {
+            request.client = request.client.once(Uuid::now_v7());
+        }
+        request
     }
 
     /// The same request with another caller's token.
@@ -292,13 +355,18 @@ pub fn prepared(w: &World, operation: &Operation) -> Prepared {
     let mut prepared = Prepared {
         client: (*w.owner).clone(),
         method: operation.method.clone(),
-        path: path(operation, id.as_deref()),
+        path: match NAMED.iter().find(|(id, _)| *id == operation.id) {
+            Some((_, path)) => path(w),
+            None => path(operation, id.as_deref()),
+        },
         media_type: None,
         body: Value::Null,
         target,
     };
-    if let Some((media_type, content)) = operation.bodies().first() {
-        prepared.media_type = Some((*media_type).to_owned());
+    let bodies = operation.bodies();
+    let body = bodies.first().copied().or(operation.form().map(|content| (FORM_OF_PARTS, content)));
+    if let Some((media_type, content)) = body {
+        prepared.media_type = Some(media_type.to_owned());
         prepared.body = content["example"].clone();
         put_ids(w, &mut prepared.body);
         if let Some((_, put)) = BODIES.iter().find(|(id, _)| *id == operation.id) {
@@ -344,7 +412,7 @@ pub fn path(operation: &Operation, id: Option<&str>) -> String {
 
 /// A record of the collection that a path begins with.
 pub fn record(w: &World, path: &str) -> Record {
-    let collection = path.strip_prefix("/api/v1/").and_then(|rest| rest.split('/').next()).unwrap();
+    let collection = path.strip_prefix("/api/v1/").and_then(|rest| rest.split("/{id}").next()).unwrap();
     let kind = KINDS.iter().find(|kind| kind.collection == collection);
     let kind = kind.unwrap_or_else(|| panic!("no fixture makes a record of {path}: add {collection:?} to KINDS"));
     (kind.make)(w)

@@ -4,6 +4,7 @@ mod billing;
 mod client;
 mod database;
 mod drafts;
+pub mod files;
 pub mod fixtures;
 mod matters;
 pub mod operations;
@@ -14,11 +15,11 @@ mod world;
 
 pub use client::{Answer, Client, Record};
 pub use database::{Scratch, connection, count, execute, scratch_database, text_rows, text_rows_of};
-pub use drafts::Draft;
+pub use drafts::{Draft, line};
 pub use matters::Sale;
 pub use plans::{Plan, Plans};
 pub use process::{Process, opiekun};
-pub use server::{SECRET, Server};
+pub use server::{Database, SECRET, Server};
 pub use world::{Caller, PASSWORD, World, now};
 
 use std::time::{Duration, Instant};

@@ -34,11 +34,24 @@ impl Plans {
 
     /// What was written while `work` was done, by whichever connection.
     pub fn during<T>(&mut self, work: impl FnOnce() -> T) -> (T, Vec<Plan>) {
+        let (done, text) = self.log_of(work);
+        (done, plans(&text))
+    }
+
+    /// The statements that were sent while `work` was done, `begin` and `commit` among them: by connections that were made
+    /// after the database's `log_statement` was set to `all`.
+    pub fn statements_of<T>(&mut self, work: impl FnOnce() -> T) -> (T, Vec<String>) {
+        let (done, text) = self.log_of(work);
+        let sent = text.lines().filter(|line| line.contains("LOG:  statement: ") || line.contains("LOG:  execute "));
+        (done, sent.map(str::to_owned).collect())
+    }
+
+    fn log_of<T>(&mut self, work: impl FnOnce() -> T) -> (T, String) {
         self.log.seek(SeekFrom::End(0)).unwrap();
         let done = work();
         let mut text = String::new();
         self.log.read_to_string(&mut text).unwrap();
-        (done, plans(&text))
+        (done, text)
     }
 }
 

@@ -14,7 +14,7 @@ fn changes_records(operation: &Operation) -> bool {
 }
 
 fn collection(operation: &Operation) -> &str {
-    operation.path.split('/').nth(3).unwrap()
+    operation.path.strip_prefix("/api/v1/").and_then(|rest| rest.split("/{id}").next()).unwrap()
 }
 
 #[test]

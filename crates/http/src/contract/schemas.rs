@@ -64,12 +64,13 @@ fn nullable(schema: Value) -> Value {
     }
 }
 
-/// The properties of one record of an answer: of a page's items where the answer is a page.
+/// The properties of one record of an answer: of a page's items where the answer is a page, of the entries of a calendar.
 pub(super) fn record_properties(schema: &Value, components: &Value) -> Vec<String> {
     let schema = resolved(schema, components);
-    let record = match &schema["properties"]["items"] {
-        items if items["type"] == "array" => resolved(&items["items"], components),
-        _ => schema,
+    let records = ["items", "entries"].map(|name| &schema["properties"][name]);
+    let record = match records.into_iter().find(|records| records["type"] == "array") {
+        Some(records) => resolved(&records["items"], components),
+        None => schema.clone(),
     };
     record["properties"].as_object().map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
 }

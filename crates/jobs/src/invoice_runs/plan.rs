@@ -1,16 +1,14 @@
 //! What a run is to do for each subscription of a batch, decided before anything is written.
 
 use chrono::NaiveDate;
-use opiekun_domain::billing::{Buyer, Invoice, Party, Seller, Terms, compose};
+use opiekun_domain::billing::{Buyer, Invoice, Seller, Terms, compose};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::plan::{PERIODS_MAX, Planned, due, next_planned};
 use opiekun_domain::schedule::Schedule;
-use opiekun_persistence::customers::{self, Customer};
 use opiekun_persistence::invoice_templates::{self, InvoiceTemplate};
-use opiekun_persistence::organizations::{self, Organization};
 use opiekun_persistence::subscriptions::{Position, Subscription};
-use opiekun_persistence::{Result, StoreError, Tx, occurrences};
+use opiekun_persistence::{Result, StoreError, Tx, customers, occurrences, organizations};
 use std::collections::BTreeMap;
 
 /// What the invoices of a batch are composed from.
@@ -64,9 +62,9 @@ impl Book {
         let customers = customers::find_all(tx, &customer_ids)?;
         let ahead = occurrences::ahead(tx, &ids)?;
         Ok(Self {
-            seller: seller(organizations::find(tx)?),
+            seller: organizations::find(tx)?.seller(),
             templates: templates.into_iter().map(|it| (it.id, it)).collect(),
-            buyers: customers.into_iter().map(|it| (it.id, buyer(it))).collect(),
+            buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
             ahead: ahead.into_iter().map(|(id, period, state)| ((id, period), state)).collect(),
         })
     }
@@ -174,36 +172,6 @@ impl<'a> Plan<'a> {
 
     pub fn has_failed(&self) -> bool {
         matches!(self.items.last(), Some(Item { outcome: Outcome::Fail(_), .. }))
-    }
-}
-
-fn seller(organization: Organization) -> Seller {
-    let fields = organization.fields;
-    Seller {
-        party: Party {
-            name: fields.legal_name,
-            tax_scheme: fields.tax_scheme,
-            tax_country: fields.tax_country,
-            tax_number: fields.tax_number,
-            address: Some(fields.address.0),
-        },
-        accounts: fields.bank_accounts.0.into_iter().map(|account| (account.currency, account.iban)).collect(),
-    }
-}
-
-fn buyer(customer: Customer) -> Buyer {
-    let fields = customer.fields;
-    Buyer {
-        party: Party {
-            name: fields.name,
-            tax_scheme: fields.tax_scheme,
-            tax_country: fields.tax_country,
-            tax_number: fields.tax_number,
-            address: fields.billing_address.map(|address| address.0),
-        },
-        currency: fields.currency,
-        payment_days: fields.payment_days,
-        is_archived: customer.archived_at.is_some(),
     }
 }
 

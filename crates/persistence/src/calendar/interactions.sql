@@ -1,6 +1,6 @@
 -- Interactions: none lasts longer than a week.
 (select
-    'interaction' as kind, id, subject as title, case when $8 then description end as description,
+    'interaction' as kind, id, subject as title, case when $8 then left(description, 1000) || case when length(description) > 1000 then '…' else '' end end as description,
     started_at as starts_at, started_at + duration_minutes * interval '1 minute' as ends_at, false as all_day,
     operator_id, registered_by_id, customer_id, thread_id, null::uuid as task_series_id, null::timestamptz as occurrence_at,
     status, null::smallint as percent_done, null::text as priority, false as is_due, true as is_started,

@@ -1,7 +1,7 @@
 -- Series that go on, or did so in the period, each with its newest instance: what comes after that is no task yet. One of whole
 -- days lasts beyond the moment of its date, and nobody is given anything who has left.
 (select
-    'recurring_task' as kind, s.id, s.title, case when $8 then s.description end as description,
+    'recurring_task' as kind, s.id, s.title, case when $8 then left(s.description, 1000) || case when length(s.description) > 1000 then '…' else '' end end as description,
     s.first_at as starts_at, s.first_at as ends_at, s.all_day,
     case when o.active then s.caretaker_id end as operator_id, s.registered_by_id, s.customer_id, s.thread_id,
     s.id as task_series_id, null::timestamptz as occurrence_at,

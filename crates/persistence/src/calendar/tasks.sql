@@ -1,7 +1,7 @@
 -- Tasks: of each length, a range of the index of those that begin neither too long before the period nor after it. A deadline
 -- is never before the end, which lets the indexes of customers and of who wrote it down be read from the period on.
 (select
-    'task' as kind, id, title, case when $8 then description end as description,
+    'task' as kind, id, title, case when $8 then left(description, 1000) || case when length(description) > 1000 then '…' else '' end end as description,
     starts_at, ends_at, all_day,
     caretaker_id as operator_id, registered_by_id, customer_id, thread_id, task_series_id, occurrence_at,
     status, percent_done, priority, due_at is not null as is_due, start_at is not null as is_started,

@@ -11,7 +11,7 @@ use opiekun_domain::billing::{LineOverride, LineVat, TemplateLine};
 use opiekun_domain::calendar_day::{day_bounds, shift_to_working_day};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::{InvoiceTemplateId, NumberSeriesId};
-use opiekun_domain::invoice::{LineKind, PaymentMethod, PriceMode};
+use opiekun_domain::invoice::{InvoiceKind, LineKind, PaymentMethod, PriceMode};
 use opiekun_domain::invoice_run::{RunMode, RunStatus};
 use opiekun_domain::language::Language;
 use opiekun_domain::numbering::Reset;
@@ -131,7 +131,8 @@ fn templates(tx: &mut Tx<'_>) -> Result<Templates, StoreError> {
 
 fn series(tx: &mut Tx<'_>, name: &str, pattern: &str, reset: Reset) -> Result<NumberSeriesId, StoreError> {
     pass_a_minute(tx);
-    let fields = NumberSeriesFields { name: name.to_owned(), pattern: pattern.to_owned(), reset };
+    let fields =
+        NumberSeriesFields { name: name.to_owned(), kind: InvoiceKind::Invoice, pattern: pattern.to_owned(), reset };
     Ok(number_series::create(tx, fields)?.id)
 }
 
@@ -169,6 +170,7 @@ fn line(key: &str, text: &str, unit: &str, unit_price: &str) -> TemplateLine {
         vat: LineVat { code: VatCode::Percent23, exemption_basis: None },
         pkwiu: Some("69.20.2".to_owned()),
         gtu: None,
+        annex_15: false,
     }
 }
 

@@ -1,0 +1,509 @@
+//! Drafts: made, changed, thrown away or issued.
+
+use super::body::{InvoiceBody, TableRateBody};
+use super::one;
+use crate::actor::Actor;
+use crate::body::{Patch, Valid};
+use crate::invoice_templates::{LineVatBody, basis_where_exempt};
+use crate::listing::Id;
+use crate::once::Once;
+use crate::precondition::IfMatch;
+use crate::problem::ApiError;
+use crate::reply::Reply;
+use crate::state::State;
+use crate::values::capitalised;
+use actix_web::{delete, patch, post, web};
+use chrono::NaiveDate;
+use opiekun_domain::billing::Refusal;
+use opiekun_domain::calendar_day::day_of;
+use opiekun_domain::currency::Currency;
+use opiekun_domain::decimal::{ExchangeRate, Percent, Quantity, UnitPrice};
+use opiekun_domain::ids::{CustomerId, InvoiceId, NumberSeriesId};
+use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentMethod, PriceMode, TableRate};
+use opiekun_domain::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
+use opiekun_domain::language::Language;
+use opiekun_domain::permission::Permission;
+use opiekun_persistence::customers::Customer;
+use opiekun_persistence::invoices::{Invoice, InvoiceLine, NewDraft};
+use opiekun_persistence::{StoreError, Tx, customers, invoices, number_series, organizations};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use validator::{Validate, ValidationError};
+
+/// Where neither the invoice nor its customer says by when it is to be paid.
+pub(super) const PAYMENT_DAYS_DEFAULT: i16 = 14;
+
+/// What a caller may write of a draft.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = one_payment_term, skip_on_field_errors = false))]
+#[validate(schema(function = rate_of_another_currency, skip_on_field_errors = false))]
+pub struct InvoiceInput {
+    /// `invoice` unless told, or `pro_forma`: an offer for which nothing is owed. It stays as it was made. A correction
+    /// is made at the invoice that it corrects.
+    #[schema(default = "invoice")]
+    #[serde(default = "invoice")]
+    #[validate(custom(function = no_correction))]
+    pub kind: InvoiceKind,
+    /// The buyer. One that was made from a template or a pro forma keeps its own.
+    pub customer_id: CustomerId,
+    /// The number series that it takes its number from at the issue: one of its kind.
+    pub series_id: NumberSeriesId,
+    /// The customer's unless told.
+    #[serde(default)]
+    pub currency: Option<Currency>,
+    /// Whether unit prices are net or gross; net unless told.
+    #[schema(default = "net")]
+    #[serde(default = "net")]
+    pub price_mode: PriceMode,
+    #[schema(min_items = 1, max_items = 100)]
+    #[validate(nested)]
+    pub lines: Vec<InvoiceLineInput>,
+    /// Days from the issue to the day of payment; without `due_on` the customer's unless told, or 14.
+    #[schema(minimum = 0, maximum = 365)]
+    #[serde(default)]
+    pub payment_days: Option<i16>,
+    /// The day of payment, in place of `payment_days`.
+    #[serde(default)]
+    pub due_on: Option<NaiveDate>,
+    #[schema(default = "transfer")]
+    #[serde(default = "transfer")]
+    pub payment_method: PaymentMethod,
+    /// The IBAN to pay to; the organization's first account in the currency unless told.
+    #[schema(pattern = r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$")]
+    #[serde(default)]
+    pub bank_account: Option<String>,
+    /// Stands below the lines.
+    #[schema(max_length = 2000)]
+    #[serde(default)]
+    pub notes: Option<String>,
+    /// The customer's unless told.
+    #[serde(default)]
+    pub language: Option<Language>,
+    /// When the goods were handed over or the service was done; the day of the issue unless told.
+    #[serde(default)]
+    pub sold_on: Option<NaiveDate>,
+    /// What tells its VAT in złoty. An invoice in another currency with Polish VAT can't be issued without it.
+    #[serde(default)]
+    pub exchange_rate: Option<TableRateBody>,
+}
+
+/// A line of a draft.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[schema(example = json!({
+    "text": "Training", "quantity": "2", "unit": "day", "unit_price": "1200.00", "discount_percent": null,
+    "vat": { "code": "23", "exemption_basis": null }, "pkwiu": null, "gtu": null, "annex_15": false,
+}))]
+#[serde(deny_unknown_fields)]
+pub struct InvoiceLineInput {
+    #[schema(min_length = 1, max_length = 512)]
+    pub text: String,
+    pub quantity: Quantity,
+    #[schema(min_length = 1, max_length = 20)]
+    pub unit: String,
+    /// Net or gross, as `price_mode` says.
+    pub unit_price: UnitPrice,
+    #[serde(default)]
+    pub discount_percent: Option<Percent>,
+    #[validate(custom(function = basis_where_exempt))]
+    pub vat: LineVatBody,
+    /// Of the Polish classification of goods and services.
+    #[schema(pattern = r"^[0-9A-Z.]{1,20}$")]
+    #[serde(default)]
+    pub pkwiu: Option<String>,
+    /// The group of goods and services in the VAT register.
+    #[schema(pattern = r"^GTU_(0[1-9]|1[0-3])$")]
+    #[serde(default)]
+    pub gtu: Option<String>,
+    /// Whether it is of the goods and services that ustawa o VAT names in Annex 15.
+    #[serde(default)]
+    pub annex_15: bool,
+}
+
+/// When a draft is issued.
+#[derive(Debug, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct IssuanceInput {
+    /// Today in the organization's time zone unless told; not later, and not before the last of its series.
+    #[schema(example = "2026-01-30")]
+    #[serde(default)]
+    pub issued_on: Option<NaiveDate>,
+}
+
+/// What an invoice has of its own that is made from a pro forma.
+#[derive(Debug, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct FinalInvoiceInput {
+    /// The number series that it takes its number from at the issue: one of kind `invoice`.
+    pub series_id: NumberSeriesId,
+    /// When the goods were handed over or the service was done; the day of the issue unless told.
+    #[schema(example = "2026-01-30")]
+    #[serde(default)]
+    pub sold_on: Option<NaiveDate>,
+}
+
+const fn invoice() -> InvoiceKind {
+    InvoiceKind::Invoice
+}
+
+const fn net() -> PriceMode {
+    PriceMode::Net
+}
+
+const fn transfer() -> PaymentMethod {
+    PaymentMethod::Transfer
+}
+
+fn no_correction(kind: &InvoiceKind) -> Result<(), ValidationError> {
+    match kind {
+        InvoiceKind::Invoice | InvoiceKind::ProForma => Ok(()),
+        InvoiceKind::Correction => {
+            Err(ValidationError::new("kind")
+                .with_message("A correction is made at the invoice that it corrects".into()))
+        }
+    }
+}
+
+fn one_payment_term(input: &InvoiceInput) -> Result<(), ValidationError> {
+    if input.payment_days.is_some() && input.due_on.is_some() {
+        return Err(wrong("due_on", "exclusive", "Either this or `payment_days`"));
+    }
+    Ok(())
+}
+
+/// That a rate for złoty is too much, only the customer's currency may tell; see [`InvoiceInput::draft`].
+fn rate_of_another_currency(input: &InvoiceInput) -> Result<(), ValidationError> {
+    match &input.exchange_rate {
+        Some(table) if table.rate == ExchangeRate::default() => {
+            Err(wrong("exchange_rate", "minimum", "A rate is more than 0"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong(field: &'static str, code: &'static str, message: &'static str) -> ValidationError {
+    let mut error = ValidationError::new(code).with_message(message.into());
+    error.add_param("field".into(), &field);
+    error
+}
+
+impl InvoiceInput {
+    fn draft(self, customer: &Customer) -> Result<InvoiceDraft, ApiError> {
+        let currency = self.currency.unwrap_or(customer.fields.currency);
+        if currency == Currency::PLN && self.exchange_rate.is_some() {
+            return Err(ApiError::invalid_field("/exchange_rate", "not_expected", "In złoty there is no rate"));
+        }
+        let payment_days = || self.payment_days.or(customer.fields.payment_days).unwrap_or(PAYMENT_DAYS_DEFAULT);
+        Ok(InvoiceDraft {
+            kind: self.kind,
+            sold_on: self.sold_on,
+            payment_term: self.due_on.map_or_else(|| PaymentTerm::Days(payment_days()), PaymentTerm::On),
+            currency,
+            exchange_rate: self.exchange_rate.map(TableRate::from),
+            price_mode: self.price_mode,
+            payment_method: self.payment_method,
+            bank_account: self.bank_account,
+            notes: self.notes,
+            language: self.language.unwrap_or(customer.fields.language),
+            lines: self.lines.into_iter().map(DraftLine::from).collect(),
+        })
+    }
+
+    /// What was written of a draft; `None` of one without a series.
+    fn of(row: &Invoice, lines: Vec<InvoiceLine>) -> Option<Self> {
+        let InvoiceDraft {
+            kind,
+            sold_on,
+            payment_term,
+            currency,
+            exchange_rate,
+            price_mode,
+            payment_method,
+            bank_account,
+            notes,
+            language,
+            lines,
+        } = row.draft(lines);
+        let (payment_days, due_on) = match payment_term {
+            PaymentTerm::Days(days) => (Some(days), None),
+            PaymentTerm::On(day) => (None, Some(day)),
+        };
+        Some(Self {
+            kind,
+            customer_id: row.fields.customer_id,
+            series_id: row.fields.series_id?,
+            currency: Some(currency),
+            price_mode,
+            lines: lines.into_iter().map(InvoiceLineInput::from).collect(),
+            payment_days,
+            due_on,
+            payment_method,
+            bank_account,
+            notes,
+            language: Some(language),
+            sold_on,
+            exchange_rate: exchange_rate.map(TableRateBody::from),
+        })
+    }
+}
+
+impl From<InvoiceLineInput> for DraftLine {
+    fn from(input: InvoiceLineInput) -> Self {
+        let InvoiceLineInput { text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } = input;
+        let vat = vat.into();
+        Self { key: None, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
+    }
+}
+
+impl From<DraftLine> for InvoiceLineInput {
+    fn from(line: DraftLine) -> Self {
+        let DraftLine { key: _, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } = line;
+        let vat = vat.into();
+        Self { text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
+    }
+}
+
+/// Why a draft can't be written or issued, told of the field or the record that has to change.
+pub(super) fn refused(refusal: Refusal) -> ApiError {
+    let detail = capitalised(&refusal.to_string());
+    match refusal {
+        Refusal::AmountOverflow | Refusal::TotalNegative | Refusal::TextTooLong | Refusal::TextInvalid => {
+            ApiError::invalid_field("/lines", refusal.code(), detail)
+        }
+        _ => ApiError::state_invalid(refusal.code(), detail),
+    }
+}
+
+/// The series of a draft, which has to be one of its kind.
+pub(super) fn check_series(tx: &mut Tx<'_>, id: NumberSeriesId, kind: InvoiceKind) -> Result<(), ApiError> {
+    let series = number_series::find_all(tx, &[id])?.pop();
+    match series.ok_or_else(|| StoreError::no_reference("invoices", "series_id"))?.fields.kind {
+        of if of == kind => Ok(()),
+        _ => Err(ApiError::invalid_field("/series_id", "kind", "The series numbers documents of another kind")),
+    }
+}
+
+/// What is written of a draft, priced between the two as they are now.
+fn new_draft(tx: &mut Tx<'_>, input: InvoiceInput, pro_forma_id: Option<InvoiceId>) -> Result<NewDraft, ApiError> {
+    let (customer_id, series_id) = (input.customer_id, input.series_id);
+    check_series(tx, series_id, input.kind)?;
+    let customer = customers::find_all(tx, &[customer_id])?.pop();
+    let customer = customer.ok_or_else(|| StoreError::no_reference("invoices", "customer_id"))?;
+    let draft = input.draft(&customer)?;
+    let (seller, buyer) = (organizations::find(tx)?.seller().party, customer.buyer().party);
+    let priced = draft.price(&seller, &buyer).map_err(refused)?;
+    Ok(NewDraft { series_id, customer_id, seller, buyer, draft, priced, pro_forma_id })
+}
+
+/// What is no draft stays as it is.
+fn unless_draft(invoice: &Invoice) -> Result<(), ApiError> {
+    match invoice.fields.status {
+        InvoiceStatus::Draft => Ok(()),
+        status => Err(ApiError::state_invalid(status.as_str(), "Only a draft can be changed, thrown away or issued")),
+    }
+}
+
+pub(super) fn created(body: &InvoiceBody) -> Reply {
+    Reply::created(&format!("/api/v1/invoices/{}", body.id), body.version, body)
+}
+
+/// Draft a one-off invoice or a pro forma.
+///
+/// It has no number and binds nobody; its sums are those that it would be issued with today. It is issued by
+/// `POST /invoices/{id}/issuance`.
+#[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])),
+    extensions(("x-idempotency-required" = json!(true))), request_body = InvoiceInput,
+    responses((status = 201, body = InvoiceBody)))]
+#[post("/invoices")]
+pub async fn create_invoice(
+    state: web::Data<State>,
+    actor: Actor,
+    once: Once,
+    input: Valid<InvoiceInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    state
+        .submit(scope, once, move |tx| {
+            let new = new_draft(tx, input.0, None)?;
+            let draft = invoices::create_draft(tx, new)?;
+            Ok(created(&one(tx, draft)?))
+        })
+        .await
+}
+
+/// Change a draft.
+///
+/// `lines` are replaced whole, and the sums with them. What is issued or thrown away stays as it is, and so does a
+/// correction, which is thrown away and made anew: 409.
+#[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
+    request_body(content = InvoiceInput, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = InvoiceBody)))]
+#[patch("/invoices/{id}")]
+pub async fn update_invoice(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<InvoiceId>,
+    seen: IfMatch,
+    patch: Patch<InvoiceInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    state
+        .transaction(scope, move |tx| {
+            let draft = invoices::lock(tx, id.0, seen.0)?;
+            unless_draft(&draft)?;
+            if draft.fields.kind == InvoiceKind::Correction {
+                let detail = "A correction is thrown away and made anew";
+                return Err(ApiError::state_invalid(InvoiceKind::Correction.as_str(), detail));
+            }
+            let lines = invoices::lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
+            let mut before =
+                InvoiceInput::of(&draft, lines).ok_or_else(|| ApiError::internal("a draft without series"))?;
+            // Whichever of the two terms is given takes the place of the other.
+            if patch.field("due_on").is_some_and(|day| !day.is_null()) {
+                before.payment_days = None;
+            } else if patch.field("payment_days").is_some_and(|days| !days.is_null()) {
+                before.due_on = None;
+            }
+            let after = patch.apply(&before)?;
+            if after.kind != before.kind {
+                return Err(ApiError::invalid_field("/kind", "fixed", "A draft stays of the kind that it was made as"));
+            }
+            let fields = &draft.fields;
+            let has_origin = fields.template_id.is_some() || fields.pro_forma_id.is_some();
+            if after.customer_id != before.customer_id && has_origin {
+                return Err(ApiError::invalid_field(
+                    "/customer_id",
+                    "fixed",
+                    "It is the customer's for whom it was made",
+                ));
+            }
+            let new = new_draft(tx, after, fields.pro_forma_id)?;
+            let draft = invoices::update_draft(tx, &draft, new)?;
+            let body = one(tx, draft)?;
+            Ok(Reply::at_version(body.version, &body))
+        })
+        .await
+}
+
+/// Throw a draft away.
+///
+/// It becomes `void`: it can still be read, and never changes again. What is issued stays, and is corrected: 409.
+#[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
+    responses((status = 204)))]
+#[delete("/invoices/{id}")]
+pub async fn void_invoice(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<InvoiceId>,
+    seen: IfMatch,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    state
+        .transaction(scope, move |tx| {
+            let draft = invoices::lock(tx, id.0, seen.0)?;
+            unless_draft(&draft)?;
+            invoices::void(tx, &draft)?;
+            Ok(Reply::empty())
+        })
+        .await
+}
+
+/// Issue a draft.
+///
+/// It gets the next number of its series, without gap or double, and takes seller and buyer as they are now (a
+/// correction the buyer of its draft); from then on it never changes. Nobody is told. 409 names what is missing: an address of the buyer
+/// (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
+/// (`exchange_rate_missing`), or that it is no draft any more.
+#[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
+    responses((status = 200, body = InvoiceBody)))]
+#[post("/invoices/{id}/issuance")]
+pub async fn issue_invoice(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<InvoiceId>,
+    once: Once,
+    input: Valid<IssuanceInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    state
+        .submit(scope, once, move |tx| {
+            let draft = invoices::lock(tx, id.0, None)?;
+            unless_draft(&draft)?;
+            let organization = organizations::find(tx)?;
+            let today = day_of(tx.now, organization.time_zone());
+            let issued_on = input.0.issued_on.unwrap_or(today);
+            if issued_on > today {
+                return Err(ApiError::invalid_field("/issued_on", "maximum", "Nothing is issued ahead of its day"));
+            }
+            let customer = customers::find(tx, draft.fields.customer_id)?;
+            let lines = invoices::lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
+            let (seller, mut buyer) = (organization.seller(), customer.buyer());
+            if draft.fields.kind == InvoiceKind::Correction {
+                // It says whose the invoice is, changed or as it was; what became of the customer since is no part of it.
+                buyer.party = draft.fields.buyer.0.clone();
+            }
+            let mut invoice = draft.draft(lines).issue(&seller, &buyer, issued_on).map_err(refused)?;
+            if let Some(before) = &draft.correction.before {
+                let before =
+                    draft.draft(before.0.lines.clone()).price(&seller.party, &before.0.buyer).map_err(refused)?;
+                invoice = invoice.correcting(&before).map_err(|overflow| refused(overflow.into()))?;
+            }
+            let series_id = draft.fields.series_id.ok_or_else(|| ApiError::internal("a draft without series"))?;
+            let number = number_series::next(tx, series_id, issued_on)?.ok_or_else(|| {
+                ApiError::invalid_field("/issued_on", "minimum", "The last of its series is dated after that day")
+            })?;
+            let issued = invoices::issue(tx, &draft, number, invoice)?;
+            let body = one(tx, issued)?;
+            Ok(Reply::at_version(body.version, &body))
+        })
+        .await
+}
+
+/// Draft the invoice of a pro forma.
+///
+/// A copy of it, but for what only an invoice has: number, day of sale, exchange rate. It can be changed like any other
+/// draft, and is issued by itself. A pro forma has one invoice: 409 once there is one that was not thrown away.
+#[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])),
+    extensions(("x-idempotency-required" = json!(true))), request_body = FinalInvoiceInput,
+    responses((status = 201, body = InvoiceBody)))]
+#[post("/invoices/{id}/final-invoice")]
+pub async fn make_final_invoice(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<InvoiceId>,
+    once: Once,
+    input: Valid<FinalInvoiceInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    let FinalInvoiceInput { series_id, sold_on } = input.0;
+    state
+        .submit(scope, once, move |tx| {
+            // Locked, so that of two who make its invoice at once the second finds the first one's.
+            let pro_forma = invoices::lock(tx, id.0, None)?;
+            let fields = &pro_forma.fields;
+            if fields.kind != InvoiceKind::ProForma || fields.status != InvoiceStatus::Issued {
+                let state =
+                    if fields.kind == InvoiceKind::ProForma { fields.status.as_str() } else { fields.kind.as_str() };
+                return Err(ApiError::state_invalid(state, "Only an issued pro forma becomes an invoice"));
+            }
+            if invoices::has_final_invoice(tx, pro_forma.id)? {
+                return Err(ApiError::state_invalid("invoiced", "The pro forma has an invoice already"));
+            }
+            let lines = invoices::lines_of(tx, &[pro_forma.id])?.remove(&pro_forma.id).unwrap_or_default();
+            let copied = InvoiceInput::of(&pro_forma, lines).ok_or_else(|| ApiError::internal("one without series"))?;
+            let input = InvoiceInput {
+                kind: InvoiceKind::Invoice,
+                series_id,
+                sold_on,
+                exchange_rate: None,
+                // Its own day of payment was the pro forma's.
+                payment_days: fields.payment_days,
+                due_on: None,
+                ..copied
+            };
+            let new = new_draft(tx, input, Some(pro_forma.id))?;
+            let draft = invoices::create_draft(tx, new)?;
+            Ok(created(&one(tx, draft)?))
+        })
+        .await
+}
