@@ -9,6 +9,7 @@ use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
 use crate::invoice::{InvoiceKind, LineKind, PaymentMethod, PriceMode, TableRate, Totals, VatInPln};
 use crate::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
 use crate::language::Language;
+use crate::proration::PartPeriod;
 use crate::schedule::Period;
 use crate::tax_identity::TaxScheme;
 use crate::text_template::{TextTemplate, TextValues};
@@ -59,6 +60,34 @@ pub struct LineOverride {
     pub quantity: Option<Quantity>,
     pub unit_price: Option<UnitPrice>,
     pub discount_percent: Option<Percent>,
+}
+
+/// A line that a subscription has once, on its next invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtraLine {
+    /// With placeholders, see [`TextTemplate`].
+    pub text: String,
+    pub quantity: Quantity,
+    pub unit: String,
+    /// Net or gross, as the template's [`PriceMode`] says.
+    pub unit_price: UnitPrice,
+    pub discount_percent: Option<Percent>,
+    pub vat: LineVat,
+    pub pkwiu: Option<String>,
+    pub gtu: Option<String>,
+    /// Whether it is of the goods and services that ustawa o VAT names in Annex 15.
+    pub annex_15: bool,
+}
+
+/// What a subscription is billed for.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'a> {
+    pub period: Period,
+    /// What the period is of the schedule's one, where it is not all of it: fixed lines are billed by its days.
+    pub part: Option<PartPeriod>,
+    pub overrides: &'a [LineOverride],
+    /// Billed whole, behind the template's lines.
+    pub extra_lines: &'a [ExtraLine],
 }
 
 /// A seller or buyer as an invoice names it.
@@ -215,10 +244,10 @@ pub fn compose(
     seller: &Seller,
     buyer: &Buyer,
     terms: Terms<'_>,
-    overrides: &[LineOverride],
-    period: Period,
+    occasion: Occasion<'_>,
     issued_on: NaiveDate,
 ) -> Result<Invoice, Refusal> {
+    let Occasion { period, part, overrides, extra_lines } = occasion;
     if terms.is_archived {
         return Err(Refusal::TemplateArchived);
     }
@@ -236,17 +265,35 @@ pub fn compose(
     let mut lines = Vec::with_capacity(terms.lines.len());
     for line in terms.lines {
         let own = overrides.iter().find(|it| it.key == line.key);
+        let text = render(&line.text)?;
+        let unit_price = own.and_then(|it| it.unit_price).unwrap_or(line.unit_price);
         lines.push(DraftLine {
             key: Some(line.key.clone()),
-            text: render(&line.text)?,
+            text: part.map_or_else(|| text.clone(), |part| format!("{text} ({})", days_used(part, terms.language))),
             quantity: own.and_then(|it| it.quantity).unwrap_or(line.quantity),
             unit: line.unit.clone(),
-            unit_price: own.and_then(|it| it.unit_price).unwrap_or(line.unit_price),
+            unit_price: part.map_or(Ok(unit_price), |part| part.price(unit_price))?,
             discount_percent: own.and_then(|it| it.discount_percent).or(line.discount_percent),
             vat: line.vat.clone(),
             pkwiu: line.pkwiu.clone(),
             gtu: line.gtu.clone(),
             annex_15: line.annex_15,
+        });
+    }
+    for line in extra_lines {
+        let ExtraLine { text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } = line.clone();
+        let text = render(&text)?;
+        lines.push(DraftLine {
+            key: None,
+            text,
+            quantity,
+            unit,
+            unit_price,
+            discount_percent,
+            vat,
+            pkwiu,
+            gtu,
+            annex_15,
         });
     }
     let draft = InvoiceDraft {
@@ -263,6 +310,15 @@ pub fn compose(
         lines,
     };
     Ok(Invoice { period: Some(period), ..draft.issue(seller, buyer, issued_on)? })
+}
+
+/// What a line says of the days that it is billed for: "12/30 dni".
+fn days_used(part: PartPeriod, language: Language) -> String {
+    let days = match language {
+        Language::Polish => "dni",
+        Language::English => "days",
+    };
+    format!("{}/{} {days}", part.used_days(), part.period_days())
 }
 
 /// What invoices in one currency come to.
@@ -358,8 +414,12 @@ mod tests {
         }
     }
 
+    fn whole(overrides: &[LineOverride]) -> Occasion<'_> {
+        Occasion { period: november(), part: None, overrides, extra_lines: &[] }
+    }
+
     fn composed(terms: Terms<'_>, overrides: &[LineOverride]) -> Result<Invoice, Refusal> {
-        compose(&seller(), &buyer(), terms, overrides, november(), day("2026-11-05"))
+        compose(&seller(), &buyer(), terms, whole(overrides), day("2026-11-05"))
     }
 
     #[test]
@@ -391,10 +451,44 @@ mod tests {
     }
 
     #[test]
+    fn part_of_a_period_costs_and_tells_its_days() {
+        let used = Period { start_on: day("2026-11-19"), ..november() };
+        let part = PartPeriod::of((november().start_on, november().end_on), (used.start_on, used.end_on));
+        let extra = ExtraLine {
+            text: "Wdrożenie, {{period.month_name}}".to_owned(),
+            quantity: "1".parse().unwrap(),
+            unit: "szt.".to_owned(),
+            unit_price: "300.00".parse().unwrap(),
+            discount_percent: None,
+            vat: LineVat { code: VatCode::Percent23, exemption_basis: None },
+            pkwiu: None,
+            gtu: None,
+            annex_15: false,
+        };
+        let lines = [line("a", "100.00", VatCode::Percent23)];
+        let overrides = [LineOverride {
+            key: "a".to_owned(),
+            quantity: None,
+            unit_price: Some("200.00".parse().unwrap()),
+            discount_percent: None,
+        }];
+        let occasion = Occasion { period: used, part, overrides: &overrides, extra_lines: &[extra] };
+        let of = |terms| compose(&seller(), &buyer(), terms, occasion, day("2026-11-30")).unwrap();
+        let invoice = of(terms(&lines));
+        let shown: Vec<_> =
+            invoice.lines.iter().map(|it| format!("{} {} {}", it.text, it.unit_price, it.net)).collect();
+        // 200.00 × 12 ÷ 30 = 80.00; what is billed once is billed whole.
+        assert_eq!(shown, ["Obsługa za listopad 2026 (12/30 dni) 80.00 80.00", "Wdrożenie, listopad 300.00 300.00"]);
+        assert_eq!((invoice.period, invoice.totals.net.to_string()), (Some(used), "380.00".to_owned()));
+        let english = of(Terms { language: Language::English, ..terms(&lines) });
+        assert_eq!(english.lines[0].text, "Obsługa za November 2026 (12/30 days)");
+    }
+
+    #[test]
     fn the_customers_payment_days_come_first() {
         let buyer = Buyer { payment_days: Some(30), ..buyer() };
         let lines = [line("a", "1.00", VatCode::Percent23)];
-        let invoice = compose(&seller(), &buyer, terms(&lines), &[], november(), day("2026-11-05")).unwrap();
+        let invoice = compose(&seller(), &buyer, terms(&lines), whole(&[]), day("2026-11-05")).unwrap();
         assert_eq!(invoice.due_on, day("2026-12-05"));
     }
 
@@ -402,7 +496,7 @@ mod tests {
     fn what_cannot_be_invoiced_says_why() {
         let lines = [line("a", "400.00", VatCode::Percent23)];
         let with = |seller: &Seller, buyer: &Buyer, terms: Terms<'_>| {
-            compose(seller, buyer, terms, &[], november(), day("2026-11-05")).unwrap_err().code()
+            compose(seller, buyer, terms, whole(&[]), day("2026-11-05")).unwrap_err().code()
         };
         let archived = Buyer { is_archived: true, ..buyer() };
         assert_eq!(with(&seller(), &archived, terms(&lines)), "customer_archived");

@@ -50,34 +50,95 @@ pub struct Plan {
     pub next: Option<Planned>,
 }
 
+/// What is known of a period before it is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It is invoiced or skipped: it is passed over.
+    Settled,
+    /// It failed before, or somebody asked for it: it is billed once it is due, whatever the catch-up rule.
+    Wanted,
+}
+
 /// Plans every period that is to be invoiced through a day, at most `cap` of them; a later call goes on from
 /// `next_index`.
 ///
-/// Each period is judged by the one after it, so the judgement is the same wherever the cap cuts. It is billed
+/// Each period is judged by the one after it, so the judgement is the same wherever the cap cuts. One that nothing is
+/// `known` of is billed
 /// - under [`CatchUp::All`] always;
 /// - under [`CatchUp::Latest`] if it is the newest one due;
 /// - under [`CatchUp::Skip`] if it is not a full cycle late: the next one is not due, even if the subscription ends
 ///   before that one.
-pub fn due(schedule: &Schedule, progress: Progress, through_on: NaiveDate, catch_up: CatchUp, cap: usize) -> Plan {
+pub fn due(
+    schedule: &Schedule,
+    progress: Progress,
+    through_on: NaiveDate,
+    catch_up: CatchUp,
+    cap: usize,
+    known: impl Fn(u32) -> Option<Known>,
+) -> Plan {
     let (mut bill, mut skip) = (Vec::new(), Vec::new());
-    let mut next = next_planned(schedule, progress);
-    let mut next_index = next.map_or(progress.next_index, |planned| planned.period.index);
+    let (mut next_index, mut next) = next_open(schedule, progress, &known);
     while let Some(planned) = next.filter(|planned| planned.issue_on <= through_on) {
         if bill.len() + skip.len() == cap {
             break;
         }
-        next_index = planned.period.index.saturating_add(1);
-        let successor = planned_at(schedule, progress, next_index);
+        let successor = planned_at(schedule, progress, planned.period.index.saturating_add(1));
         let successor_is_due = successor.is_some_and(|successor| successor.issue_on <= through_on);
-        next = successor.filter(|successor| progress.has(&successor.period));
-        let is_billed = match catch_up {
-            CatchUp::All => true,
-            CatchUp::Latest => !(successor_is_due && next.is_some()),
-            CatchUp::Skip => !successor_is_due,
+        let has_successor = successor.is_some_and(|successor| progress.has(&successor.period));
+        let is_billed = match (known(planned.period.index), catch_up) {
+            (Some(Known::Wanted), _) | (_, CatchUp::All) => true,
+            (_, CatchUp::Latest) => !(successor_is_due && has_successor),
+            (_, CatchUp::Skip) => !successor_is_due,
         };
-        if is_billed { bill.push(planned) } else { skip.push(planned) }
+        if is_billed {
+            bill.push(planned)
+        } else {
+            skip.push(planned)
+        }
+        let progress = Progress { next_index: planned.period.index.saturating_add(1), ..progress };
+        (next_index, next) = next_open(schedule, progress, &known);
     }
     Plan { bill, skip, next_index, next }
+}
+
+/// The first period that nothing has been decided about, settled ones passed over, and its index; where the
+/// subscription has run out, the index behind its last.
+pub fn next_open(
+    schedule: &Schedule,
+    mut progress: Progress,
+    known: impl Fn(u32) -> Option<Known>,
+) -> (u32, Option<Planned>) {
+    while let Some(planned) = next_planned(schedule, progress) {
+        if known(planned.period.index) != Some(Known::Settled) {
+            return (planned.period.index, Some(planned));
+        }
+        progress.next_index = planned.period.index.saturating_add(1);
+    }
+    (progress.next_index, None)
+}
+
+/// The period of the subscription that begins on a day, be it behind it or before it.
+pub fn planned_on(schedule: &Schedule, progress: Progress, start_on: NaiveDate) -> Option<Planned> {
+    let beginning = Progress { next_index: 0, ..progress };
+    let first = next_planned(schedule, beginning)?;
+    if first.period.start_on == start_on {
+        return Some(first);
+    }
+    let index = schedule.first_index_from(start_on).ok()?.max(first.period.index);
+    planned_at(schedule, progress, index)
+        .filter(|planned| planned.period.start_on == start_on && progress.has(&planned.period))
+}
+
+/// The periods to be invoiced on the days from `from_on` until before `until_on`, in their order.
+pub fn fell_due(schedule: &Schedule, mut progress: Progress, from_on: NaiveDate, until_on: NaiveDate) -> Vec<Planned> {
+    let mut fell_due = Vec::new();
+    while let Some(planned) = next_planned(schedule, progress).filter(|planned| planned.issue_on < until_on) {
+        progress.next_index = planned.period.index.saturating_add(1);
+        if planned.issue_on >= from_on {
+            fell_due.push(planned);
+        }
+    }
+    fell_due
 }
 
 /// The first period that nothing has been decided about, due or not; `None` where the subscription has run out.
@@ -136,13 +197,17 @@ mod tests {
         Progress { starts_on: day("2026-01-01"), ends_on: None, prorates: false, next_index: 0 }
     }
 
+    const fn nothing(_: u32) -> Option<Known> {
+        None
+    }
+
     fn indexes(planned: &[Planned]) -> Vec<u32> {
         planned.iter().map(|planned| planned.period.index).collect()
     }
 
     /// The indexes billed, those skipped, and the next one.
     fn outcome(progress: Progress, through_on: &str, catch_up: CatchUp) -> (Vec<u32>, Vec<u32>, u32) {
-        let plan = due(&monthly(), progress, day(through_on), catch_up, PERIODS_MAX);
+        let plan = due(&monthly(), progress, day(through_on), catch_up, PERIODS_MAX, nothing);
         (indexes(&plan.bill), indexes(&plan.skip), plan.next_index)
     }
 
@@ -189,15 +254,58 @@ mod tests {
 
     #[test]
     fn a_cap_leaves_the_rest_for_the_next_call() {
-        let plan = due(&monthly(), since_january(), day("2026-04-10"), CatchUp::Latest, 3);
+        let plan = due(&monthly(), since_january(), day("2026-04-10"), CatchUp::Latest, 3, nothing);
         assert_eq!((indexes(&plan.bill), indexes(&plan.skip)), (vec![], vec![0, 1, 2]));
         assert_eq!(plan.next.map(|next| (next.period.index, next.issue_on)), Some((3, day("2026-04-01"))));
-        assert_eq!(due(&monthly(), since_january(), day("2026-04-10"), CatchUp::All, 0).next_index, 0);
+        assert_eq!(due(&monthly(), since_january(), day("2026-04-10"), CatchUp::All, 0, nothing).next_index, 0);
+    }
+
+    #[test]
+    fn what_is_settled_is_passed_over_and_what_is_wanted_is_billed() {
+        // January failed or was asked for, February and April are settled.
+        let known = |index: u32| match index {
+            0 => Some(Known::Wanted),
+            1 | 3 => Some(Known::Settled),
+            _ => None,
+        };
+        let plan = |through_on, catch_up, cap| due(&monthly(), since_january(), day(through_on), catch_up, cap, known);
+        let skipping = plan("2026-05-10", CatchUp::Skip, PERIODS_MAX);
+        assert_eq!((indexes(&skipping.bill), indexes(&skipping.skip), skipping.next_index), (vec![0, 4], vec![2], 5));
+        // What is settled takes no place under the cap, and none of what is told to come next.
+        let capped = plan("2026-05-10", CatchUp::All, 1);
+        assert_eq!((indexes(&capped.bill), capped.next.map(|next| next.period.index)), (vec![0], Some(2)));
+        let april = plan("2026-03-31", CatchUp::All, PERIODS_MAX);
+        assert_eq!((indexes(&april.bill), april.next.map(|next| next.period.index)), (vec![0, 2], Some(4)));
+        // Nor is what is wanted billed ahead of its day.
+        assert_eq!(indexes(&plan("2025-12-31", CatchUp::All, PERIODS_MAX).bill), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn a_period_is_known_by_its_first_day() {
+        let progress =
+            Progress { starts_on: day("2026-01-11"), ends_on: Some(day("2026-03-15")), prorates: true, next_index: 2 };
+        let index = |text| planned_on(&monthly(), progress, day(text)).map(|planned| planned.period.index);
+        assert_eq!([index("2026-01-11"), index("2026-02-01"), index("2026-03-01")], [Some(0), Some(1), Some(2)]);
+        assert_eq!([index("2026-01-01"), index("2026-02-02"), index("2026-04-01")], [None, None, None]);
+        let whole = Progress { prorates: false, ..progress };
+        assert_eq!(planned_on(&monthly(), whole, day("2026-01-11")), None);
+    }
+
+    #[test]
+    fn what_fell_due_lies_between_two_days() {
+        let between = |from, until| {
+            let ended = Progress { ends_on: Some(day("2026-06-01")), ..since_january() };
+            indexes(&fell_due(&monthly(), ended, day(from), day(until)))
+        };
+        assert_eq!(between("2026-02-01", "2026-04-01"), [1, 2]);
+        assert_eq!(between("2026-02-02", "2026-04-02"), [2, 3]);
+        assert_eq!(between("2026-05-01", "2027-01-01"), [4]);
+        assert_eq!(between("2026-02-02", "2026-02-02"), [0_u32; 0]);
     }
 
     /// The days that are billed of the periods, in their order.
     fn days_billed(progress: Progress, through_on: &str) -> Vec<String> {
-        let plan = due(&monthly(), progress, day(through_on), CatchUp::All, PERIODS_MAX);
+        let plan = due(&monthly(), progress, day(through_on), CatchUp::All, PERIODS_MAX, nothing);
         let days = |planned: &Planned| {
             let Planned { period, part, issue_on } = planned;
             let part = part.map_or(String::new(), |part| format!(" {}/{}", part.used_days(), part.period_days()));
@@ -257,7 +365,7 @@ mod tests {
             let schedule = Schedule::new(rule).expect("a schedule");
             let progress = progress_of(&schedule, (starts_after, ends_after), prorates, next_index);
             let through_on = schedule.rule().anchor_on.checked_add_days(Days::new(through_after)).expect("a day");
-            let plan = due(&schedule, progress, through_on, catch_up, cap);
+            let plan = due(&schedule, progress, through_on, catch_up, cap, nothing);
 
             let mut decided: Vec<_> = plan.bill.iter().chain(&plan.skip).copied().collect();
             decided.sort_by_key(|planned| planned.period.index);
@@ -289,11 +397,11 @@ mod tests {
             let schedule = Schedule::new(rule).expect("a schedule");
             let mut progress = progress_of(&schedule, (0, ends_after), prorates, 0);
             let through_on = schedule.rule().anchor_on.checked_add_days(Days::new(through_after)).expect("a day");
-            let whole = due(&schedule, progress, through_on, catch_up, usize::MAX);
+            let whole = due(&schedule, progress, through_on, catch_up, usize::MAX, nothing);
 
             let (mut bill, mut skip) = (Vec::new(), Vec::new());
             loop {
-                let part = due(&schedule, progress, through_on, catch_up, cap);
+                let part = due(&schedule, progress, through_on, catch_up, cap, nothing);
                 if part.next_index == progress.next_index {
                     break;
                 }
@@ -313,7 +421,7 @@ mod tests {
             let progress = progress_of(&schedule, (starts_after, Some(starts_after + days)), true, 0);
             let first_on = schedule.period(0).expect("a period").start_on.max(progress.starts_on);
             let ends_on = progress.ends_on.expect("an end");
-            let plan = due(&schedule, progress, day("9999-12-31"), CatchUp::All, usize::MAX);
+            let plan = due(&schedule, progress, day("9999-12-31"), CatchUp::All, usize::MAX, nothing);
             let mut covered_until = first_on;
             for planned in &plan.bill {
                 prop_assert_eq!(planned.period.start_on, covered_until);

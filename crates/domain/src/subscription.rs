@@ -1,5 +1,7 @@
 //! Subscriptions: an invoice template put on a customer with a schedule.
 
+use crate::billing::FAILURES_MAX;
+
 vocabulary! {
     /// Whether a subscription is billed.
     SubscriptionState {
@@ -26,12 +28,17 @@ vocabulary! {
 }
 
 impl SubscriptionState {
-    /// The state of a subscription that has, or does not have, a period left to bill.
-    pub const fn with_next(self, has_next: bool) -> Self {
-        match (self, has_next) {
-            (_, false) => Self::Ended,
-            (Self::Ended, true) => Self::Active,
-            (state, true) => state,
+    /// The state that follows from whether a period is left to bill, whether the firm has paused it, and how many runs
+    /// in a row it has failed.
+    pub const fn of(has_next: bool, is_paused: bool, consecutive_failures: i16) -> Self {
+        if !has_next {
+            Self::Ended
+        } else if is_paused {
+            Self::Paused
+        } else if consecutive_failures >= FAILURES_MAX {
+            Self::Parked
+        } else {
+            Self::Active
         }
     }
 }
