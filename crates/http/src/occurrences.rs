@@ -1,34 +1,65 @@
 //! Occurrences: what became of each period of each subscription.
 
 use crate::actor::Actor;
+use crate::body::Valid;
 use crate::listing::{Filters, Id, Listing, Sorting};
 use crate::once::Once;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Code, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use actix_web::{get, post, web};
+use crate::subscriptions as subscriptions_http;
+use actix_web::{delete, get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::ids::{InvoiceId, OccurrenceId, SubscriptionId};
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::permission::Permission;
+use opiekun_domain::plan::{Progress, next_open, next_planned, planned_on};
 use opiekun_persistence::occurrences::{Occurrence, OccurrenceFilter, OccurrenceSort};
-use opiekun_persistence::{Page, occurrences, subscriptions};
+use opiekun_persistence::subscriptions::{Position, Subscription};
+use opiekun_persistence::{Page, Tx, occurrences, subscriptions};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(list_occurrences).service(get_occurrence).service(retry_occurrence);
+    config
+        .service(list_occurrences)
+        .service(create_occurrence)
+        .service(get_occurrence)
+        .service(retry_occurrence)
+        .service(skip_occurrence)
+        .service(restore_occurrence);
 }
 
-/// One period of one subscription, and what became of it. There is one for every period that a run has taken up.
+/// A period to be planned.
+#[derive(Debug, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct OccurrenceInput {
+    pub subscription_id: SubscriptionId,
+    /// The first day that is billed of a period of the subscription which no run has taken up.
+    #[schema(example = "2026-02-01")]
+    pub period_start_on: NaiveDate,
+}
+
+/// Why a period is skipped.
+#[derive(Debug, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct SkipInput {
+    #[schema(min_length = 1, max_length = 500, example = "Closed for the summer")]
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// One period of one subscription, and what became of it. There is one for every period that a run has taken up, or
+/// that was planned by itself.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Occurrence, example = json!({
     "id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2ae", "subscription_id": "0192f0c1-7a10-7cc1-9d5e-0f3b8a61c2ad",
     "period_index": 10, "period_start_on": "2026-11-01", "period_end_on": "2026-12-01", "scheduled_on": "2026-11-02",
     "state": "invoiced", "problem": null, "invoice_id": "0192f0c6-3333-7000-8000-000000000003", "attempts": 1,
-    "version": 1, "created_at": "2026-11-23T09:15:00Z", "updated_at": "2026-11-23T09:15:00Z",
+    "skip_reason": null, "version": 1, "created_at": "2026-11-23T09:15:00Z", "updated_at": "2026-11-23T09:15:00Z",
 }))]
 pub struct OccurrenceBody {
     pub id: OccurrenceId,
@@ -41,7 +72,8 @@ pub struct OccurrenceBody {
     pub period_end_on: NaiveDate,
     /// The day on which it was to be invoiced.
     pub scheduled_on: NaiveDate,
-    /// A `failed` one is tried again by the next run, before later periods of the subscription.
+    /// A `failed` or `planned` one is billed by the next run once it is due, whatever `catch_up` says, before later
+    /// periods of the subscription. An `invoiced` one has an invoice, issued or still a draft.
     pub state: OccurrenceState,
     /// Why it failed: `customer_archived`, `template_archived`, `buyer_address_missing`, `seller_tax_number_missing`,
     /// `currency_mismatch`, `overridden_line_missing`, `amount_overflow`,
@@ -52,6 +84,9 @@ pub struct OccurrenceBody {
     /// How many runs have tried to invoice it.
     #[schema(minimum = 0)]
     pub attempts: i16,
+    /// Why somebody skipped it.
+    #[schema(max_length = 500)]
+    pub skip_reason: Option<String>,
     /// Counts up with every change; `ETag` holds it too.
     #[schema(minimum = 1)]
     pub version: i32,
@@ -72,6 +107,7 @@ impl From<Occurrence> for OccurrenceBody {
             problem,
             invoice_id,
             attempts,
+            skip_reason,
             version,
             created_at,
             updated_at,
@@ -87,6 +123,7 @@ impl From<Occurrence> for OccurrenceBody {
             problem,
             invoice_id,
             attempts,
+            skip_reason,
             version,
             created_at,
             updated_at,
@@ -141,6 +178,42 @@ async fn list_occurrences(
         .await
 }
 
+/// Plan a period.
+///
+/// Of a subscription, before a run takes it up: so it can be skipped, or billed whatever `catch_up` says. 409
+/// `duplicate` where the period has an occurrence already.
+#[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:write"])), request_body = OccurrenceInput,
+    responses((status = 201, body = OccurrenceBody)))]
+#[post("/occurrences")]
+async fn create_occurrence(
+    state: web::Data<State>,
+    actor: Actor,
+    once: Once,
+    input: Valid<OccurrenceInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    let OccurrenceInput { subscription_id, period_start_on } = input.0;
+    state
+        .submit(scope, once, move |tx| {
+            let subscription = subscriptions::lock(tx, subscription_id, None)
+                .map_err(|error| subscriptions_http::referred("/subscription_id", error))?;
+            let schedule = subscription.fields.schedule.schedule()?;
+            let planned = planned_on(&schedule, subscription.progress(), period_start_on).ok_or_else(|| {
+                let detail = "No period of the subscription begins on this day";
+                ApiError::invalid_field("/period_start_on", "period_missing", detail)
+            })?;
+            if occurrences::find_period(tx, subscription.id, planned.period.index)?.is_some() {
+                let detail = "The period has an occurrence already";
+                let errors = vec![Wrong::field("/period_start_on", "duplicate", detail)];
+                return Err(ApiError { errors, ..ApiError::new(Code::Duplicate) });
+            }
+            let occurrence = occurrences::plan(tx, subscription.id, &planned)?;
+            let location = format!("/api/v1/occurrences/{}", occurrence.id);
+            Ok(Reply::created(&location, occurrence.version, &OccurrenceBody::from(occurrence)))
+        })
+        .await
+}
+
 /// Show an occurrence.
 ///
 /// With its invoice, or the reason why there is none.
@@ -178,10 +251,7 @@ async fn retry_occurrence(
     let scope = actor.scope(Permission::BillingWrite)?;
     state
         .submit(scope, once, move |tx| {
-            let occurrence = occurrences::find(tx, id.0)?;
-            let subscription = subscriptions::lock(tx, occurrence.subscription_id, None)?;
-            // Read again behind the lock: a run may have settled it meanwhile.
-            let occurrence = occurrences::find(tx, id.0)?;
+            let (occurrence, subscription) = locked(tx, id.0)?;
             if occurrence.state != OccurrenceState::Failed {
                 return Err(ApiError::state_invalid(occurrence.state.as_str(), "Only a failed period is tried again"));
             }
@@ -189,4 +259,98 @@ async fn retry_occurrence(
             Ok(Reply::ok(&OccurrenceBody::from(occurrence)))
         })
         .await
+}
+
+/// Skip a period.
+///
+/// No run bills it. Of one that failed, the failures of its subscription are forgotten, which goes on behind it. One
+/// that is skipped stays as it is; one that is invoiced answers `state_invalid`: throw its draft away, or correct its
+/// invoice.
+#[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:write"])), request_body = SkipInput,
+    responses((status = 200, body = OccurrenceBody)))]
+#[post("/occurrences/{id}/skip")]
+async fn skip_occurrence(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<OccurrenceId>,
+    once: Once,
+    input: Valid<SkipInput>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    state
+        .submit(scope, once, move |tx| {
+            let (mut occurrence, subscription) = locked(tx, id.0)?;
+            match occurrence.state {
+                OccurrenceState::Skipped => {}
+                OccurrenceState::Invoiced => {
+                    let state = OccurrenceState::Invoiced.as_str();
+                    return Err(ApiError::state_invalid(state, "What is invoiced is not skipped"));
+                }
+                before @ (OccurrenceState::Planned | OccurrenceState::Failed) => {
+                    occurrence = occurrences::skip(tx, &occurrence, input.0.reason)?;
+                    let known = occurrences::known_ahead(tx, subscription.id)?;
+                    let schedule = subscription.fields.schedule.schedule()?;
+                    let known = |index| known.get(&index).copied();
+                    let (next_index, next) = next_open(&schedule, subscription.progress(), known);
+                    let has_failed = before == OccurrenceState::Failed;
+                    let failures = if has_failed { 0 } else { subscription.consecutive_failures };
+                    subscriptions::put(tx, &subscription, Position::new(next_index, next), failures)?;
+                }
+            }
+            Ok(Reply::at_version(occurrence.version, &OccurrenceBody::from(occurrence)))
+        })
+        .await
+}
+
+/// Have a skipped period billed after all.
+///
+/// Whoever skipped it: it becomes `planned`, and the next run bills it once it is due, whatever `catch_up` says. Issues
+/// nothing by itself. One that is planned or failed stays as it is; one that is invoiced answers `state_invalid`.
+#[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:write"])),
+    responses((status = 200, body = OccurrenceBody)))]
+#[delete("/occurrences/{id}/skip")]
+async fn restore_occurrence(state: web::Data<State>, actor: Actor, id: Id<OccurrenceId>) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    state
+        .transaction(scope, move |tx| {
+            let (mut occurrence, subscription) = locked(tx, id.0)?;
+            match occurrence.state {
+                OccurrenceState::Planned | OccurrenceState::Failed => {}
+                OccurrenceState::Invoiced => {
+                    let state = OccurrenceState::Invoiced.as_str();
+                    return Err(ApiError::state_invalid(state, "What is invoiced is not skipped"));
+                }
+                OccurrenceState::Skipped => occurrence = plan_again(tx, &occurrence, &subscription)?,
+            }
+            Ok(Reply::at_version(occurrence.version, &OccurrenceBody::from(occurrence)))
+        })
+        .await
+}
+
+/// An occurrence behind the lock of its subscription, which runs hold while they settle it.
+fn locked(tx: &mut Tx<'_>, id: OccurrenceId) -> Result<(Occurrence, Subscription), ApiError> {
+    let subscription_id = occurrences::find(tx, id)?.subscription_id;
+    let subscription = subscriptions::lock(tx, subscription_id, None)?;
+    Ok((occurrences::find(tx, id)?, subscription))
+}
+
+/// Plans a period of a locked subscription again, and puts that before it where it has gone past.
+fn plan_again(tx: &mut Tx<'_>, occurrence: &Occurrence, subscription: &Subscription) -> Result<Occurrence, ApiError> {
+    let occurrence = occurrences::plan_again(tx, occurrence)?;
+    let progress = subscription.progress();
+    let next_index = u32::try_from(occurrence.period_index).unwrap_or_default().min(progress.next_index);
+    let schedule = subscription.fields.schedule.schedule()?;
+    let next = next_planned(&schedule, Progress { next_index, ..progress });
+    subscriptions::put(tx, subscription, Position::new(next_index, next), subscription.consecutive_failures)?;
+    Ok(occurrence)
+}
+
+/// Plans the period again that a draft was made for, if it was made for one: it is thrown away, and a run bills the
+/// period anew.
+pub(crate) fn give_back(tx: &mut Tx<'_>, draft_id: InvoiceId) -> Result<(), ApiError> {
+    if let Some(occurrence) = occurrences::find_invoiced(tx, draft_id)? {
+        let (occurrence, subscription) = locked(tx, occurrence.id)?;
+        plan_again(tx, &occurrence, &subscription)?;
+    }
+    Ok(())
 }

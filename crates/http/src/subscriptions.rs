@@ -10,19 +10,24 @@ use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use crate::values::capitalised;
-use actix_web::{get, patch, post, web};
+use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::billing::LineOverride;
+use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
-use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, SubscriptionId};
+use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, OccurrenceId, SubscriptionId};
 use opiekun_domain::permission::Permission;
-use opiekun_domain::plan::{Progress, next_planned};
+use opiekun_domain::plan::{Known, Planned, Progress, fell_due, next_open, next_planned};
 use opiekun_domain::schedule::{BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit};
 use opiekun_domain::subscription::{AlreadyBilled, CatchUp, SubscriptionState};
+use opiekun_persistence::occurrences::{Outcome, Settled};
 use opiekun_persistence::subscriptions::{Position, Subscription, SubscriptionFields, SubscriptionFilter};
-use opiekun_persistence::{Json, Page, StoreError, Tx, customers, invoice_templates, subscriptions};
+use opiekun_persistence::{
+    Json, Page, StoreError, Tx, customers, invoice_templates, occurrences, organizations, subscriptions,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::{Validate, ValidationError};
@@ -32,7 +37,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(list_subscriptions)
         .service(create_subscription)
         .service(get_subscription)
-        .service(update_subscription);
+        .service(update_subscription)
+        .service(pause_subscription)
+        .service(resume_subscription);
 }
 
 /// What a caller may write of a subscription.
@@ -44,10 +51,11 @@ pub struct SubscriptionInput {
     pub customer_id: CustomerId,
     /// Which periods there are. Stays once the first of them has been taken up.
     pub schedule: ScheduleBody,
-    /// Periods that start before this day are not billed. Stays once the first period has been taken up.
+    /// Periods that start before this day are not billed, or with `prorate` for the days from it on. Stays once the first period has been taken up.
     #[schema(example = "2026-11-01")]
     pub starts_on: NaiveDate,
-    /// Exclusive: periods that start on this day or later are not billed; one that started before is billed whole.
+    /// Exclusive: periods that start on this day or later are not billed; one that started before is billed whole, or
+    /// with `prorate` for the days before it.
     #[serde(default)]
     pub ends_on: Option<NaiveDate>,
     /// What this customer has instead of the template's lines.
@@ -59,6 +67,13 @@ pub struct SubscriptionInput {
     #[schema(default = "all")]
     #[serde(default = "all")]
     pub catch_up: CatchUp,
+    /// Whether the period that `starts_on` lies in, and the one that `ends_on` lies in, are billed for the days in which
+    /// the subscription runs: unit price × days used ÷ days in the period, rounded half up to four places, and said in
+    /// the text of each line ("(12/30 dni)"). The invoice is then of those days. A period that was billed in part is
+    /// not billed for more when the end is put off.
+    #[schema(default = false)]
+    #[serde(default)]
+    pub prorate: bool,
 }
 
 const fn all() -> CatchUp {
@@ -151,7 +166,8 @@ pub struct SubscriptionBody {
     pub id: SubscriptionId,
     #[serde(flatten)]
     pub subscription: SubscriptionInput,
-    /// Only an `active` one is billed. `parked`: it failed three runs in a row. `ended`: no period is left.
+    /// Only an `active` one is billed. `paused`: until it is resumed. `parked`: it failed three runs in a row. `ended`:
+    /// no period is left.
     pub state: SubscriptionState,
     /// The first day of the next period to bill; null when none is left.
     pub next_period_start_on: Option<NaiveDate>,
@@ -162,6 +178,8 @@ pub struct SubscriptionBody {
     /// How many runs in a row it has failed.
     #[schema(minimum = 0)]
     pub consecutive_failures: i16,
+    /// The first day of its pause.
+    pub paused_on: Option<NaiveDate>,
     /// Counts up with every change; `ETag` holds it too.
     #[schema(minimum = 1)]
     pub version: i32,
@@ -183,6 +201,7 @@ impl SubscriptionBody {
             next_period: _,
             next_issue_on,
             consecutive_failures,
+            paused_on,
             version,
             created_at,
             updated_at,
@@ -195,6 +214,7 @@ impl SubscriptionBody {
             next_period_end_on: next.map(|next| next.period.end_on),
             next_issue_on,
             consecutive_failures,
+            paused_on,
             version,
             created_at,
             updated_at,
@@ -204,8 +224,16 @@ impl SubscriptionBody {
 
 impl SubscriptionInput {
     fn new(fields: SubscriptionFields) -> Result<Self, ApiError> {
-        let SubscriptionFields { template_id, customer_id, schedule, starts_on, ends_on, line_overrides, catch_up } =
-            fields;
+        let SubscriptionFields {
+            template_id,
+            customer_id,
+            schedule,
+            starts_on,
+            ends_on,
+            line_overrides,
+            catch_up,
+            prorate,
+        } = fields;
         Ok(Self {
             template_id,
             customer_id,
@@ -214,6 +242,7 @@ impl SubscriptionInput {
             ends_on,
             line_overrides: line_overrides.0.into_iter().map(LineOverrideBody::from).collect(),
             catch_up,
+            prorate,
         })
     }
 
@@ -238,6 +267,7 @@ impl SubscriptionInput {
             ends_on: self.ends_on,
             line_overrides: Json(self.line_overrides.into_iter().map(LineOverride::from).collect()),
             catch_up: self.catch_up,
+            prorate: self.prorate,
         };
         Ok((fields, schedule))
     }
@@ -359,7 +389,7 @@ async fn create_subscription(
     state
         .submit(scope, once, move |tx| {
             check_references(tx, None, &fields)?;
-            let position = position(&schedule, &fields, 0);
+            let position = position(&schedule, &fields, 0, &BTreeMap::new());
             let body = SubscriptionBody::new(subscriptions::create(tx, fields, position)?)?;
             Ok(Reply::created(&format!("/api/v1/subscriptions/{}", body.id), body.version, &body))
         })
@@ -389,7 +419,7 @@ async fn get_subscription(
 
 /// Change a subscription.
 ///
-/// Once a period was invoiced, skipped or failed, its customer, schedule and start stay as they are (`state_invalid`):
+/// Once a period was planned, invoiced, skipped or failed, its customer, schedule and start stay as they are (`state_invalid`):
 /// end it and add another. What is issued stays as it is whatever changes.
 #[utoipa::path(tag = "Subscriptions", security(("sign_in" = ["billing:write"])), params(IfMatch),
     request_body(content = SubscriptionInput, content_type = "application/merge-patch+json"),
@@ -409,24 +439,127 @@ async fn update_subscription(
             let before = &subscription.fields;
             let (fields, schedule) = patch.apply(&SubscriptionInput::new(before.clone())?)?.fields()?;
             let periods_change = (fields.schedule, fields.starts_on) != (before.schedule, before.starts_on);
-            if (periods_change || fields.customer_id != before.customer_id)
-                && subscriptions::has_occurrences(tx, subscription.id)?
-            {
+            let is_taken_up = subscriptions::has_occurrences(tx, subscription.id)?;
+            if (periods_change || fields.customer_id != before.customer_id) && is_taken_up {
                 return Err(ApiError::state_invalid("billed", capitalised(&AlreadyBilled.to_string())));
             }
             check_references(tx, Some(before), &fields)?;
-            let next_index = if periods_change { 0 } else { subscription.progress().next_index };
-            let position = position(&schedule, &fields, next_index);
+            // Where nothing is billed yet, another start may have a period before the one that was to come.
+            let next_index = if is_taken_up { subscription.progress().next_index } else { 0 };
+            let known = occurrences::known_ahead(tx, subscription.id)?;
+            let position = position(&schedule, &fields, next_index, &known);
             let body = SubscriptionBody::new(subscriptions::update(tx, &subscription, fields, position)?)?;
             Ok(Reply::at_version(body.version, &body))
         })
         .await
 }
 
-/// Before the first period that is the subscription's and was not taken up.
-fn position(schedule: &Schedule, fields: &SubscriptionFields, next_index: u32) -> Position {
-    let progress = Progress { starts_on: fields.starts_on, ends_on: fields.ends_on, next_index };
-    Position::new(next_index, next_planned(schedule, progress))
+/// Pause a subscription.
+///
+/// From today on, in the organization's time zone, no run takes it up until it is resumed. Paused twice it stays as it
+/// is. One that has ended answers `state_invalid`.
+#[utoipa::path(tag = "Subscriptions", security(("sign_in" = ["billing:write"])),
+    responses((status = 200, body = SubscriptionBody)))]
+#[post("/subscriptions/{id}/pause")]
+async fn pause_subscription(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<SubscriptionId>,
+    once: Once,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    state
+        .submit(scope, once, move |tx| {
+            let mut subscription = subscriptions::lock(tx, id.0, None)?;
+            match subscription.state {
+                SubscriptionState::Paused => {}
+                SubscriptionState::Ended => {
+                    let state = SubscriptionState::Ended.as_str();
+                    return Err(ApiError::state_invalid(state, "The subscription has no period left"));
+                }
+                SubscriptionState::Active | SubscriptionState::Parked => {
+                    let today = day_of(tx.now, organizations::find(tx)?.time_zone());
+                    subscription = subscriptions::pause(tx, &subscription, today)?;
+                }
+            }
+            let body = SubscriptionBody::new(subscription)?;
+            Ok(Reply::at_version(body.version, &body))
+        })
+        .await
+}
+
+/// How a subscription goes on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ResumptionQuery {
+    /// What becomes of the periods that were to be invoiced during the pause: `skip` unless told. `all` of them, or only
+    /// the `latest`, are planned, and the next run bills them.
+    catch_up: Option<CatchUp>,
+}
+
+/// Resume a subscription.
+///
+/// Ends its pause; nothing is issued by this. What was to be invoiced from the first day of the pause until before
+/// today is skipped unless told otherwise by `catch_up`: each period becomes an occurrence, `skipped` or `planned`. What
+/// was due before the pause is still due. One that was parked for its failures before the pause is parked again. One
+/// that is not paused stays as it is.
+#[utoipa::path(tag = "Subscriptions", security(("sign_in" = ["billing:write"])), params(ResumptionQuery),
+    responses((status = 200, body = SubscriptionBody)))]
+#[delete("/subscriptions/{id}/pause")]
+async fn resume_subscription(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<SubscriptionId>,
+    query: Filters<ResumptionQuery>,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::BillingWrite)?;
+    let catch_up = query.0.catch_up.unwrap_or(CatchUp::Skip);
+    state
+        .transaction(scope, move |tx| {
+            let mut subscription = subscriptions::lock(tx, id.0, None)?;
+            if let Some(paused_on) = subscription.paused_on {
+                let today = day_of(tx.now, organizations::find(tx)?.time_zone());
+                let (schedule, progress) = (subscription.fields.schedule.schedule()?, subscription.progress());
+                let missed = settled(tx, subscription.id, fell_due(&schedule, progress, paused_on, today), catch_up);
+                occurrences::settle(tx, &missed)?;
+                let known = occurrences::known_ahead(tx, subscription.id)?;
+                let position = position(&schedule, &subscription.fields, progress.next_index, &known);
+                subscription = subscriptions::resume(tx, &subscription, position)?;
+            }
+            let body = SubscriptionBody::new(subscription)?;
+            Ok(Reply::at_version(body.version, &body))
+        })
+        .await
+}
+
+/// What becomes of periods that fell due during a pause.
+fn settled(tx: &Tx<'_>, subscription_id: SubscriptionId, missed: Vec<Planned>, catch_up: CatchUp) -> Vec<Settled> {
+    let newest = missed.last().map(|planned| planned.period.index);
+    let settled = |Planned { period, part: _, issue_on }| Settled {
+        id: OccurrenceId::at(tx.now),
+        subscription_id,
+        period,
+        scheduled_on: issue_on,
+        outcome: match catch_up {
+            CatchUp::All => Outcome::Planned,
+            CatchUp::Latest if newest == Some(period.index) => Outcome::Planned,
+            CatchUp::Latest | CatchUp::Skip => Outcome::Skipped,
+        },
+    };
+    missed.into_iter().map(settled).collect()
+}
+
+/// Before the first period that is the subscription's and was not settled.
+fn position(
+    schedule: &Schedule,
+    fields: &SubscriptionFields,
+    next_index: u32,
+    known: &BTreeMap<u32, Known>,
+) -> Position {
+    let SubscriptionFields { starts_on, ends_on, prorate, .. } = *fields;
+    let progress = Progress { starts_on, ends_on, prorates: prorate, next_index };
+    let (next_index, next) = next_open(schedule, progress, |index| known.get(&index).copied());
+    Position::new(next_index, next)
 }
 
 /// Template and customer exist, are in use, and go together; overrides name lines of the template.
@@ -464,7 +597,7 @@ fn check_references(
 }
 
 /// What the body refers to is missing, which is not the same as the path leading nowhere.
-fn referred(pointer: &'static str, error: StoreError) -> ApiError {
+pub(crate) fn referred(pointer: &'static str, error: StoreError) -> ApiError {
     match error {
         StoreError::NotFound(_) => ApiError {
             errors: vec![Wrong::field(pointer, "reference_not_found", "No such record")],

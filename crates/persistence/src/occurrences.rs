@@ -1,6 +1,7 @@
 //! Occurrences: one period of one subscription each. They stand between the subscription and its invoice: the
 //! idempotency record of billing, the trail of its errors, and the answer to "who got no invoice this month?".
 
+use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result};
 use crate::page::{Cursor, Page, PageRequest, keyset};
@@ -12,8 +13,10 @@ use diesel::sql_types::Integer;
 use diesel::upsert::excluded;
 use opiekun_domain::ids::{InvoiceId, OccurrenceId, OrganizationId, SubscriptionId};
 use opiekun_domain::occurrence::OccurrenceState;
+use opiekun_domain::plan::{Known, Planned};
 use opiekun_domain::schedule::Period;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
 #[diesel(table_name = occurrences, check_for_backend(diesel::pg::Pg))]
@@ -29,6 +32,8 @@ pub struct Occurrence {
     pub problem: Option<String>,
     pub invoice_id: Option<InvoiceId>,
     pub attempts: i16,
+    /// Why somebody skipped it.
+    pub skip_reason: Option<String>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -46,6 +51,8 @@ pub struct Settled {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// Nothing yet: it is to be billed once it is due.
+    Planned,
     Invoiced(InvoiceId),
     Skipped,
     /// A stable code that says why.
@@ -131,8 +138,82 @@ pub fn list(
     }))
 }
 
-/// What already stands of the periods that these subscriptions have before them: failed ones, which are tried
-/// again, and settled ones, which are passed over.
+/// The occurrence of one period of a subscription.
+pub fn find_period(tx: &mut Tx<'_>, id: SubscriptionId, period_index: u32) -> Result<Option<Occurrence>> {
+    let Ok(period_index) = i32::try_from(period_index) else {
+        return Ok(None);
+    };
+    Ok(occurrences::table
+        .filter(occurrences::organization_id.eq(tx.organization_id()))
+        .filter(occurrences::subscription_id.eq(id))
+        .filter(occurrences::period_index.eq(period_index))
+        .select(Occurrence::as_select())
+        .first(tx.conn)
+        .optional()?)
+}
+
+/// The occurrence that an invoice was made for.
+pub fn find_invoiced(tx: &mut Tx<'_>, invoice_id: InvoiceId) -> Result<Option<Occurrence>> {
+    Ok(occurrences::table
+        .filter(occurrences::organization_id.eq(tx.organization_id()))
+        .filter(occurrences::invoice_id.eq(invoice_id))
+        .select(Occurrence::as_select())
+        .first(tx.conn)
+        .optional()?)
+}
+
+/// Plans a period of a locked subscription that has no occurrence.
+pub fn plan(tx: &mut Tx<'_>, subscription_id: SubscriptionId, planned: &Planned) -> Result<Occurrence> {
+    let Planned { period, part: _, issue_on } = *planned;
+    let id = OccurrenceId::at(tx.now);
+    let row =
+        new_occurrence(tx, &Settled { id, subscription_id, period, scheduled_on: issue_on, outcome: Outcome::Planned });
+    let occurrence: Occurrence = diesel::insert_into(occurrences::table)
+        .values(row)
+        .returning(Occurrence::as_returning())
+        .get_result(tx.conn)?;
+    record(tx, "created", None, &occurrence)?;
+    Ok(occurrence)
+}
+
+/// Skips a period of a locked subscription that is not invoiced.
+pub fn skip(tx: &mut Tx<'_>, occurrence: &Occurrence, reason: Option<String>) -> Result<Occurrence> {
+    set(tx, OccurrenceState::Skipped.as_str(), occurrence, OccurrenceState::Skipped, reason)
+}
+
+/// Plans a period of a locked subscription again, which was skipped or whose invoice was thrown away.
+pub fn plan_again(tx: &mut Tx<'_>, occurrence: &Occurrence) -> Result<Occurrence> {
+    set(tx, OccurrenceState::Planned.as_str(), occurrence, OccurrenceState::Planned, None)
+}
+
+fn set(
+    tx: &mut Tx<'_>,
+    action: &'static str,
+    occurrence: &Occurrence,
+    state: OccurrenceState,
+    skip_reason: Option<String>,
+) -> Result<Occurrence> {
+    let after = diesel::update(occurrences::table.find((tx.organization_id(), occurrence.id)))
+        .set((
+            occurrences::state.eq(state),
+            occurrences::problem.eq(None::<String>),
+            occurrences::invoice_id.eq(None::<InvoiceId>),
+            occurrences::skip_reason.eq(skip_reason),
+            occurrences::version.eq(occurrences::version + 1),
+            occurrences::updated_at.eq(tx.now),
+        ))
+        .returning(Occurrence::as_returning())
+        .get_result(tx.conn)?;
+    record(tx, action, Some(occurrence), &after)?;
+    Ok(after)
+}
+
+fn record(tx: &mut Tx<'_>, action: &'static str, before: Option<&Occurrence>, after: &Occurrence) -> Result<()> {
+    changes::record(tx, Change::new("occurrence", action, (after.id, after.version), before, Some(after)))
+}
+
+/// What already stands of the periods that these subscriptions have before them: failed and planned ones, which are
+/// billed whatever the catch-up rule, and settled ones, which are passed over.
 pub fn ahead(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<(SubscriptionId, u32, OccurrenceState)>> {
     let rows: Vec<(SubscriptionId, i32, OccurrenceState)> = occurrences::table
         .inner_join(
@@ -149,6 +230,19 @@ pub fn ahead(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<(Subscriptio
     Ok(rows.into_iter().map(|(id, period, state)| (id, index(period), state)).collect())
 }
 
+/// What [`ahead`] tells of one subscription, for the planner.
+pub fn known_ahead(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<BTreeMap<u32, Known>> {
+    Ok(ahead(tx, &[id])?.into_iter().map(|(_, period, state)| (period, known(state))).collect())
+}
+
+/// What a period's state says to the planner.
+pub const fn known(state: OccurrenceState) -> Known {
+    match state {
+        OccurrenceState::Invoiced | OccurrenceState::Skipped => Known::Settled,
+        OccurrenceState::Planned | OccurrenceState::Failed => Known::Wanted,
+    }
+}
+
 /// Claims periods of locked subscriptions, and tells which were free to claim: a period that is invoiced or skipped
 /// stays as it is, one that failed before is overwritten and keeps its id.
 pub fn settle(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<Vec<(SubscriptionId, u32)>> {
@@ -162,6 +256,10 @@ pub fn settle(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<Vec<(SubscriptionI
             .on_conflict((occurrences::organization_id, occurrences::subscription_id, occurrences::period_index))
             .do_update()
             .set((
+                // The days of a part period follow the start and end of the subscription.
+                occurrences::period_start_on.eq(excluded(occurrences::period_start_on)),
+                occurrences::period_end_on.eq(excluded(occurrences::period_end_on)),
+                occurrences::scheduled_on.eq(excluded(occurrences::scheduled_on)),
                 occurrences::state.eq(excluded(occurrences::state)),
                 occurrences::problem.eq(excluded(occurrences::problem)),
                 occurrences::invoice_id.eq(excluded(occurrences::invoice_id)),
@@ -180,6 +278,7 @@ pub fn settle(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<Vec<(SubscriptionI
 
 fn new_occurrence(tx: &Tx<'_>, period: &Settled) -> NewOccurrence {
     let (state, problem, invoice_id, attempts) = match period.outcome {
+        Outcome::Planned => (OccurrenceState::Planned, None, None, 0),
         Outcome::Invoiced(id) => (OccurrenceState::Invoiced, None, Some(id), 1),
         Outcome::Skipped => (OccurrenceState::Skipped, None, None, 0),
         Outcome::Failed(problem) => (OccurrenceState::Failed, Some(problem), None, 1),

@@ -432,6 +432,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        skip_reason -> Nullable<Text>,
     }
 }
 
@@ -614,6 +615,8 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        prorate -> Bool,
+        paused_on -> Nullable<Date>,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Subscription {
     /// When that period is to be billed; `None` when none is left.
     pub next_issue_on: Option<NaiveDate>,
     pub consecutive_failures: i16,
+    /// The first day of its pause.
+    pub paused_on: Option<NaiveDate>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -50,6 +52,8 @@ pub struct SubscriptionFields {
     pub ends_on: Option<NaiveDate>,
     pub line_overrides: Json<Vec<LineOverride>>,
     pub catch_up: CatchUp,
+    /// Whether the periods that it begins and ends in are billed for the days in which it runs.
+    pub prorate: bool,
 }
 
 /// A [`Schedule`] as columns.
@@ -183,11 +187,22 @@ impl ScheduleColumns {
 }
 
 impl Subscription {
+    /// How far it has been billed.
+    pub const fn position(&self) -> Position {
+        Position { next_period: self.next_period, next_issue_on: self.next_issue_on }
+    }
+
+    /// The state that follows from a position, with so many failures.
+    pub const fn state_at(&self, position: Position, consecutive_failures: i16) -> SubscriptionState {
+        SubscriptionState::of(position.has_next(), self.paused_on.is_some(), consecutive_failures)
+    }
+
     /// Where it stands in its schedule.
     pub fn progress(&self) -> Progress {
         Progress {
             starts_on: self.fields.starts_on,
             ends_on: self.fields.ends_on,
+            prorates: self.fields.prorate,
             next_index: u32::try_from(self.next_period).unwrap_or_default(),
         }
     }
@@ -198,7 +213,7 @@ pub fn create(tx: &mut Tx<'_>, fields: SubscriptionFields, position: Position) -
         organization_id: tx.organization_id(),
         id: SubscriptionId::at(tx.now),
         fields,
-        state: SubscriptionState::Active.with_next(position.has_next()),
+        state: SubscriptionState::of(position.has_next(), false, 0),
         next_period: position.next_period,
         next_issue_on: position.next_issue_on,
         created_at: tx.now,
@@ -253,7 +268,7 @@ pub fn update(
     let after = diesel::update(subscriptions::table.find((tx.organization_id(), subscription.id)))
         .set((
             fields,
-            subscriptions::state.eq(subscription.state.with_next(position.has_next())),
+            subscriptions::state.eq(subscription.state_at(position, subscription.consecutive_failures)),
             subscriptions::next_period.eq(position.next_period),
             subscriptions::next_issue_on.eq(position.next_issue_on),
             subscriptions::version.eq(subscriptions::version + 1),
@@ -267,24 +282,81 @@ pub fn update(
 
 /// Forgets the failures of a locked subscription: one that was parked for them is taken up again by the next run.
 pub fn forgive(tx: &mut Tx<'_>, subscription: &Subscription) -> Result<Subscription> {
-    let state = match subscription.state {
-        SubscriptionState::Parked => SubscriptionState::Active,
-        state => state,
-    };
+    let standing =
+        Standing { paused_on: subscription.paused_on, position: subscription.position(), consecutive_failures: 0 };
+    stand(tx, "retried", subscription, standing)
+}
+
+/// Pauses a locked subscription from a day on: until it is resumed, no run takes it up.
+pub fn pause(tx: &mut Tx<'_>, subscription: &Subscription, paused_on: NaiveDate) -> Result<Subscription> {
+    let standing = Standing { paused_on: Some(paused_on), ..Standing::of(subscription) };
+    stand(tx, "paused", subscription, standing)
+}
+
+/// Ends the pause of a locked subscription, which goes on at a position.
+pub fn resume(tx: &mut Tx<'_>, subscription: &Subscription, position: Position) -> Result<Subscription> {
+    let standing = Standing { paused_on: None, position, ..Standing::of(subscription) };
+    stand(tx, "resumed", subscription, standing)
+}
+
+/// Puts a locked subscription before another period, whose skipping, or bringing back, is told by the occurrence.
+/// Nothing is written where nothing changes.
+pub fn put(
+    tx: &mut Tx<'_>,
+    subscription: &Subscription,
+    position: Position,
+    consecutive_failures: i16,
+) -> Result<Subscription> {
+    let standing = Standing { paused_on: subscription.paused_on, position, consecutive_failures };
+    if standing == Standing::of(subscription) {
+        return Ok(subscription.clone());
+    }
+    stand(tx, "updated", subscription, standing)
+}
+
+/// What the state of a subscription follows from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    paused_on: Option<NaiveDate>,
+    position: Position,
+    consecutive_failures: i16,
+}
+
+impl Standing {
+    const fn of(subscription: &Subscription) -> Self {
+        let Subscription { paused_on, consecutive_failures, .. } = *subscription;
+        Self { paused_on, position: subscription.position(), consecutive_failures }
+    }
+}
+
+fn stand(
+    tx: &mut Tx<'_>,
+    action: &'static str,
+    subscription: &Subscription,
+    standing: Standing,
+) -> Result<Subscription> {
+    let Standing { paused_on, position, consecutive_failures } = standing;
     let after = diesel::update(subscriptions::table.find((tx.organization_id(), subscription.id)))
         .set((
-            subscriptions::state.eq(state),
-            subscriptions::consecutive_failures.eq(0),
+            subscriptions::state.eq(SubscriptionState::of(
+                position.has_next(),
+                paused_on.is_some(),
+                consecutive_failures,
+            )),
+            subscriptions::paused_on.eq(paused_on),
+            subscriptions::next_period.eq(position.next_period),
+            subscriptions::next_issue_on.eq(position.next_issue_on),
+            subscriptions::consecutive_failures.eq(consecutive_failures),
             subscriptions::version.eq(subscriptions::version + 1),
             subscriptions::updated_at.eq(tx.now),
         ))
         .returning(Subscription::as_returning())
         .get_result(tx.conn)?;
-    record(tx, "retried", Some(subscription), &after)?;
+    record(tx, action, Some(subscription), &after)?;
     Ok(after)
 }
 
-/// Whether any period of a locked subscription has been taken up: invoiced, skipped or failed.
+/// Whether any period of a locked subscription has been taken up: planned, invoiced, skipped or failed.
 pub fn has_occurrences(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<bool> {
     Ok(diesel::select(exists(
         occurrences::table

@@ -151,6 +151,12 @@ impl World {
         )
     }
 
+    /// A period of a subscription, before a run takes it up.
+    pub fn occurrence(&self, subscription_id: &str, period_start_on: &str) -> Draft {
+        let body = json!({ "subscription_id": subscription_id, "period_start_on": period_start_on });
+        self.draft("/occurrences", body)
+    }
+
     /// Every month in advance, on the first, from the beginning of 2026.
     pub fn subscription(&self, template_id: &str, customer_id: &str) -> Draft {
         self.draft("/subscriptions", json!({

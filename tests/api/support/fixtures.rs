@@ -164,6 +164,8 @@ const STATES: &[(&str, Make)] = &[
         let pro_forma = w.invoice_draft(w.buyer().create().id(), series.id()).with("kind", "pro_forma").create();
         w.issue(&pro_forma, "2026-01-30")
     }),
+    ("skip_occurrence", planned_occurrence),
+    ("restore_occurrence", planned_occurrence),
     // Of a buyer without an address, whom no invoice can name.
     ("retry_occurrence", |w| {
         let subscription = w.subscription(invoice_template(w).id(), w.customer().create().id()).create();
@@ -262,6 +264,10 @@ fn invoice_template(w: &World) -> Record {
 
 fn subscription(w: &World) -> Record {
     w.subscription(invoice_template(w).id(), w.buyer().create().id()).create()
+}
+
+fn planned_occurrence(w: &World) -> Record {
+    w.occurrence(subscription(w).id(), "2026-02-01").create()
 }
 
 /// The first invoice of a subscription, issued by a run.

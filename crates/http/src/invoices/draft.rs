@@ -6,6 +6,7 @@ use crate::actor::Actor;
 use crate::body::{Patch, Valid};
 use crate::invoice_templates::{LineVatBody, basis_where_exempt};
 use crate::listing::Id;
+use crate::occurrences;
 use crate::once::Once;
 use crate::precondition::IfMatch;
 use crate::problem::ApiError;
@@ -387,7 +388,8 @@ pub async fn update_invoice(
 
 /// Throw a draft away.
 ///
-/// It becomes `void`: it can still be read, and never changes again. What is issued stays, and is corrected: 409.
+/// It becomes `void`: it can still be read, and never changes again. The period that a run drafted it for is `planned`
+/// again, and the next run bills it anew. What is issued stays, and is corrected: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/invoices/{id}")]
@@ -402,6 +404,7 @@ pub async fn void_invoice(
         .transaction(scope, move |tx| {
             let draft = invoices::lock(tx, id.0, seen.0)?;
             unless_draft(&draft)?;
+            occurrences::give_back(tx, draft.id)?;
             invoices::void(tx, &draft)?;
             Ok(Reply::empty())
         })

@@ -2,13 +2,12 @@
 
 use super::plan::{Bill, Book, Item, Outcome, Plan};
 use chrono::NaiveDate;
-use opiekun_domain::billing::{FAILURES_MAX, Invoice, add_to_totals};
+use opiekun_domain::billing::{Invoice, add_to_totals};
 use opiekun_domain::ids::{InvoiceId, NumberSeriesId, OccurrenceId, SubscriptionId, uuid_at};
 use opiekun_domain::invoice_run::{RunMode, RunProblem};
 use opiekun_domain::numbering::NumberPattern;
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::plan::Planned;
-use opiekun_domain::subscription::SubscriptionState;
 use opiekun_persistence::invoice_runs::{self, InvoiceRun, RunProgress, RunResult};
 use opiekun_persistence::invoices::{self, NewInvoice};
 use opiekun_persistence::number_series::{self, NumberSeries};
@@ -148,12 +147,8 @@ fn carry_out(
 /// Where a subscription stands after what is planned for it.
 fn advance<'a>(plan: &Plan<'a>) -> Advance<'a> {
     let before = plan.subscription;
-    let (consecutive_failures, state) = if plan.has_failed() {
-        let failures = before.consecutive_failures.saturating_add(1);
-        (failures, if failures >= FAILURES_MAX { SubscriptionState::Parked } else { before.state })
-    } else {
-        (0, before.state.with_next(plan.position.has_next()))
-    };
+    let consecutive_failures = if plan.has_failed() { before.consecutive_failures.saturating_add(1) } else { 0 };
+    let state = before.state_at(plan.position, consecutive_failures);
     Advance { before, state, position: plan.position, consecutive_failures }
 }
 
@@ -244,7 +239,7 @@ fn preview(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: 
 
 /// What came of a period, but for its invoice.
 fn result(run: &InvoiceRun, id: Uuid, row: &Row<'_>) -> RunResult {
-    let Planned { period, issue_on } = row.item.planned;
+    let Planned { period, part: _, issue_on } = row.item.planned;
     let (outcome, problem) = match row.item.outcome {
         Outcome::Bill(_) => (OccurrenceState::Planned, None),
         Outcome::Skip => (OccurrenceState::Skipped, None),

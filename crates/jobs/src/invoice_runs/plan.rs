@@ -1,10 +1,9 @@
 //! What a run is to do for each subscription of a batch, decided before anything is written.
 
 use chrono::NaiveDate;
-use opiekun_domain::billing::{Buyer, Invoice, Seller, Terms, compose};
+use opiekun_domain::billing::{Buyer, Invoice, Occasion, Seller, Terms, compose};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
-use opiekun_domain::occurrence::OccurrenceState;
-use opiekun_domain::plan::{PERIODS_MAX, Planned, due, next_planned};
+use opiekun_domain::plan::{Known, PERIODS_MAX, Planned, due, next_planned};
 use opiekun_domain::schedule::Schedule;
 use opiekun_persistence::invoice_templates::{self, InvoiceTemplate};
 use opiekun_persistence::subscriptions::{Position, Subscription};
@@ -17,7 +16,7 @@ pub struct Book {
     templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
     buyers: BTreeMap<CustomerId, Buyer>,
     /// What has become already of periods that the subscriptions have before them.
-    ahead: BTreeMap<(SubscriptionId, u32), OccurrenceState>,
+    ahead: BTreeMap<(SubscriptionId, u32), Known>,
 }
 
 /// Everything that is to be done for a subscription.
@@ -65,7 +64,7 @@ impl Book {
             seller: organizations::find(tx)?.seller(),
             templates: templates.into_iter().map(|it| (it.id, it)).collect(),
             buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
-            ahead: ahead.into_iter().map(|(id, period, state)| ((id, period), state)).collect(),
+            ahead: ahead.into_iter().map(|(id, period, state)| ((id, period), occurrences::known(state))).collect(),
         })
     }
 
@@ -83,8 +82,13 @@ impl Book {
         let mut items = Vec::with_capacity(planned.len());
         for (planned, is_billed) in planned {
             let outcome = if is_billed {
-                let overrides = &fields.line_overrides.0;
-                match compose(&self.seller, buyer, terms(template), overrides, planned.period, issue_on) {
+                let occasion = Occasion {
+                    period: planned.period,
+                    part: planned.part,
+                    overrides: &fields.line_overrides.0,
+                    extra_lines: &[],
+                };
+                match compose(&self.seller, buyer, terms(template), occasion, issue_on) {
                     Ok(invoice) => Outcome::Bill(Box::new(Bill {
                         series_id: template.fields.series_id,
                         template_id: template.id,
@@ -127,31 +131,20 @@ impl Book {
 
     /// The due periods in their order, each with whether it is to be billed, and where they lead.
     ///
-    /// A period that failed before is tried again first, whatever the catch-up rule: it was not missed. One that
-    /// something else became of meanwhile is passed over.
+    /// A period that failed before is tried again, and one that was asked for is billed, whatever the catch-up rule:
+    /// neither was missed. One that something became of meanwhile is passed over.
     fn planned(
         &self,
         subscription: &Subscription,
         schedule: &Schedule,
         through_on: NaiveDate,
     ) -> (Vec<(Planned, bool)>, Position) {
-        let mut progress = subscription.progress();
-        let mut periods = Vec::new();
-        if self.ahead.get(&(subscription.id, progress.next_index)) == Some(&OccurrenceState::Failed)
-            && let Some(again) = next_planned(schedule, progress)
-        {
-            periods.push((again, true));
-            progress.next_index = again.period.index.saturating_add(1);
-        }
-        let cap = PERIODS_MAX - periods.len();
-        let due = due(schedule, progress, through_on, subscription.fields.catch_up, cap);
-        periods.extend(due.bill.into_iter().map(|planned| (planned, true)));
-        periods.extend(due.skip.into_iter().map(|planned| (planned, false)));
+        let known = |index| self.ahead.get(&(subscription.id, index)).copied();
+        let due = due(schedule, subscription.progress(), through_on, subscription.fields.catch_up, PERIODS_MAX, known);
+        let bill = due.bill.into_iter().map(|planned| (planned, true));
+        let skip = due.skip.into_iter().map(|planned| (planned, false));
+        let mut periods: Vec<_> = bill.chain(skip).collect();
         periods.sort_by_key(|(planned, _)| planned.period.index);
-        periods.retain(|(planned, _)| {
-            let state = self.ahead.get(&(subscription.id, planned.period.index));
-            !matches!(state, Some(OccurrenceState::Invoiced | OccurrenceState::Skipped))
-        });
         (periods, Position::new(due.next_index, due.next))
     }
 }

@@ -187,7 +187,7 @@ fn subscribe(
     let schedule = Schedule::new(rule).map_err(Failure::new)?;
     // One in twenty left in the course of the year.
     let ends_on = (starts_on == year.month(1)).then(|| year.month(9));
-    let progress = Progress { starts_on, ends_on, next_index: 0 };
+    let progress = Progress { starts_on, ends_on, prorates: false, next_index: 0 };
     let fields = SubscriptionFields {
         template_id,
         customer_id: customer.id,
@@ -196,6 +196,7 @@ fn subscribe(
         ends_on,
         line_overrides: Json(line_overrides),
         catch_up: CatchUp::All,
+        prorate: false,
     };
     subscriptions::create(tx, fields, Position::new(0, next_planned(&schedule, progress)))?;
     Ok(())
