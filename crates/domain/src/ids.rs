@@ -118,6 +118,8 @@ id! { /// One execution of "issue everything due".
 InvoiceRunId }
 id! { /// An invoice, draft or issued.
 InvoiceId }
+id! { /// Money that came from a customer.
+PaymentId }
 id! { /// One line of an invoice.
 InvoiceLineId }
 id! { /// One record of the audit log.

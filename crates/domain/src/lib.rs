@@ -34,6 +34,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod recurrence;
 pub mod schedule;
+pub mod statement;
 pub mod subscription;
 pub mod task;
 pub mod tax_identity;

@@ -113,6 +113,11 @@ const KINDS: &[Kind] = &[
         },
     },
     Kind { collection: "invoices", names: &["invoice_id", "pro_forma_id", "corrects_id"], make: invoice },
+    Kind {
+        collection: "payments",
+        names: &["payment_id"],
+        make: |w| w.payment(w.customer().create().id(), "1234.50").create(),
+    },
 ];
 
 /// Operations that ask for a record in a state of its own.
