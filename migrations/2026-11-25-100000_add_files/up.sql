@@ -30,6 +30,7 @@ create table files (
     sha256 bytea not null check (length(sha256) = 32),
     size_bytes bigint not null check (size_bytes >= 0),
     registered_by_id uuid,
+    registered_by_key_id uuid,
     crm_uses integer not null default 0 check (crm_uses >= 0),
     billing_uses integer not null default 0 check (billing_uses >= 0),
     logo_uses integer not null default 0 check (logo_uses >= 0),
@@ -41,8 +42,11 @@ create table files (
     constraint files_object_id_fkey foreign key (organization_id, object_id, object_state)
         references file_objects (organization_id, id, state),
     constraint files_registered_by_id_fkey foreign key (organization_id, registered_by_id)
-        references operators (organization_id, id)
+        references operators (organization_id, id),
+    constraint files_registered_by_key_id_fkey foreign key (organization_id, registered_by_key_id)
+        references api_keys (organization_id, id)
 );
+comment on column files.registered_by_key_id is 'The script that sent it, where no operator did.';
 comment on column files.crm_uses is 'On how many records of customers and work it is: whoever reads those reads it.';
 comment on column files.billing_uses is 'On how many records of invoicing it is.';
 comment on column files.logo_uses is 'Whether it is the logo of the organization, which everybody in it sees.';

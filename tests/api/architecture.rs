@@ -8,13 +8,21 @@ use std::process::Command;
 const ARROWS: &[(&str, &[&str])] = &[
     ("opiekun-domain", &[]),
     ("opiekun-local-postgres", &[]),
+    ("opiekun-files", &[]),
     ("opiekun-documents", &["opiekun-domain"]),
     ("opiekun-persistence", &["opiekun-domain"]),
-    ("opiekun-jobs", &["opiekun-domain", "opiekun-persistence"]),
-    ("opiekun-http", &["opiekun-documents", "opiekun-domain", "opiekun-persistence"]),
+    ("opiekun-jobs", &["opiekun-domain", "opiekun-files", "opiekun-persistence"]),
+    ("opiekun-http", &["opiekun-documents", "opiekun-domain", "opiekun-files", "opiekun-persistence"]),
     (
         "opiekun-server",
-        &["opiekun-domain", "opiekun-http", "opiekun-jobs", "opiekun-local-postgres", "opiekun-persistence"],
+        &[
+            "opiekun-domain",
+            "opiekun-files",
+            "opiekun-http",
+            "opiekun-jobs",
+            "opiekun-local-postgres",
+            "opiekun-persistence",
+        ],
     ),
     ("opiekun-tests", &[]),
 ];
@@ -29,6 +37,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("utoipa", &["opiekun-http", "opiekun-domain (optional)"]),
     ("jsonwebtoken", &["opiekun-http"]),
     ("argon2", &["opiekun-http"]),
+    ("object_store", &["opiekun-files"]),
+    ("reqwest", &["opiekun-files"]),
 ];
 
 /// What each crate uses outside of its tests: the name, and whether it is optional.

@@ -495,7 +495,7 @@ fn what_makes_no_sense_is_refused() {
     refused(&format!("{week}&working_from=24:00"), &["working_from pattern"]);
     // Nobody is told that a stranger is free.
     let stranger = World::new().owner.id;
-    w.owner.get(&format!("/calendar{week},{stranger}")).refused(404, "not_found");
+    refused(&format!("{week},{stranger}"), &["operator_id unknown"]);
     for year in ["0000", "9999"] {
         calendar(&w.owner, &format!("from={year}-01-01T00:00:00Z&to={year}-12-31T23:59:59Z"));
     }

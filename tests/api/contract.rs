@@ -143,9 +143,17 @@ fn every_operation_says_who_may() {
     each(
         |_| true,
         |operation| {
-            let required = operation.value["x-required-scope"].as_str().unwrap();
+            let required = operation.value["x-required-scope"].as_str().unwrap_or("several");
             let security = operation.value["security"].as_array().expect("no security");
             match required {
+                "several" => {
+                    let mut ways: Vec<_> =
+                        operation.scopes.iter().map(|it| serde_json::json!({ "sign_in": [it] })).collect();
+                    ways.push(serde_json::json!({ "api_key": [] }));
+                    assert_eq!(*security, ways);
+                    assert!(operation.scopes.iter().all(|it| scopes.contains_key(it) && it.ends_with(":write")));
+                    assert_ne!(operation.method, "GET");
+                }
                 "none" => {
                     assert!(security.is_empty());
                     // Who signs in is nobody yet, and the address of a feed is the credential.
@@ -174,13 +182,13 @@ fn every_operation_tells_its_refusals() {
             if operation.secured {
                 expected.push("401");
             }
-            if operation.scope.is_some() {
+            if operation.scope.is_some() || !operation.scopes.is_empty() {
                 expected.push("403");
             }
             if operation.path.contains('{') {
                 expected.push("404");
             }
-            if !operation.bodies().is_empty() {
+            if !operation.bodies().is_empty() || operation.form().is_some() {
                 expected.extend(["400", "413", "415", "422"]);
             }
             if operation.has("If-Match") {

@@ -26,6 +26,7 @@ struct Year {
     entries: Vec<Entry>,
     tasks: Vec<Value>,
     invoices: Vec<Value>,
+    attachments: Vec<Value>,
 }
 
 /// A contact that was held, or work.
@@ -82,6 +83,7 @@ impl Year {
             entries,
             tasks: all(&owner, "/tasks?"),
             invoices: all(&owner, "/invoices?status=issued"),
+            attachments: all(&owner, "/attachments?"),
             owner,
         }
     }
@@ -144,6 +146,8 @@ impl Year {
             its.for_each(|entry| sums.add(entry));
             let tasks: Vec<&Value> = self.tasks.iter().filter(|it| it["caretaker_id"] == row["operator_id"]).collect();
             let count = |is: &dyn Fn(&Value) -> bool| i64::try_from(tasks.iter().filter(|it| is(it)).count()).unwrap();
+            let is_its = |it: &&Value| it["caretaker_id"] == row["operator_id"] && self.has(&it["created_at"]);
+            let files = i64::try_from(self.attachments.iter().filter(is_its).count()).unwrap();
             let is_done = |it: &Value| it["status"] == "done" && self.has(&it["closed_at"]);
             for (name, wanted) in [
                 ("given", count(&|it| self.has(&it["assigned_at"]))),
@@ -153,6 +157,7 @@ impl Year {
                 ("overdue", count(&is_overdue)),
                 ("interactions", sums.interactions),
                 ("work_entries", sums.work_entries),
+                ("files", files),
                 ("minutes", sums.minutes),
                 ("billable_minutes", sums.billable_minutes),
             ] {
@@ -166,7 +171,10 @@ impl Year {
             let told = &report["totals"][*name];
             assert_eq!(told.as_i64().unwrap_or_else(|| hundredths(told)), *wanted, "{name}");
         }
-        assert!(totals["overdue"] > 3 && totals["done"] > 100, "something worth reading: {totals:?}");
+        assert!(
+            totals["overdue"] > 3 && totals["done"] > 100 && totals["files"] > 1,
+            "something worth reading: {totals:?}"
+        );
     }
 
     fn check_threads(&self) {

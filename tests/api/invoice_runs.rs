@@ -1,3 +1,4 @@
+use crate::support::files::Store;
 use crate::support::{Record, World, at_once, eventually, execute, now, text_rows};
 use opiekun_jobs::Worker;
 use serde_json::{Value, json};
@@ -289,7 +290,7 @@ fn ten_runs_at_once_give_each_period_one_invoice() {
     let w = World::new();
     w.subscribers(30);
     // Nodes beside the one that all tests have.
-    let nodes: Vec<Worker> = (0..3).map(|_| Worker::start(w.db(), now)).collect();
+    let nodes: Vec<Worker> = (0..3).map(|_| Worker::start(w.db(), now, Store::folder())).collect();
     let runs = at_once(10, |_| w.run("issue", "2026-02-28"));
     nodes.into_iter().for_each(Worker::stop);
     let invoiced: i64 = runs.iter().map(|run| run["counts"]["invoiced"].as_i64().unwrap()).sum();

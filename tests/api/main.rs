@@ -5,6 +5,7 @@ mod support;
 
 mod api_keys;
 mod architecture;
+mod attachments;
 mod audit_log;
 mod auth;
 mod browsers;
@@ -15,6 +16,7 @@ mod crash;
 mod customers;
 mod demo;
 mod events;
+mod files;
 mod funnel;
 mod hourly_rates;
 mod interactions;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// The collections that grow with the years: their lists, and those of what belongs to one of their records.
-const GROWING: &[&str] = &["interactions", "tasks", "work-entries", "threads", "opportunities"];
+const GROWING: &[&str] = &["interactions", "tasks", "work-entries", "threads", "opportunities", "attachments"];
 /// Another list of the same rows.
 const TIMELINE: &str = "/api/v1/customers/{id}/timeline";
 /// The tables that these are read from, none of which may be read as a whole.
@@ -24,6 +24,8 @@ const TABLES: &[&str] = &[
     "opportunities",
     "opportunity_tags",
     "stage_changes",
+    "attachments",
+    "files",
     "audit_entries",
 ];
 
@@ -93,7 +95,7 @@ impl Firm {
             format!("/api/v1/reports/time-cost?{period}&group_by=customer,operator"),
         ] {
             // What their names are of may be read as a whole.
-            let entries = ["interactions", "tasks", "work_entries"];
+            let entries = ["interactions", "tasks", "work_entries", "attachments"];
             self.read(&path, &path, 2, |plan| scan(plan, &entries));
         }
     }
@@ -171,6 +173,8 @@ fn fault(plan: &Plan, operation: &Operation, query: &str) -> Option<String> {
     let pages = match query {
         // Closed, or due later.
         "&overdue=false" => 2,
+        // On records of either area.
+        _ if operation.id == "list_attachments" => 2,
         // Any of so many tags.
         _ => 1 + query.matches(',').count() as u64,
     };
@@ -276,6 +280,16 @@ fn values(client: &Client, name: &str, sample: &[Value]) -> Vec<String> {
         let found = sample.iter().filter_map(|record| record.pointer(pointer)).filter(|value| !value.is_null());
         found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect::<Vec<_>>()
     };
+    if let Some(kind) = name.strip_prefix("subject_").and_then(|name| name.strip_suffix("_id")) {
+        // The first of each kind has as many files as any.
+        let is_on = |record: &&Value| record["subject"]["type"] == kind;
+        return sample
+            .iter()
+            .filter(is_on)
+            .take(1)
+            .map(|record| record["subject"]["id"].as_str().unwrap().to_owned())
+            .collect();
+    }
     match name {
         // Of many records, of the oldest only, of few; and any of some.
         "tag" => ["urgent", "founding", "dispute", "founding,dispute,urgent"].map(str::to_owned).to_vec(),
@@ -283,6 +297,7 @@ fn values(client: &Client, name: &str, sample: &[Value]) -> Vec<String> {
         "task_id" | "parent_task_id" => vec![oldest(client, "/api/v1/tasks")],
         "parent_interaction_id" => vec![oldest(client, "/api/v1/interactions")],
         "thread_id" | "merged_into_id" => vec![oldest(client, "/api/v1/threads")],
+        "file_id" => vec![oldest(client, "/api/v1/files")],
         "status" | "priority" | "channel" | "stage_kind" => {
             let mut values = of_records(&format!("/{name}"));
             values.sort();

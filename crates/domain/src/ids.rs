@@ -120,8 +120,14 @@ id! { /// An invoice, draft or issued.
 InvoiceId }
 id! { /// Money that came from a customer.
 PaymentId }
+id! { /// Something uploaded: its name, and what it holds.
+FileId }
+id! { /// Bytes in the file store.
+FileObjectId }
 id! { /// One line of an invoice.
 InvoiceLineId }
+id! { /// A file on a record.
+AttachmentId }
 id! { /// One record of the audit log.
 AuditEntryId }
 id! { /// One event of the change feed.

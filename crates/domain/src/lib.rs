@@ -9,6 +9,7 @@
 pub mod vocabulary;
 
 pub mod address;
+pub mod attachment;
 pub mod authority;
 pub mod billing;
 pub mod calendar;

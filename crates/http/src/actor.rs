@@ -11,6 +11,7 @@ use opiekun_domain::authority::Authority;
 use opiekun_domain::ids::{ApiKeyId, OperatorId, OrganizationId, SignInId};
 use opiekun_domain::operator::Role;
 use opiekun_domain::permission::{Permission, PermissionSet};
+use opiekun_persistence::files::Reader;
 use opiekun_persistence::operators::Operator;
 use opiekun_persistence::{ActorRef, Scope, Tx, credentials, operators};
 use std::future::{Ready, ready};
@@ -40,6 +41,23 @@ impl Actor {
             return Err(ApiError::scope_missing(permission));
         }
         Ok(Scope::new(self.organization_id, self.actor_ref(), Some(self.request_id)))
+    }
+
+    /// The key to the database, for those who hold one of the permissions at least.
+    #[expect(clippy::disallowed_methods, reason = "the one place of http where a scope is made")]
+    pub fn scope_of_any(&self, permissions: &[Permission]) -> Result<Scope, ApiError> {
+        if !permissions.iter().any(|permission| self.permissions.contains(*permission)) {
+            return Err(ApiError::scopes_missing(permissions));
+        }
+        Ok(Scope::new(self.organization_id, self.actor_ref(), Some(self.request_id)))
+    }
+
+    /// Which files are there for the caller, besides its own: those on records that it may read.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            crm: self.permissions.contains(Permission::CrmRead),
+            billing: self.permissions.contains(Permission::BillingRead),
+        }
     }
 
     /// The key to the database for what concerns the caller itself, whatever it may do.

@@ -270,6 +270,7 @@ async fn show_calendar(
         query.0;
     let window = window(from, to, WINDOW_DAYS_MAX)?;
     let permissions = actor.permissions;
+    let _turn = state.calendars.acquire().await.map_err(ApiError::unavailable)?;
     state
         .snapshot(scope, move |tx| {
             let zone = organizations::find(tx)?.time_zone();
@@ -326,11 +327,13 @@ async fn show_free_busy(
     let mut seen = BTreeSet::new();
     ids.retain(|id| seen.insert(*id));
     let permissions = actor.permissions;
+    let _turn = state.calendars.acquire().await.map_err(ApiError::unavailable)?;
     state
         .snapshot(scope, move |tx| {
             // Nobody is told that a stranger is free.
             if operators::find_all(tx, &ids)?.len() < ids.len() {
-                return Err(ApiError::not_found("operator"));
+                let wrong = Wrong::parameter("operator_id", "unknown", "Names nobody of the organization");
+                return Err(ApiError::invalid_parameters(vec![wrong]));
             }
             let zone = organizations::find(tx)?.time_zone();
             let filter = CalendarFilter {

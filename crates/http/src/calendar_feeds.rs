@@ -8,7 +8,7 @@ use crate::keys::{hash_of, random_feed_secret};
 use crate::listing::{Filters, Id, Listing};
 use crate::once::Once;
 use crate::precondition::{IfMatch, is_known_tag};
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Code};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
@@ -264,11 +264,7 @@ async fn create_calendar_feed(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmWrite)?;
     let fields = input.0.fields(&actor)?;
-    // Told to nobody but the caller, who has named the host.
-    let server = {
-        let connection = req.connection_info();
-        format!("{}://{}", connection.scheme(), connection.host())
-    };
+    let server = server_of(&req)?;
     state
         .submit(scope, once, move |tx| {
             let authority = actor.authority(tx)?;
@@ -357,11 +353,23 @@ async fn delete_calendar_feed(
         .await
 }
 
+/// Where this server is for the caller, who has named the host and is alone told so.
+fn server_of(req: &HttpRequest) -> Result<String, ApiError> {
+    let connection = req.connection_info();
+    let (scheme, host) = (connection.scheme(), connection.host());
+    let is_host = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
+    if !matches!(scheme, "http" | "https") || host.is_empty() || !is_host {
+        return Err(ApiError::new(Code::MalformedRequest).detail("The Host header names no host"));
+    }
+    Ok(format!("{scheme}://{host}"))
+}
+
 /// Read a calendar feed.
 ///
 /// For calendar programs: iCalendar (RFC 5545), without signing in, since the address is the secret. An entry keeps its
-/// `UID` when it is moved, and so does a date of a series when it becomes a task. The same entries are the same bytes, so
-/// that `ETag` tells whether anything has changed. An address that is none, or none any more, answers 404, and so does
+/// `UID` when it is moved, and so does a date of a series when it becomes a task; a change of this and the following ones
+/// makes another series of them, whose entries have `UID`s of their own. The same entries are the same bytes, so that
+/// `ETag` tells whether anything has changed. An address that is none, or none any more, answers 404, and so does
 /// that of a reader who was made inactive.
 #[utoipa::path(tag = "Calendar feeds", security(()),
     params(
@@ -395,6 +403,7 @@ async fn read_calendar_feed(
         .ok_or_else(not_found)?;
     let (scope, permissions) =
         reading_feed(found.organization_id, &found.reader, context.request_id).ok_or_else(not_found)?;
+    let _turn = state.calendars.acquire().await.map_err(ApiError::unavailable)?;
     // All entries come of one statement, which needs no transaction around it.
     let body = state.read(scope, move |tx| written(tx, &found, permissions)).await?;
     let tag: String = Sha256::digest(&body).iter().take(16).map(|byte| format!("{byte:02x}")).collect();

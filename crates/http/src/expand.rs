@@ -4,11 +4,11 @@
 
 use crate::problem::ApiError;
 use crate::{
-    customers, invoice_templates, number_series, operators, opportunities, people, pipelines, stages, subscriptions,
-    tasks, threads,
+    customers, files, invoice_templates, number_series, operators, opportunities, people, pipelines, stages,
+    subscriptions, tasks, threads,
 };
 use opiekun_domain::ids::{
-    CustomerId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId, PipelineId, StageId,
+    CustomerId, FileId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId, PipelineId, StageId,
     SubscriptionId, TaskId, ThreadId,
 };
 use opiekun_domain::permission::{Permission, PermissionSet};
@@ -23,7 +23,8 @@ type Load = fn(&mut Tx<'_>, &[Uuid]) -> Result<Vec<Value>, ApiError>;
 struct Target {
     /// The properties that refer to it.
     properties: &'static [&'static str],
-    permission: Permission,
+    /// None where whoever reads a record that names it reads it too.
+    permission: Option<Permission>,
     /// Loads the bodies of those that exist, in one statement.
     load: Load,
     /// What its own bodies refer to.
@@ -33,67 +34,73 @@ struct Target {
 const TARGETS: &[Target] = &[
     Target {
         properties: &["customer_id"],
-        permission: Permission::CrmRead,
+        permission: Some(Permission::CrmRead),
         load: |tx, ids| customers::bodies(tx, &typed(ids, CustomerId)),
         refers: &["caretaker_id"],
     },
     Target {
         properties: &["operator_id", "caretaker_id", "registered_by_id", "supervisor_id", "locked_by_id", "reader_id"],
-        permission: Permission::CrmRead,
+        permission: Some(Permission::CrmRead),
         load: |tx, ids| operators::bodies(tx, &typed(ids, OperatorId)),
         refers: &["supervisor_id"],
     },
     Target {
         properties: &["person_id"],
-        permission: Permission::CrmRead,
+        permission: Some(Permission::CrmRead),
         load: |tx, ids| people::bodies(tx, &typed(ids, PersonId)),
         refers: &["customer_id", "registered_by_id"],
     },
     Target {
         properties: &["pipeline_id"],
-        permission: Permission::CrmRead,
+        permission: Some(Permission::CrmRead),
         load: |tx, ids| pipelines::bodies(tx, &typed(ids, PipelineId)),
         refers: &[],
     },
     Target {
         properties: &["stage_id", "from_stage_id", "to_stage_id"],
-        permission: Permission::CrmRead,
+        permission: Some(Permission::CrmRead),
         load: |tx, ids| stages::bodies(tx, &typed(ids, StageId)),
         refers: &["pipeline_id"],
     },
     Target {
         properties: &["opportunity_id"],
-        permission: Permission::CrmRead,
+        permission: Some(Permission::CrmRead),
         load: |tx, ids| opportunities::bodies(tx, &typed(ids, OpportunityId)),
         refers: &["customer_id", "pipeline_id", "stage_id", "caretaker_id", "registered_by_id"],
     },
     Target {
         properties: &["thread_id", "merged_into_id"],
-        permission: Permission::CrmRead,
+        permission: Some(Permission::CrmRead),
         load: |tx, ids| threads::bodies(tx, &typed(ids, ThreadId)),
         refers: &["customer_id", "caretaker_id"],
     },
     Target {
         properties: &["task_id"],
-        permission: Permission::CrmRead,
+        permission: Some(Permission::CrmRead),
         load: |tx, ids| tasks::found(tx, &typed(ids, TaskId)),
         refers: &["customer_id", "caretaker_id", "thread_id"],
     },
     Target {
+        properties: &["file_id", "logo_file_id"],
+        permission: None,
+        load: |tx, ids| files::bodies(tx, &typed(ids, FileId)),
+        refers: &["registered_by_id"],
+    },
+    Target {
         properties: &["series_id"],
-        permission: Permission::BillingRead,
+        permission: Some(Permission::BillingRead),
         load: |tx, ids| number_series::bodies(tx, &typed(ids, NumberSeriesId)),
         refers: &[],
     },
     Target {
         properties: &["template_id"],
-        permission: Permission::BillingRead,
+        permission: Some(Permission::BillingRead),
         load: |tx, ids| invoice_templates::bodies(tx, &typed(ids, InvoiceTemplateId)),
         refers: &["series_id"],
     },
     Target {
         properties: &["subscription_id"],
-        permission: Permission::BillingRead,
+        permission: Some(Permission::BillingRead),
         load: |tx, ids| subscriptions::bodies(tx, &typed(ids, SubscriptionId)),
         refers: &["template_id", "customer_id"],
     },
@@ -136,8 +143,8 @@ pub(crate) fn attach(
     for (name, further) in by_name {
         let property = format!("{name}_id");
         let Some(target) = target_of(&property) else { continue };
-        if !permissions.contains(target.permission) {
-            return Err(ApiError::scope_missing(target.permission));
+        if let Some(permission) = target.permission.filter(|permission| !permissions.contains(*permission)) {
+            return Err(ApiError::scope_missing(permission));
         }
         let ids: BTreeSet<Uuid> = records.iter().filter_map(|record| id_of(record, &property)).collect();
         let ids: Vec<Uuid> = ids.into_iter().collect();

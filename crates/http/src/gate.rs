@@ -5,7 +5,7 @@
 
 use crate::actor::{Actor, authenticate};
 use crate::context::{Asked, RequestContext};
-use crate::contract::{Found, Operation, parameters_of};
+use crate::contract::{FORM_OF_PARTS, Found, Operation, parameters_of};
 use crate::limits::{Caller, Left};
 use crate::once::{IDEMPOTENCY_KEY, key_of};
 use crate::problem::{ApiError, Code};
@@ -27,7 +27,9 @@ use std::time::Duration;
 
 /// JSON bodies; uploads have limits of their own.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-const JSON_DEPTH_MAX: usize = 32;
+pub(crate) const JSON_DEPTH_MAX: usize = 32;
+/// Of answers whose type only the record tells.
+const ANY_TYPE: &str = "*/*";
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A little more than the longest `Prefer: wait` and the longest statement.
@@ -55,9 +57,14 @@ pub async fn gate(
         }
         Err(error) => return Ok(with_quota(refuse(req, &error), left)),
     }
-    let response = match actix_web::rt::time::timeout(HANDLER_TIMEOUT, next.call(req)).await {
-        Ok(response) => response?.map_into_boxed_body(),
-        Err(_) => return Err(ApiError::unavailable("the handler took too long").into()),
+    let response = if operation.parts.is_some() {
+        // It takes as long as the upload does, which has limits of its own.
+        next.call(req).await?.map_into_boxed_body()
+    } else {
+        match actix_web::rt::time::timeout(HANDLER_TIMEOUT, next.call(req)).await {
+            Ok(response) => response?.map_into_boxed_body(),
+            Err(_) => return Err(ApiError::unavailable("the handler took too long").into()),
+        }
     };
     Ok(with_quota(response, left))
 }
@@ -142,7 +149,7 @@ fn acceptable(headers: &HeaderMap, operation: &Operation) -> Result<(), ApiError
     let accept = accept.join(",");
     if accept.is_empty()
         || operation.produces.is_empty()
-        || operation.produces.iter().any(|produced| accepts(&accept, produced))
+        || operation.produces.iter().any(|produced| produced == ANY_TYPE || accepts(&accept, produced))
     {
         Ok(())
     } else {
@@ -162,7 +169,7 @@ pub(crate) fn accepts(accept: &str, media_type: &str) -> bool {
 }
 
 async fn read_body(req: &mut ServiceRequest, operation: &Operation) -> Result<(Option<Value>, [u8; 32]), ApiError> {
-    if operation.bodies.is_empty() {
+    if operation.bodies.is_empty() && operation.parts.is_none() {
         return Ok((None, Sha256::digest([]).into()));
     }
     let media_type = req.content_type().trim().to_ascii_lowercase();
@@ -172,8 +179,13 @@ async fn read_body(req: &mut ServiceRequest, operation: &Operation) -> Result<(O
         return Ok((None, Sha256::digest([]).into()));
     }
     let is_encoded = req.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
-    if is_encoded || !operation.bodies.contains_key(&media_type) {
+    let is_form_of_parts = operation.parts.is_some() && media_type == FORM_OF_PARTS;
+    if is_encoded || !(is_form_of_parts || operation.bodies.contains_key(&media_type)) {
         return Err(unsupported(req.method(), operation));
+    }
+    if is_form_of_parts {
+        // The handler reads it, and tells what the request was.
+        return Ok((None, Sha256::digest([]).into()));
     }
     let bytes = match actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req.take_payload())).await {
         Ok(bytes) => bytes?,
@@ -220,11 +232,11 @@ fn form(bytes: &[u8]) -> Result<Value, ApiError> {
     Ok(Value::Object(ours.map(|(name, value)| (name, Value::String(value))).collect()))
 }
 
-fn json_fault(error: &serde_json::Error) -> String {
+pub(crate) fn json_fault(error: &serde_json::Error) -> String {
     format!("The body is not JSON: line {}, column {}", error.line(), error.column())
 }
 
-fn depth(value: &Value) -> usize {
+pub(crate) fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
@@ -233,7 +245,8 @@ fn depth(value: &Value) -> usize {
 }
 
 fn unsupported(method: &Method, operation: &Operation) -> ApiError {
-    let types: Vec<&str> = operation.bodies.keys().map(String::as_str).collect();
+    let form = operation.parts.as_ref().map(|_| FORM_OF_PARTS);
+    let types: Vec<&str> = operation.bodies.keys().map(String::as_str).chain(form).collect();
     let error = ApiError::new(Code::UnsupportedMediaType).detail(format!("Send {}", types.join(" or ")));
     let name = if *method == Method::PATCH { HeaderName::from_static("accept-patch") } else { header::ACCEPT };
     match HeaderValue::from_str(&types.join(", ")) {

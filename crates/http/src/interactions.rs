@@ -476,8 +476,9 @@ async fn update_interaction(
 
 /// Remove an interaction.
 ///
-/// For what was registered by mistake; what did not take place has the status `not_held`. The audit log keeps it. While
-/// something hangs below it there is 409, as in a locked month.
+/// For what was registered by mistake; what did not take place has the status `not_held`. The files on it are taken off, and
+/// go where they are on nothing else. The audit log keeps it. While something hangs below it there is 409, as in a locked
+/// month.
 #[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/interactions/{id}")]

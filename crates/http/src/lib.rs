@@ -4,6 +4,7 @@
 
 mod actor;
 mod api_keys;
+mod attachments;
 mod audit_log;
 mod auth;
 mod body;
@@ -16,6 +17,7 @@ mod docs;
 mod edge;
 mod events;
 mod expand;
+mod files;
 mod funnel;
 mod gate;
 mod health;
@@ -62,7 +64,7 @@ mod work_entries;
 pub use contract::{Contract, ContractError};
 pub use keys::{Keys, SECRET_BYTES_MIN, WeakSecret, random_secret};
 pub use passwords::hash as hash_password;
-pub use state::Clock;
+pub use state::{Clock, UploadLimits};
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
@@ -70,6 +72,7 @@ use actix_web::http::header;
 use actix_web::http::header::HeaderName;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
+use opiekun_files::FileStore;
 use opiekun_persistence::Db;
 use state::State;
 use std::io;
@@ -77,6 +80,7 @@ use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 
@@ -90,6 +94,9 @@ pub struct Settings {
     /// How many requests are in the database at once: as many as the pool has connections.
     pub database_connections: usize,
     pub clock: Clock,
+    /// Where the bytes of files are.
+    pub files: FileStore,
+    pub uploads: UploadLimits,
     /// Called when there is new background work.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -119,7 +126,9 @@ const WORKERS: usize = 2;
         (name = "Interactions", description = "Contacts with customers: calls, meetings, mails, visits."),
         (name = "Tasks", description = "Work to do: who has to do it, by when, how far it has come, and what hangs below it."),
         (name = "Threads", description = "Matters: the interactions and tasks that belong together, what they cost, and who still owes what."),
+        (name = "Attachments", description = "Files on records: who may read a record reads the files on it."),
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
+        (name = "Files", description = "What was uploaded. A file is there for whoever sent it, and for those who may read a record that it is on."),
         (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
         (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
@@ -158,6 +167,10 @@ pub fn serve(listener: TcpListener, db: Db, settings: Settings) -> io::Result<Se
         passwords: passwords::Passwords::default(),
         limits: limits::Limits::new(settings.requests_a_minute),
         clock: settings.clock,
+        files: settings.files,
+        uploads: settings.uploads,
+        uploading: Semaphore::new(settings.uploads.at_once),
+        calendars: Semaphore::new(state::CALENDARS_AT_ONCE),
         wake: settings.wake,
     });
     let origins = settings.cors_origins;
@@ -201,6 +214,10 @@ fn cors(origins: &[String]) -> Cors {
         HeaderName::from_static("deprecation"),
         HeaderName::from_static("sunset"),
         HeaderName::from_static("idempotency-replayed"),
+        header::ACCEPT_RANGES,
+        header::CONTENT_DISPOSITION,
+        header::CONTENT_RANGE,
+        files::REPR_DIGEST,
     ];
     let cors = Cors::default().expose_headers(exposed).max_age(3600);
     if origins.is_empty() {

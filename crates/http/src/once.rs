@@ -27,6 +27,13 @@ pub struct Once {
 }
 
 impl Once {
+    /// The request told by what it came to rather than by the bytes of its body: of a form of parts, whose boundary
+    /// differs each time.
+    pub(crate) fn of_content(mut self, content: &impl AsRef<[u8]>) -> Self {
+        self.fingerprint = Sha256::new().chain_update(content).chain_update(&self.instance).finalize().to_vec();
+        self
+    }
+
     pub(crate) fn in_progress() -> ApiError {
         ApiError::new(Code::IdempotencyInProgress).header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }

@@ -11,11 +11,11 @@ use crate::values::{AddressBody, TaxIdBody};
 use actix_web::{get, patch, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::currency::Currency;
-use opiekun_domain::ids::OrganizationId;
+use opiekun_domain::ids::{FileId, OrganizationId};
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::organizations::{BankAccount, Organization, OrganizationFields};
-use opiekun_persistence::{Json, organizations};
+use opiekun_persistence::{Json, StoreError, Tx, files, organizations};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -51,6 +51,9 @@ pub struct OrganizationInput {
     #[schema(minimum = 1, maximum = 480, example = 15)]
     #[serde(default)]
     pub round_up_minutes: Option<i32>,
+    /// An image (PNG or JPEG) that the caller may read. From then on everybody in the organization may.
+    #[serde(default)]
+    pub logo_file_id: Option<FileId>,
 }
 
 /// An account that customers pay to.
@@ -102,6 +105,7 @@ impl From<OrganizationFields> for OrganizationInput {
             time_zone,
             locale,
             round_up_minutes,
+            logo_file_id,
         } = fields;
         Self {
             legal_name,
@@ -112,6 +116,7 @@ impl From<OrganizationFields> for OrganizationInput {
             time_zone,
             locale,
             round_up_minutes,
+            logo_file_id,
         }
     }
 }
@@ -130,6 +135,7 @@ impl OrganizationInput {
             time_zone: self.time_zone,
             locale: self.locale,
             round_up_minutes: self.round_up_minutes,
+            logo_file_id: self.logo_file_id,
         })
     }
 }
@@ -166,7 +172,8 @@ async fn get_organization(state: web::Data<State>, actor: Actor, shape: Shape) -
 
 /// Change the organization.
 ///
-/// Invoices that are issued already keep what they were issued with.
+/// Invoices that are issued already keep what they were issued with. A logo that is replaced, and is on no record, goes with
+/// its file.
 #[utoipa::path(tag = "Organization", security(("sign_in" = ["admin:write"])), params(IfMatch),
     request_body(content = OrganizationInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = OrganizationBody)))]
@@ -182,10 +189,23 @@ async fn update_organization(
         .transaction(scope, move |tx| {
             let organization = organizations::lock(tx, seen.0)?;
             let fields = patch.apply(&organization.fields.clone().into())?.fields()?;
+            check_logo(tx, &actor, organization.fields.logo_file_id, fields.logo_file_id)?;
             let organization = organizations::update(tx, &organization, fields)?;
             Ok(Reply::at_version(organization.version, &OrganizationBody::from(organization)))
         })
         .await
+}
+
+/// A new logo is an image, and one that the caller may read: otherwise whoever guesses its id would open it.
+fn check_logo(tx: &mut Tx<'_>, actor: &Actor, before: Option<FileId>, after: Option<FileId>) -> Result<(), ApiError> {
+    let Some(id) = after.filter(|after| before != Some(*after)) else { return Ok(()) };
+    match files::lock(tx, actor.reader(), id, None) {
+        Err(StoreError::NotFound(_)) => Err(ApiError::reference_not_found("/logo_file_id")),
+        Ok(file) if !matches!(file.media_type.as_str(), "image/png" | "image/jpeg") => {
+            Err(ApiError::invalid_field("/logo_file_id", "media_type", "A logo is a PNG or JPEG image"))
+        }
+        other => other.map(drop).map_err(ApiError::from),
+    }
 }
 
 fn known_time_zone(name: &str) -> Result<(), ValidationError> {

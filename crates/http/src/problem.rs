@@ -107,7 +107,7 @@ codes! {
         "The record is not at the version of `If-Match` any more (or, with `If-None-Match: *`, exists).",
         "Read it again; `current_etag` is its version now.";
     BodyTooLarge = "body_too_large", 413, "The body is too large", "Treść jest za duża",
-        "JSON bodies are limited to 1 MiB.",
+        "JSON bodies are limited to 1 MiB, and files to what the operator of the server has set.",
         "Send less, in several requests.";
     UnsupportedMediaType = "unsupported_media_type", 415, "Body type not supported", "Nieobsługiwany typ treści",
         "The operation does not read bodies of this `Content-Type`.",
@@ -134,7 +134,7 @@ codes! {
         "A fault of the server. Nothing was changed.",
         "Repeat later; if it stays, tell the operator of the server the `request_id`.";
     Unavailable = "unavailable", 503, "Temporarily unavailable", "Chwilowo niedostępne",
-        "The database does not answer, a statement took too long, or the server is stopping. Nothing was changed.",
+        "The database or the file store does not answer, a statement took too long, or the server is stopping. Nothing was changed.",
         "Repeat the same request after `Retry-After` seconds.";
 }
 
@@ -290,6 +290,14 @@ impl ApiError {
             .extra("scope", permission.as_str())
     }
 
+    /// None of the scopes is there of which one is enough.
+    pub fn scopes_missing(permissions: &[Permission]) -> Self {
+        let words: Vec<&str> = permissions.iter().map(|permission| permission.as_str()).collect();
+        Self::new(Code::ScopeMissing)
+            .detail(format!("One of the scopes {} is required", words.join(", ")))
+            .extra("scope", words.join(" "))
+    }
+
     pub fn forbidden(detail: impl fmt::Display) -> Self {
         Self::new(Code::Forbidden).detail(detail.to_string())
     }
@@ -395,6 +403,8 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
     let pointer = match field.as_str() {
         // A column for each kind of parent, one field for both.
         "parent_task_id" | "parent_interaction_id" => "/parent/id".to_owned(),
+        // A file is on a record once, whatever kind of record that is.
+        field if constraint.starts_with("attachments_") && field.ends_with("_file_id") => "/file_id".to_owned(),
         field => format!("/{field}"),
     };
     ApiError { errors: vec![Wrong::field(pointer, word, detail)], ..ApiError::new(code) }
@@ -442,8 +452,8 @@ pub struct ProblemBody {
     /// Everything that is wrong with the request.
     #[schema(required = false, max_items = 1000)]
     errors: Vec<ViolationBody>,
-    /// The missing scope, with `scope_missing`.
-    #[schema(required = false, nullable = false, example = "crm:write", max_length = 40)]
+    /// The missing scope, with `scope_missing`; where one of several is enough, those, with spaces between.
+    #[schema(required = false, nullable = false, example = "crm:write", max_length = 120)]
     scope: Option<String>,
     /// The state that does not allow it, with `state_invalid`.
     #[schema(required = false, nullable = false, example = "issued", max_length = 40)]

@@ -98,6 +98,11 @@ pub struct ProgressSumsBody {
     interactions: i64,
     #[schema(minimum = 0, example = 23)]
     work_entries: i64,
+    /// What was attached in the period to tasks and interactions of which the operator is caretaker: the files that show
+    /// the effects. One that was put on two of them counts twice. `/attachments` with `caretaker_id`, `created_at[gte]` and
+    /// `created_at[lt]` shows them.
+    #[schema(minimum = 0, example = 6)]
+    files: i64,
     /// Of interactions and work entries together.
     #[schema(minimum = 0, example = 3120)]
     minutes: i64,
@@ -119,6 +124,7 @@ impl From<ProgressSums> for ProgressSumsBody {
             overdue,
             interactions,
             work_entries,
+            files,
             minutes,
             billable_minutes,
             cost,
@@ -133,6 +139,7 @@ impl From<ProgressSums> for ProgressSumsBody {
             percent_done,
             interactions,
             work_entries,
+            files,
             minutes,
             billable_minutes,
             cost,
@@ -149,8 +156,8 @@ impl From<ProgressRow> for ProgressRowBody {
 
 /// Report the progress of work.
 ///
-/// For each operator, or those of a team: what it was given, did, and still owes; which of it is late; and the time that
-/// it spent. A manager asks for its team by its own id.
+/// For each operator, or those of a team: what it was given, did, and still owes; which of it is late; the time that it
+/// spent; and how many files show the effects. A manager asks for its team by its own id.
 #[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(ProgressParameters),
     responses((status = 200, body = ProgressReport)))]
 #[get("/reports/progress")]

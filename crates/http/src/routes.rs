@@ -1,10 +1,10 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, audit_log, auth, calendar, calendar_feeds, customers, events, funnel, hourly_rates, interactions,
-    invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences, operators, opportunities,
-    organization, payments, people, pipelines, progress, stages, statements, subscriptions, tasks, threads, time_cost,
-    timeline, timer, work_entries,
+    api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, files, funnel, hourly_rates,
+    interactions, invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences, operators,
+    opportunities, organization, payments, people, pipelines, progress, stages, statements, subscriptions, tasks,
+    threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -26,7 +26,9 @@ pub fn api(config: &mut ServiceConfig) {
     interactions::routes(config);
     tasks::routes(config);
     threads::routes(config);
+    attachments::routes(config);
     work_entries::routes(config);
+    files::routes(config);
     calendar::routes(config);
     calendar_feeds::routes(config);
     month_locks::routes(config);

@@ -9,8 +9,11 @@ use crate::problem::ApiError;
 use crate::reply::Reply;
 use actix_web::web;
 use chrono::{DateTime, SubsecRound, Utc};
+use opiekun_files::FileStore;
 use opiekun_persistence::{Db, Scope, StoreError, Tx, idempotency};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Tells the moment. An argument, so that tests can set it.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -22,8 +25,43 @@ pub struct State {
     pub passwords: Passwords,
     pub limits: Limits,
     pub clock: Clock,
+    /// Where the bytes of files are.
+    pub files: FileStore,
+    pub uploads: UploadLimits,
+    /// One permit an upload, so that memory has an end.
+    pub uploading: Semaphore,
+    /// One permit a calendar or feed that is drawn: thousands of entries keep a core busy, and everybody else waits then.
+    pub calendars: Semaphore,
     /// Wakes the background work of this node, so that a new run starts at once.
     pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// How many calendars and feeds are drawn at once; others wait their turn.
+pub const CALENDARS_AT_ONCE: usize = 2;
+
+/// What one upload may take, of space and of time.
+#[derive(Debug, Clone, Copy)]
+pub struct UploadLimits {
+    pub file_bytes_max: u64,
+    /// How many are received at once; others wait. Each may hold a part in memory (5 MiB, where files are in S3).
+    pub at_once: usize,
+    /// How long nothing at all may come.
+    pub silent_max: Duration,
+    /// Over which time `bytes_min` have to come. A download that takes fewer is ended, too.
+    pub measured_over: Duration,
+    pub bytes_min: u64,
+}
+
+impl Default for UploadLimits {
+    fn default() -> Self {
+        Self {
+            file_bytes_max: 256 << 20,
+            at_once: 16,
+            silent_max: Duration::from_secs(30),
+            measured_over: Duration::from_secs(60),
+            bytes_min: 240 << 10,
+        }
+    }
 }
 
 impl State {

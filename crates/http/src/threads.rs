@@ -254,7 +254,8 @@ fn lock(tx: &mut Tx<'_>, actor: &Actor, id: ThreadId, seen: Option<i32>) -> Resu
 
 /// Remove a thread.
 ///
-/// For what was opened by mistake: refused while anything is in it. The audit log keeps it.
+/// For what was opened by mistake: refused while anything is in it. The files on it are taken off, and go where they are on
+/// nothing else. The audit log keeps it.
 #[utoipa::path(tag = "Threads", security(("sign_in" = ["crm:write"])), params(IfMatch), responses((status = 204)))]
 #[delete("/threads/{id}")]
 async fn delete_thread(
@@ -527,8 +528,8 @@ pub struct ThreadMerge {
 
 /// Merge another thread into this one.
 ///
-/// Its interactions and tasks come over, with the time spent on them. This thread keeps its subject and status. Both
-/// have to be the caller's to change.
+/// Its interactions and tasks come over, with the time spent on them, and so do the files on it. This thread keeps its
+/// subject and status. Both have to be the caller's to change.
 #[utoipa::path(tag = "Threads", security(("sign_in" = ["crm:write"])), request_body = ThreadMerge,
     responses((status = 200, body = CarriedItems)))]
 #[post("/threads/{id}/merges")]

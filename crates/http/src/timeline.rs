@@ -1,6 +1,7 @@
 //! Timelines: everything that happened with a customer or in a thread, whatever kind of record it is.
 
 use crate::actor::Actor;
+use crate::attachments::AttachmentBody;
 use crate::interactions::InteractionBody;
 use crate::listing::{Id, Listing, Sorting};
 use crate::problem::ApiError;
@@ -13,6 +14,7 @@ use actix_web::{get, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::ids::{CustomerId, ThreadId};
 use opiekun_domain::permission::Permission;
+use opiekun_persistence::files::Reader;
 use opiekun_persistence::timeline::{Subject, TimelineEntry, TimelineSort};
 use opiekun_persistence::{Page, Tx, customers, threads, timeline};
 use serde::Serialize;
@@ -46,13 +48,19 @@ pub enum TimelineEntryBody {
         at: DateTime<Utc>,
         work_entry: WorkEntryBody,
     },
+    /// A file that was put on a record.
+    Attachment {
+        /// When it was put there.
+        at: DateTime<Utc>,
+        attachment: AttachmentBody,
+    },
 }
 
 /// The bodies of a page's entries: the statements of the tasks' bodies beside, however many there are.
 fn bodies(tx: &mut Tx<'_>, entries: Vec<TimelineEntry>) -> Result<Vec<TimelineEntryBody>, ApiError> {
     let of_tasks = entries.iter().filter_map(|entry| match entry {
         TimelineEntry::Task(row) => Some(row.clone()),
-        TimelineEntry::Interaction(_) | TimelineEntry::WorkEntry(_) => None,
+        TimelineEntry::Interaction(_) | TimelineEntry::WorkEntry(_) | TimelineEntry::Attachment(_) => None,
     });
     let mut task_bodies = tasks::bodies(tx, of_tasks.collect())?.into_iter();
     let body = |entry| match entry {
@@ -62,6 +70,9 @@ fn bodies(tx: &mut Tx<'_>, entries: Vec<TimelineEntry>) -> Result<Vec<TimelineEn
         TimelineEntry::Task(row) => Some(TimelineEntryBody::Task { at: row.dated_at, task: task_bodies.next()? }),
         TimelineEntry::WorkEntry(row) => {
             Some(TimelineEntryBody::WorkEntry { at: row.fields.started_at, work_entry: row.into() })
+        }
+        TimelineEntry::Attachment(row) => {
+            Some(TimelineEntryBody::Attachment { at: row.0.created_at, attachment: row.into() })
         }
     };
     Ok(entries.into_iter().filter_map(body).collect())
@@ -73,8 +84,9 @@ impl Sorting for TimelineSort {
 
 /// Show a customer's timeline.
 ///
-/// Everything that happened with the customer or is planned to, the latest first: contacts, tasks, and the time spent on
-/// them. Each entry has a `kind` and, under the kind's name, the record itself.
+/// Everything that happened with the customer or is planned to, the latest first: contacts, tasks, the time spent on them,
+/// and files; those on invoices only for whoever has `billing:read`. Each entry has a `kind` and, under the kind's name,
+/// the record itself.
 #[utoipa::path(tag = "Customers", security(("sign_in" = ["crm:read"])), params(Listing<TimelineSort>),
     responses((status = 200, body = PageBody<TimelineEntryBody>)))]
 #[get("/customers/{id}/timeline")]
@@ -86,18 +98,19 @@ async fn list_customer_timeline(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
+    let reader = actor.reader();
     state
         .snapshot(scope, move |tx| {
             customers::find(tx, id.0)?;
-            list(tx, Subject::Customer(id.0), &listing, &shape)
+            list(tx, reader, Subject::Customer(id.0), &listing, &shape)
         })
         .await
 }
 
 /// Show a thread's timeline.
 ///
-/// Everything in the matter, the latest first: contacts, tasks, and the time spent on them. Each entry has a `kind` and,
-/// under the kind's name, the record itself.
+/// Everything in the matter, the latest first: contacts, tasks, the time spent on them, and files. Each entry has a `kind`
+/// and, under the kind's name, the record itself.
 #[utoipa::path(tag = "Threads", security(("sign_in" = ["crm:read"])), params(Listing<TimelineSort>),
     responses((status = 200, body = PageBody<TimelineEntryBody>)))]
 #[get("/threads/{id}/timeline")]
@@ -109,16 +122,23 @@ async fn list_thread_timeline(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
+    let reader = actor.reader();
     state
         .snapshot(scope, move |tx| {
             threads::find(tx, id.0)?;
-            list(tx, Subject::Thread(id.0), &listing, &shape)
+            list(tx, reader, Subject::Thread(id.0), &listing, &shape)
         })
         .await
 }
 
-fn list(tx: &mut Tx<'_>, subject: Subject, listing: &Listing<TimelineSort>, shape: &Shape) -> Result<Reply, ApiError> {
-    let Page { items, next, total } = timeline::list(tx, subject, &listing.page)?;
+fn list(
+    tx: &mut Tx<'_>,
+    reader: Reader,
+    subject: Subject,
+    listing: &Listing<TimelineSort>,
+    shape: &Shape,
+) -> Result<Reply, ApiError> {
+    let Page { items, next, total } = timeline::list(tx, reader, subject, &listing.page)?;
     let items = bodies(tx, items)?;
     shape.page(tx, Page { items, next, total })
 }

@@ -1,7 +1,8 @@
 //! The threads of a node that do its background work.
 
-use crate::invoice_runs;
+use crate::{files, invoice_runs};
 use chrono::{DateTime, Utc};
+use opiekun_files::FileStore;
 use opiekun_persistence::{Db, Result, credentials, events, idempotency, task_reminders};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ const EVENTS_AT_ONCE: i64 = 1_000;
 const REMINDERS_EVERY: Duration = Duration::from_secs(2);
 /// How many reminders are told at a time.
 const REMINDERS_AT_ONCE: i64 = 200;
+/// How soon what broken uploads leave is looked for.
+const FILES_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// After a fault the same work is tried again, but not at once.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
@@ -34,14 +37,16 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. They take at most six connections of the pool at a time.
-    pub fn start(db: &Db, clock: Clock) -> Self {
+    /// Starts the threads. They take at most seven connections of the pool at a time.
+    pub fn start(db: &Db, clock: Clock, store: &FileStore) -> Self {
         let mut worker = Self { stop: Arc::default(), threads: Vec::new() };
         for _ in 0..RUNS_AT_ONCE {
             worker.repeat("invoice runs", RUNS_EVERY, db, move |db, stop| invoice_runs::work(db, clock, stop));
         }
         worker.repeat("events", EVENTS_EVERY, db, |db, _| publish_events(db));
         worker.repeat("reminders", REMINDERS_EVERY, db, move |db, _| tell_reminders(db, clock()));
+        let store = store.clone();
+        worker.repeat("files", FILES_EVERY, db, move |db, _| files::sweep(db, &store, clock()));
         worker.repeat("sweep", SWEEP_EVERY, db, move |db, _| sweep(db, clock()));
         worker
     }

@@ -1,5 +1,6 @@
 //! Interactions: single contacts with customers, each with the time it took and what that time costs.
 
+use crate::attachments;
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
@@ -14,6 +15,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
+use opiekun_domain::attachment::AttachmentSubject;
 use opiekun_domain::cost::RateSource;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
@@ -235,9 +237,11 @@ pub fn update(tx: &mut Tx<'_>, interaction: &Interaction, fields: InteractionFie
     Ok(after)
 }
 
-/// Removes a locked row, which the audit log keeps as it was; [`StoreError::InUse`] while something hangs below it.
+/// Removes a locked row, which the audit log keeps as it was, with the files on it; [`StoreError::InUse`] while something
+/// hangs below it.
 pub fn delete(tx: &mut Tx<'_>, interaction: &Interaction) -> Result<()> {
     task_series::forget(tx, Reference::Interaction(interaction.id))?;
+    attachments::delete_all(tx, AttachmentSubject::Interaction(interaction.id))?;
     diesel::delete(interactions::table.find((tx.organization_id(), interaction.id)))
         .execute(tx.conn)
         .map_err(StoreError::of_deletion)?;

@@ -12,6 +12,7 @@ mod pricing;
 mod schema;
 
 pub mod api_keys;
+pub mod attachments;
 pub mod audit_log;
 pub mod calendar;
 pub mod calendar_feeds;
@@ -19,6 +20,8 @@ pub mod changes;
 pub mod credentials;
 pub mod customers;
 pub mod events;
+pub mod file_objects;
+pub mod files;
 pub mod funnel;
 pub mod hourly_rates;
 pub mod idempotency;

@@ -3,6 +3,7 @@
 use crate::changes::{self, Change};
 use crate::db::{Db, Tx};
 use crate::error::{OrNotFound, Result, StoreError};
+use crate::files;
 use crate::json::Json;
 use crate::schema::organizations;
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use diesel::prelude::*;
 use opiekun_domain::address::Address;
 use opiekun_domain::billing::{Party, Seller};
 use opiekun_domain::currency::Currency;
-use opiekun_domain::ids::OrganizationId;
+use opiekun_domain::ids::{FileId, OrganizationId};
 use opiekun_domain::language::Language;
 use opiekun_domain::tax_identity::TaxScheme;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ pub struct OrganizationFields {
     pub locale: Language,
     /// Started units of so many minutes are billed whole, unless a customer has a rule of its own.
     pub round_up_minutes: Option<i32>,
+    /// An image that everybody in the organization sees.
+    pub logo_file_id: Option<FileId>,
 }
 
 impl Organization {
@@ -113,7 +116,8 @@ pub fn lock(tx: &mut Tx<'_>, seen: Option<i32>) -> Result<Organization> {
     let organization = organizations::table
         .find(tx.organization_id())
         .select(Organization::as_select())
-        .for_update()
+        // The key stays, so that whoever only refers to the organization need not wait.
+        .for_no_key_update()
         .first(tx.conn)
         .optional()
         .or_not_found("organization")?;
@@ -121,13 +125,17 @@ pub fn lock(tx: &mut Tx<'_>, seen: Option<i32>) -> Result<Organization> {
     Ok(organization)
 }
 
-/// Writes to a row that [`lock`] has returned, and counts its version up.
+/// Writes to a row that [`lock`] has returned, and counts its version up. A logo that it had, and that is on nothing else,
+/// goes.
 pub fn update(tx: &mut Tx<'_>, organization: &Organization, fields: OrganizationFields) -> Result<Organization> {
     let after = diesel::update(organizations::table.find(tx.organization_id()))
         .set((fields, organizations::version.eq(organizations::version + 1), organizations::updated_at.eq(tx.now)))
         .returning(Organization::as_returning())
         .get_result(tx.conn)?;
     record(tx, "updated", Some(organization), &after)?;
+    if let Some(id) = organization.fields.logo_file_id.filter(|id| after.fields.logo_file_id != Some(*id)) {
+        files::delete_unused(tx, &[id])?;
+    }
     Ok(after)
 }
 

@@ -58,6 +58,9 @@ pub struct ProgressSums {
     pub minutes: i64,
     #[diesel(sql_type = BigInt)]
     pub billable_minutes: i64,
+    /// What was attached in the period to tasks and interactions of which it is caretaker.
+    #[diesel(sql_type = BigInt)]
+    pub files: i64,
     /// The sum of the entries' costs, in the organization's currency.
     #[diesel(sql_type = Numeric)]
     pub cost: AmountSum,
@@ -97,6 +100,7 @@ impl ProgressSums {
             overdue: self.overdue + other.overdue,
             interactions: self.interactions + other.interactions,
             work_entries: self.work_entries + other.work_entries,
+            files: self.files + other.files,
             minutes: self.minutes + other.minutes,
             billable_minutes: self.billable_minutes + other.billable_minutes,
             cost: self.cost.checked_add(other.cost)?,

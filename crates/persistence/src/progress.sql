@@ -1,4 +1,4 @@
--- What each operator was given, did and still owes, and the time that it spent.
+-- What each operator was given, did and still owes, the time that it spent, and the files that show it.
 -- $1 the organization   $2, $3 the period's instants   $4 the end of the period, or the moment if that is sooner
 -- $5 which operators, or null for all   $6 the organization's currency
 with had as (
@@ -34,6 +34,10 @@ with had as (
     select operator_id, 'work_entry', 1, duration_minutes, case when billable then duration_minutes else 0 end,
         case when currency = $6 then cost end
     from work_entries where organization_id = $1 and started_at >= $2 and started_at < $3
+    union all
+    -- Matters and caretakers are of the CRM alone.
+    select of_caretaker_id, 'file', 1, 0, 0, 0
+    from attachments where organization_id = $1 and area = 'crm' and created_at >= $2 and created_at < $3
 ), sums as (
     select
         operator_id,
@@ -44,6 +48,7 @@ with had as (
         count(*) filter (where kind = 'overdue') as overdue,
         count(*) filter (where kind = 'interaction') as interactions,
         count(*) filter (where kind = 'work_entry') as work_entries,
+        count(*) filter (where kind = 'file') as files,
         coalesce(sum(minutes), 0)::bigint as minutes,
         coalesce(sum(billable_minutes), 0)::bigint as billable_minutes,
         coalesce(sum(cost), 0) as cost
@@ -69,6 +74,7 @@ select
     coalesce(overdue, 0) as overdue,
     coalesce(interactions, 0) as interactions,
     coalesce(work_entries, 0) as work_entries,
+    coalesce(files, 0) as files,
     coalesce(minutes, 0) as minutes,
     coalesce(billable_minutes, 0) as billable_minutes,
     coalesce(cost, 0) as cost,

@@ -17,6 +17,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    attachments (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        file_id -> Uuid,
+        interaction_id -> Nullable<Uuid>,
+        task_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        thread_id -> Nullable<Uuid>,
+        invoice_id -> Nullable<Uuid>,
+        area -> Text,
+        of_customer_id -> Nullable<Uuid>,
+        of_thread_id -> Nullable<Uuid>,
+        of_caretaker_id -> Nullable<Uuid>,
+        description -> Nullable<Text>,
+        registered_by_id -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     audit_entries (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -104,6 +126,40 @@ diesel::table! {
         resource_type -> Text,
         resource_id -> Uuid,
         resource_version -> Int4,
+    }
+}
+
+diesel::table! {
+    file_objects (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        state -> Text,
+        multipart_id -> Nullable<Text>,
+        sha256 -> Nullable<Bytea>,
+        size_bytes -> Nullable<Int8>,
+        touched_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    files (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        object_id -> Uuid,
+        object_state -> Text,
+        name -> Text,
+        media_type -> Text,
+        sha256 -> Bytea,
+        size_bytes -> Int8,
+        registered_by_id -> Nullable<Uuid>,
+        registered_by_key_id -> Nullable<Uuid>,
+        crm_uses -> Int4,
+        billing_uses -> Int4,
+        logo_uses -> Int4,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -460,6 +516,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        logo_file_id -> Nullable<Uuid>,
     }
 }
 
@@ -753,6 +810,7 @@ diesel::joinable!(audit_entries -> organizations (organization_id));
 diesel::joinable!(calendar_feeds -> organizations (organization_id));
 diesel::joinable!(customers -> organizations (organization_id));
 diesel::joinable!(events -> organizations (organization_id));
+diesel::joinable!(file_objects -> organizations (organization_id));
 diesel::joinable!(hourly_rates -> organizations (organization_id));
 diesel::joinable!(idempotency_keys -> organizations (organization_id));
 diesel::joinable!(invoice_runs -> organizations (organization_id));
@@ -767,11 +825,14 @@ diesel::joinable!(threads -> organizations (organization_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
+    attachments,
     audit_entries,
     calendar_feeds,
     customer_tags,
     customers,
     events,
+    file_objects,
+    files,
     hourly_rates,
     idempotency_keys,
     interaction_tags,

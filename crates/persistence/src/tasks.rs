@@ -1,5 +1,6 @@
 //! Tasks: work to do, in trees of main tasks and subtasks.
 
+use crate::attachments;
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
@@ -13,6 +14,7 @@ use chrono_tz::Tz;
 use diesel::dsl::{case_when, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
+use opiekun_domain::attachment::AttachmentSubject;
 use opiekun_domain::ids::{
     CustomerId, InteractionId, OperatorId, OpportunityId, OrganizationId, TaskId, TaskSeriesId, ThreadId,
 };
@@ -301,10 +303,11 @@ pub fn update(
     Ok(after)
 }
 
-/// Removes a locked row, which the audit log keeps as it was; [`StoreError::InUse`] while something hangs below it or
-/// time was spent on it.
+/// Removes a locked row, which the audit log keeps as it was, with the files on it; [`StoreError::InUse`] while something
+/// hangs below it or time was spent on it.
 pub fn delete(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
     task_series::forget(tx, Reference::Task(task.id))?;
+    attachments::delete_all(tx, AttachmentSubject::Task(task.id))?;
     diesel::delete(tasks::table.find((tx.organization_id(), task.id)))
         .execute(tx.conn)
         .map_err(StoreError::of_deletion)?;

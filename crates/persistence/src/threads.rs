@@ -1,5 +1,6 @@
 //! Threads: interactions and tasks about one matter.
 
+use crate::attachments;
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
@@ -11,6 +12,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
+use opiekun_domain::attachment::AttachmentSubject;
 use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, OrganizationId, TaskId, ThreadId};
 use opiekun_domain::thread::ThreadStatus;
 use opiekun_domain::work_item::WorkItem;
@@ -147,9 +149,11 @@ pub fn update(tx: &mut Tx<'_>, thread: &Thread, fields: ThreadFields) -> Result<
     Ok(after)
 }
 
-/// Removes a locked row, which the audit log keeps as it was; [`StoreError::InUse`] while something is in it.
+/// Removes a locked row, which the audit log keeps as it was, with the files on it; [`StoreError::InUse`] while something
+/// is in it.
 pub fn delete(tx: &mut Tx<'_>, thread: &Thread) -> Result<()> {
     task_series::forget(tx, Reference::Thread(thread.id))?;
+    attachments::delete_all(tx, AttachmentSubject::Thread(thread.id))?;
     diesel::delete(threads::table.find((tx.organization_id(), thread.id)))
         .execute(tx.conn)
         .map_err(StoreError::of_deletion)?;
@@ -224,7 +228,7 @@ pub fn carry(tx: &mut Tx<'_>, item: WorkItem, thread_id: Option<ThreadId>) -> Re
     carry_all(tx, &items, thread_id)
 }
 
-/// Takes everything that is in a locked thread to another locked one, and closes the first for good.
+/// Takes everything that is in a locked thread, and the files on it, to another locked one, and closes the first for good.
 pub fn merge(tx: &mut Tx<'_>, from: &Thread, into: &Thread) -> Result<Carried> {
     /// So many are read at a time: a thread can be as large as it likes.
     const ITEMS_AT_ONCE: i64 = 500;
@@ -255,6 +259,7 @@ pub fn merge(tx: &mut Tx<'_>, from: &Thread, into: &Thread) -> Result<Carried> {
         carried.interactions += batch.interactions;
     }
     task_series::carry(tx, from.id, into.id)?;
+    attachments::carry(tx, from.id, into.id)?;
     let after: Thread = diesel::update(threads::table.find((organization_id, from.id)))
         .set((
             threads::status.eq(ThreadStatus::Closed),

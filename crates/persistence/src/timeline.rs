@@ -1,7 +1,9 @@
 //! Timelines: everything that happened with a customer or in a thread, of whatever kind.
 
+use crate::attachments::{self, Attached};
 use crate::db::Tx;
 use crate::error::Result;
+use crate::files::Reader;
 use crate::interactions::{self, Interaction};
 use crate::page::{Cursor, Page, PageRequest};
 use crate::tasks::{self, Task};
@@ -9,7 +11,8 @@ use crate::work_entries::{self, WorkEntry};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
-use opiekun_domain::ids::{CustomerId, InteractionId, TaskId, ThreadId, WorkEntryId};
+use opiekun_domain::attachment::FileArea;
+use opiekun_domain::ids::{AttachmentId, CustomerId, InteractionId, TaskId, ThreadId, WorkEntryId};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -42,6 +45,7 @@ pub enum TimelineEntry {
     Interaction(Interaction),
     Task(Task),
     WorkEntry(WorkEntry),
+    Attachment(Attached),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,8 +74,13 @@ struct Counted {
 /// A page of a timeline: one statement merges a page of each kind in the order of its index, and one a kind reads the
 /// rows.
 ///
-/// What was spent on a task, and when a task is due, are entries beside the contacts.
-pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>) -> Result<Page<TimelineEntry>> {
+/// What was spent on a task, when a task is due, and files that the reader may see, are entries beside the contacts.
+pub fn list(
+    tx: &mut Tx<'_>,
+    reader: Reader,
+    subject: Subject,
+    page: &PageRequest<TimelineSort>,
+) -> Result<Page<TimelineEntry>> {
     let TimelineSort::At = page.sort;
     let after = match &page.after {
         Some(cursor) => Some((cursor.key::<DateTime<Utc>>()?, cursor.id)),
@@ -80,7 +89,7 @@ pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>)
     let total = page.total(|cap| {
         let counted: Vec<Counted> = diesel::sql_query(format!(
             "select 1 as one from ({}) entry limit $3",
-            kinds(subject, None).join(" union all ")
+            kinds(reader, subject, None).join(" union all ")
         ))
         .bind::<diesel::sql_types::Uuid, _>(tx.organization_id())
         .bind::<diesel::sql_types::Uuid, _>(subject.id())
@@ -90,8 +99,8 @@ pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>)
     })?;
     let (order, past) = if page.descending { ("desc", "<") } else { ("asc", ">") };
     let in_order = |kind: String| format!("({kind} order by at {order}, id {order} limit $3)");
-    let [first, second, third] = kinds(subject, after.is_some().then_some(past)).map(in_order);
-    let query = diesel::sql_query(in_order(format!("{first} union all {second} union all {third}")))
+    let kinds = kinds(reader, subject, after.is_some().then_some(past)).into_iter().map(in_order);
+    let query = diesel::sql_query(in_order(kinds.collect::<Vec<_>>().join(" union all ")))
         .bind::<diesel::sql_types::Uuid, _>(tx.organization_id())
         .bind::<diesel::sql_types::Uuid, _>(subject.id())
         .bind::<BigInt, _>(page.fetch());
@@ -100,35 +109,43 @@ pub fn list(tx: &mut Tx<'_>, subject: Subject, page: &PageRequest<TimelineSort>)
         None => query.load(tx.conn)?,
     };
     let places = Page::cut(places, page, total, |place| Cursor::new(place.at, place.id));
-    let items = rows(tx, &places.items)?;
+    let items = rows(tx, reader, &places.items)?;
     Ok(Page { items, next: places.next, total: places.total })
 }
 
 /// The moments and ids of each kind: all of them, or those past the place `($4, $5)`. The bound on the moment alone is the
-/// one that an index serves as a range.
-fn kinds(subject: Subject, past: Option<&str>) -> [String; 3] {
-    const KINDS: [(&str, &str, &str); 3] = [
-        ("interaction", "interactions", "started_at"),
-        ("task", "tasks", "dated_at"),
-        ("work_entry", "work_entries", "started_at"),
-    ];
+/// one that an index serves as a range, as each area of files is one of its own.
+fn kinds(reader: Reader, subject: Subject, past: Option<&str>) -> Vec<String> {
     let column = subject.column();
-    KINDS.map(|(kind, table, at)| {
+    let of = |kind: &str, table: &str, at: &str, is_its: &str| {
         let bound = past.map(|past| format!("and {at} {past}= $4 and ({at} {past} $4 or id {past} $5)"));
         let bound = bound.unwrap_or_default();
         format!(
-            "select {at} as at, id, '{kind}' as kind from {table} where organization_id = $1 and {column} = $2 {bound}"
+            "select {at} as at, id, '{kind}' as kind from {table} where organization_id = $1 and {is_its} = $2 {bound}"
         )
-    })
+    };
+    let mut kinds = vec![
+        of("interaction", "interactions", "started_at", column),
+        of("task", "tasks", "dated_at", column),
+        of("work_entry", "work_entries", "started_at", column),
+    ];
+    // No invoice is in a thread.
+    let of_subject = |area: &FileArea| *area == FileArea::Crm || matches!(subject, Subject::Customer(_));
+    for area in attachments::areas(reader).filter(of_subject) {
+        let is_its = format!("area = '{area}' and of_{column}");
+        kinds.push(of("attachment", "attachments", "created_at", &is_its));
+    }
+    kinds
 }
 
 /// The rows of places, in their order.
-fn rows(tx: &mut Tx<'_>, places: &[Place]) -> Result<Vec<TimelineEntry>> {
+fn rows(tx: &mut Tx<'_>, reader: Reader, places: &[Place]) -> Result<Vec<TimelineEntry>> {
     let of_kind =
         |kind: &str| places.iter().filter(|place| place.kind == kind).map(|place| place.id).collect::<Vec<_>>();
     let interaction_ids: Vec<_> = of_kind("interaction").into_iter().map(InteractionId).collect();
     let task_ids: Vec<_> = of_kind("task").into_iter().map(TaskId).collect();
     let work_entry_ids: Vec<_> = of_kind("work_entry").into_iter().map(WorkEntryId).collect();
+    let attachment_ids: Vec<_> = of_kind("attachment").into_iter().map(AttachmentId).collect();
     let mut rows: HashMap<Uuid, TimelineEntry> = HashMap::with_capacity(places.len());
     if !interaction_ids.is_empty() {
         let found = interactions::find_all(tx, &interaction_ids)?;
@@ -141,6 +158,10 @@ fn rows(tx: &mut Tx<'_>, places: &[Place]) -> Result<Vec<TimelineEntry>> {
     if !work_entry_ids.is_empty() {
         let found = work_entries::find_all(tx, &work_entry_ids)?;
         rows.extend(found.into_iter().map(|row| (row.id.0, TimelineEntry::WorkEntry(row))));
+    }
+    if !attachment_ids.is_empty() {
+        let found = attachments::find_all(tx, reader, &attachment_ids)?;
+        rows.extend(found.into_iter().map(|row| (row.0.id.0, TimelineEntry::Attachment(row))));
     }
     Ok(places.iter().filter_map(|place| rows.remove(&place.id)).collect())
 }

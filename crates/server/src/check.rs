@@ -14,7 +14,7 @@ const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
 /// Looks at everything that a server needs, and tells all that is amiss instead of stopping at the first.
 pub fn check(settings: &Settings) -> ExitCode {
-    let findings = [settings_found(settings), secret_found(settings), database_found(settings)];
+    let findings = [settings_found(settings), secret_found(settings), files_found(settings), database_found(settings)];
     let mut code = ExitCode::SUCCESS;
     for finding in findings {
         match finding {
@@ -39,6 +39,12 @@ fn settings_found(settings: &Settings) -> Result<Vec<String>, Failure> {
 fn secret_found(settings: &Settings) -> Result<Vec<String>, Failure> {
     secrets::keys(settings)?;
     Ok(vec!["signing secret".to_owned()])
+}
+
+fn files_found(settings: &Settings) -> Result<Vec<String>, Failure> {
+    let files = settings.open_files()?;
+    files.check().map_err(|fault| Failure::new(format_args!("{files}: {fault}")))?;
+    Ok(vec![format!("files in {files}, written, read and removed one")])
 }
 
 fn database_found(settings: &Settings) -> Result<Vec<String>, Failure> {

@@ -111,6 +111,7 @@ fn organization(arguments: &CreateArguments, nip: String) -> OrganizationFields 
         time_zone: "Europe/Warsaw".to_owned(),
         locale: Language::Polish,
         round_up_minutes: None,
+        logo_file_id: None,
     }
 }
 

@@ -9,6 +9,8 @@ use crate::settings::Settings;
 use crate::terminal::say;
 use actix_web::dev::ServerHandle;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
+use opiekun_files::FileStore;
+use opiekun_http::UploadLimits;
 use opiekun_jobs::Worker;
 use opiekun_persistence::{Db, organizations};
 use std::future::poll_fn;
@@ -19,32 +21,35 @@ use std::sync::Arc;
 use std::task::Poll;
 
 /// What background work takes at most, and one to spare.
-const BACKGROUND_CONNECTIONS: u16 = 6;
+const BACKGROUND_CONNECTIONS: u16 = 7;
 
 pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     // Bound before anything slow: a busy port is told at once, and early requests wait instead of being refused.
     let listener = bind(&settings.listen)?;
     let address = listener.local_addr().map_err(Failure::new)?;
     let keys = secrets::keys(settings)?;
+    let files = settings.open_files()?;
     let database = Database::open_to_serve(settings)?;
-    say(format_args!("Using {database}"));
+    say(format_args!("Using {database}, and files in {files}"));
     database.migrate()?;
     // Two pools: a long invoice run never keeps a request waiting for a connection.
     let connections = settings.database_connections.get();
     let db = database.connect(connections)?;
     let background = database.connect(BACKGROUND_CONNECTIONS)?;
     if database.is_private() {
-        fill_if_empty(&background)?;
+        fill_if_empty(&background, &files)?;
     }
     let has_demo = demo::state(&db)? == demo::State::Whole;
 
-    let worker = Worker::start(&background, clock::now);
+    let worker = Worker::start(&background, clock::now, &files);
     let http = opiekun_http::Settings {
         cors_origins: settings.cors_origins.clone(),
         requests_a_minute: settings.rate_limit,
         keys,
         database_connections: usize::from(connections),
         clock: Arc::new(clock::now),
+        files,
+        uploads: UploadLimits { file_bytes_max: settings.file_bytes_max, ..UploadLimits::default() },
         wake: Arc::new(worker.waker()),
     };
     let served = actix_web::rt::System::new().block_on(async {
@@ -77,14 +82,14 @@ fn bind(listen: &str) -> Result<TcpListener, Failure> {
 }
 
 /// A private database that nobody has put anything in gets the demo, and one whose filling was cut off the rest.
-fn fill_if_empty(db: &Db) -> Result<(), Failure> {
+fn fill_if_empty(db: &Db, files: &FileStore) -> Result<(), Failure> {
     match demo::state(db)? {
         demo::State::Whole => return Ok(()),
         demo::State::Absent if organizations::any(db)? => return Ok(()),
         demo::State::Absent | demo::State::Unfinished => {}
     }
     say("The database is empty: filling it with the demo, a year of an accounting office");
-    demo::fill(db, Demo::small(clock::now()))
+    demo::fill(db, files, Demo::small(clock::now()))
 }
 
 fn welcome(address: SocketAddr, has_demo: bool) {

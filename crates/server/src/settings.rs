@@ -1,6 +1,7 @@
 //! The settings: environment variables, read once and checked before anything starts.
 
 use crate::failure::Failure;
+use opiekun_files::FileStore;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ pub struct Variable {
 }
 
 /// Every setting there is.
-pub const VARIABLES: [Variable; 15] = [
+pub const VARIABLES: [Variable; 17] = [
     Variable {
         name: "DATABASE_URL",
         default: "a private PostgreSQL",
@@ -25,6 +26,16 @@ pub const VARIABLES: [Variable; 15] = [
         name: "OPIEKUN_DATA_DIR",
         default: "`./.opiekun`",
         meaning: "The folder of the private PostgreSQL and of the signing secret.",
+    },
+    Variable {
+        name: "OPIEKUN_FILES",
+        default: "`files` in the data folder",
+        meaning: "Where uploaded files lie: a folder, or `s3://bucket/prefix?endpoint=https://s3.example.pl&region=eu-central-1` for an S3-compatible service. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the other AWS_… ways), region and endpoint from AWS_REGION and AWS_ENDPOINT_URL where the address does not say them.",
+    },
+    Variable {
+        name: "OPIEKUN_FILE_SIZE_MAX_MB",
+        default: "`256`",
+        meaning: "The most that one file may have, in mebibytes.",
     },
     Variable { name: "OPIEKUN_LISTEN", default: "`127.0.0.1:8080`", meaning: "The address and port to serve on." },
     Variable {
@@ -55,7 +66,7 @@ pub const VARIABLES: [Variable; 15] = [
     Variable {
         name: "OPIEKUN_DATABASE_CONNECTIONS",
         default: "`16`",
-        meaning: "The most connections that a node opens for requests; its background work takes up to 7 more.",
+        meaning: "The most connections that a node opens for requests; its background work takes up to 8 more.",
     },
     Variable {
         name: "OPIEKUN_AUTO_INVOICING",
@@ -112,6 +123,9 @@ pub struct Settings {
     /// Requests a minute.
     pub rate_limit: NonZeroU32,
     pub database_connections: NonZeroU16,
+    /// A folder or an address of S3; without it, in the data folder.
+    pub files: Option<String>,
+    pub file_bytes_max: u64,
     pub postgres: PostgresSettings,
     pub owner_password: Option<String>,
     log: String,
@@ -190,6 +204,13 @@ impl Settings {
                     number(text).filter(|count: &NonZeroU16| (2..=1000).contains(&count.get()))
                 })?
                 .unwrap_or(NonZeroU16::MIN.saturating_add(15)),
+            files: reader.text("OPIEKUN_FILES"),
+            file_bytes_max: reader
+                .parsed("OPIEKUN_FILE_SIZE_MAX_MB", "mebibytes from 1 to 10240", |text| {
+                    number(text).filter(|size: &u64| (1..=10_240).contains(size))
+                })?
+                .unwrap_or(256)
+                << 20,
             postgres: PostgresSettings {
                 programs_dir: reader.text("OPIEKUN_PG_BIN").map(PathBuf::from),
                 run_as: reader.text("OPIEKUN_PG_USER"),
@@ -220,6 +241,13 @@ impl Settings {
         for name in &self.unknown {
             tracing::warn!(name, "this is not a setting of Opiekun and changes nothing");
         }
+    }
+
+    /// Opens the file store.
+    pub fn open_files(&self) -> Result<FileStore, Failure> {
+        let in_data_dir = || self.data_dir.join("files").to_string_lossy().into_owned();
+        let setting = self.files.clone().unwrap_or_else(in_data_dir);
+        FileStore::open(&setting).map_err(|fault| Failure::new(format_args!("OPIEKUN_FILES: {fault}")))
     }
 
     pub fn unknown(&self) -> &[String] {
@@ -364,6 +392,7 @@ mod tests {
             ("OPIEKUN_LOG", "info,=,"),
             ("OPIEKUN_REQUIRE_DATABASE_URL", "yes please"),
             ("OPIEKUN_PG_WAIT", "0"),
+            ("OPIEKUN_FILE_SIZE_MAX_MB", "0"),
             ("OPIEKUN_AUTO_INVOICING", "on"),
         ] {
             let message = refusal(&[(name, value)]);

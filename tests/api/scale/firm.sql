@@ -1,4 +1,5 @@
--- A firm of many years: 1 000 000 interactions, 300 000 tasks and 300 000 work entries, in trees, series, threads and sales.
+-- A firm of many years: 1 000 000 interactions, 300 000 tasks, 300 000 work entries and 150 000 files, in trees, series, threads
+-- and sales.
 -- Written past triggers and references, which the rows keep to: it is the plans that are looked at here.
 -- Needs: one organization with its owner, and nothing else in the database.
 set session_replication_role = replica;
@@ -9,7 +10,8 @@ set work_mem = '64MB';
 -- An index is made in a fraction of the time once its rows are there.
 create temp table index_to_come as
 select indexname, indexdef from pg_indexes
-where schemaname = 'public' and tablename in ('interactions', 'tasks', 'task_series', 'work_entries', 'interaction_tags', 'task_tags')
+where schemaname = 'public' and tablename in (
+    'interactions', 'tasks', 'task_series', 'work_entries', 'interaction_tags', 'task_tags', 'files', 'file_objects', 'attachments')
     and indexname not in (select conname from pg_constraint where contype in ('p', 'u'));
 do $$
 declare name text;
@@ -146,6 +148,37 @@ select organization_id, pg_temp.id_at(at, i), k.id, k.customer_id, k.thread_id, 
 from firm, (select i, pg_temp.moment(i, 300000) as at from generate_series(0, 299999) i offset 0) written
 join operator o on o.n = i % 40 join task k on k.n = case when i % 1000 = 0 then 0 else i end
 left join opportunity p on p.id = k.opportunity_id;
+
+insert into invoices (organization_id, id, kind, status, customer_id, seller, buyer, currency, price_mode, payment_method, language,
+    vat_totals, net, vat, gross, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, c.n::integer), 'invoice', 'draft', c.id, '{}', '{}', 'PLN', 'net', 'transfer', 'pl', '[]', 0, 0, 0,
+    since, since
+from firm, customer c;
+
+-- A fifth of the files is on the first record of its kind, and another fifth of their uses is one file's.
+insert into file_objects (organization_id, id, state, sha256, size_bytes, touched_at, created_at)
+select organization_id, pg_temp.id_at(at, i), 'kept', sha256(i::text::bytea), 1000 + i, at, at
+from firm, generate_series(0, 149999) i cross join lateral pg_temp.moment(i, 150000) at;
+insert into files (organization_id, id, object_id, name, media_type, sha256, size_bytes, registered_by_id, crm_uses, billing_uses, created_at, updated_at)
+select f.organization_id, f.id, f.id, 'file-' || f.size_bytes || '.pdf', 'application/pdf', f.sha256, f.size_bytes, o.id, 1, 0, f.created_at, f.created_at
+from file_objects f join operator o on o.n = f.size_bytes % 40;
+analyze invoices, file_objects, files, interactions;
+insert into attachments (organization_id, id, file_id, interaction_id, task_id, customer_id, thread_id, invoice_id, of_customer_id,
+    of_thread_id, of_caretaker_id, registered_by_id, created_at, updated_at)
+select firm.organization_id, pg_temp.id_at(at, i),
+    pg_temp.id_at(case when i / 10 % 5 = 2 and i % 10 < 8 then since else at end, case when i / 10 % 5 = 2 and i % 10 < 8 then 0 else i end),
+    a.id, k.id, case when i % 10 = 8 then c.id end, t.id, v.id,
+    coalesce(a.customer_id, k.customer_id, c.id), coalesce(a.thread_id, k.thread_id, t.id), coalesce(a.caretaker_id, k.caretaker_id),
+    o.id, at, at
+from firm cross join (
+    select i, pg_temp.moment(i, 150000) as at, case when i / 10 % 5 = 0 then 0 else i end as place from generate_series(0, 149999) i offset 0
+) written
+join operator o on o.n = i % 40
+left join tasks k on i % 10 < 4 and k.organization_id = firm.organization_id and k.id = pg_temp.id_at(pg_temp.moment(place * 2, 300000), place * 2)
+left join interactions a on i % 10 between 4 and 6 and a.organization_id = firm.organization_id and a.id = pg_temp.id_at(pg_temp.moment(place * 6, 1000000), place * 6)
+left join thread t on i % 10 = 7 and t.n = place / 10
+left join customer c on i % 10 in (8, 9) and c.n = place / 10 % 2000
+left join invoices v on i % 10 = 9 and v.customer_id = c.id;
 
 insert into audit_entries (organization_id, id, at, actor_kind, action, resource_type, resource_id)
 select organization_id, pg_temp.id_at(at, i), at, 'system', 'updated', 'task', pg_temp.id_at(since, 0)

@@ -30,6 +30,16 @@ impl Client {
         Self { url: process.url.clone(), headers: Vec::new() }
     }
 
+    /// The same caller at a server that is a process of its own and takes its token.
+    pub fn on_process(&self, process: &Process) -> Self {
+        Self { url: process.url.clone(), ..self.clone() }
+    }
+
+    /// Where it calls, as `127.0.0.1:41234`.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
     /// The same caller at another server.
     pub fn on(&self, server: &Server) -> Self {
         Self { url: server.url.clone(), ..self.clone() }

@@ -114,6 +114,10 @@ impl World {
         )
     }
 
+    pub fn attachment(&self, file_id: &str, kind: &str, id: &str) -> Draft {
+        self.draft("/attachments", json!({ "file_id": file_id, "subject": { "type": kind, "id": id } }))
+    }
+
     /// Everybody's entries, for the owner.
     pub fn calendar_feed(&self) -> Draft {
         self.draft("/calendar/feeds", json!({ "name": "Work" }))

@@ -4,7 +4,8 @@
 //! in some state, or whose example cannot stand as it is, needs a line in [`STATES`] or [`BODIES`].
 
 use super::client::{Answer, Client, Record};
-use super::operations::{Operation, document};
+use super::files::Form;
+use super::operations::{FORM_OF_PARTS, Operation, document};
 use super::world::{PASSWORD, World, now};
 use opiekun_domain::invoice_run::RunMode;
 use opiekun_persistence::invoice_runs::{self, InvoiceRunFields};
@@ -16,6 +17,8 @@ use uuid::Uuid;
 type Make = fn(&World) -> Record;
 /// Puts something else in the place of what an example holds.
 type Put = fn(&World, &mut Value);
+/// What a path holds in place of an id.
+type Name = fn(&World) -> String;
 /// The query for a record that the path names.
 type Ask = fn(&World, &Record) -> String;
 /// Arranges what an operation wants to be there.
@@ -47,7 +50,11 @@ const KINDS: &[Kind] = &[
             w.owner.get(&format!("/api-keys/{}", key.id)).expect(200)
         },
     },
-    Kind { collection: "customers", names: &["customer_id", "resource_id"], make: |w| w.customer().create() },
+    Kind {
+        collection: "customers",
+        names: &["customer_id", "resource_id", "subject_customer_id"],
+        make: |w| w.customer().create(),
+    },
     Kind { collection: "people", names: &["person_id"], make: |w| w.person(w.customer().create().id()).create() },
     Kind {
         collection: "hourly-rates",
@@ -72,24 +79,34 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         collection: "interactions",
-        names: &["interaction_id", "parent_interaction_id"],
+        names: &["interaction_id", "subject_interaction_id", "parent_interaction_id"],
         make: |w| w.interaction(w.customer().create().id()).create(),
     },
     Kind {
         collection: "threads",
-        names: &["thread_id", "merged_into_id"],
+        names: &["thread_id", "subject_thread_id", "merged_into_id"],
         make: |w| w.thread("Tax inspection").create(),
     },
     Kind {
         collection: "tasks",
         // A filter by series takes whatever id it is given.
-        names: &["task_id", "parent_task_id", "task_series_id"],
+        names: &["task_id", "subject_task_id", "parent_task_id", "task_series_id"],
         make: |w| w.task("VAT return").create(),
     },
     Kind {
         collection: "work-entries",
         names: &["work_entry_id"],
         make: |w| w.work_entry(&id_called(w, "task_id")).create(),
+    },
+    Kind {
+        collection: "attachments",
+        names: &["attachment_id"],
+        make: |w| w.attachment(&id_called(w, "file_id"), "task", &id_called(w, "task_id")).create(),
+    },
+    Kind {
+        collection: "files",
+        names: &["file_id"],
+        make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
     },
     Kind { collection: "calendar/feeds", names: &["calendar_feed_id"], make: |w| w.calendar_feed().create() },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
@@ -112,7 +129,11 @@ const KINDS: &[Kind] = &[
             w.owner.get("/invoice-runs?limit=1").expect(200).items().remove(0)
         },
     },
-    Kind { collection: "invoices", names: &["invoice_id", "pro_forma_id", "corrects_id"], make: invoice },
+    Kind {
+        collection: "invoices",
+        names: &["invoice_id", "pro_forma_id", "corrects_id", "subject_invoice_id"],
+        make: invoice,
+    },
     Kind {
         collection: "payments",
         names: &["payment_id"],
@@ -160,7 +181,7 @@ const STATES: &[(&str, Make)] = &[
 ];
 
 /// What a path names that is no id.
-const NAMED: &[(&str, fn(&World) -> String)] = &[("read_calendar_feed", |w| {
+const NAMED: &[(&str, Name)] = &[("read_calendar_feed", |w| {
     // The owner's own, whoever makes the records of this world.
     let url = w.calendar_feed().create()["url"].as_str().unwrap().to_owned();
     url.split_once("/api/v1").unwrap().1.to_owned()
@@ -200,6 +221,7 @@ const BODIES: &[(&str, Put)] = &[
         let stages = pipeline.unwrap()["stages"].as_array().unwrap();
         body["stage_ids"] = stages.iter().rev().map(|stage| stage["id"].clone()).collect();
     }),
+    ("create_attachment", |w, body| body["subject"] = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("add_thread_item", |w, body| *body = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("create_correction", |w, body| body["series_id"] = json!(number_series_of(w, "correction").id())),
     ("create_number_series", numbered),
@@ -277,6 +299,13 @@ impl Prepared {
     }
 
     pub fn send_by(&self, client: &Client) -> Answer {
+        if self.media_type.as_deref() == Some(FORM_OF_PARTS) {
+            let form = self.body.as_object().unwrap().iter().fold(Form::new(), |form, (name, part)| match part {
+                Value::String(content) => form.part(name, Some("sent.txt"), content.as_bytes()),
+                json => form.part(name, None, json.to_string().as_bytes()),
+            });
+            return client.send_form(&self.path, &form);
+        }
         let media_type = self.media_type.as_deref().unwrap_or("application/json");
         client.send_json(&self.method, &self.path, media_type, &self.body)
     }
@@ -339,8 +368,10 @@ pub fn prepared(w: &World, operation: &Operation) -> Prepared {
         body: Value::Null,
         target,
     };
-    if let Some((media_type, content)) = operation.bodies().first() {
-        prepared.media_type = Some((*media_type).to_owned());
+    let bodies = operation.bodies();
+    let body = bodies.first().copied().or(operation.form().map(|content| (FORM_OF_PARTS, content)));
+    if let Some((media_type, content)) = body {
+        prepared.media_type = Some(media_type.to_owned());
         prepared.body = content["example"].clone();
         put_ids(w, &mut prepared.body);
         if let Some((_, put)) = BODIES.iter().find(|(id, _)| *id == operation.id) {

@@ -4,6 +4,7 @@ mod billing;
 mod client;
 mod database;
 mod drafts;
+pub mod files;
 pub mod fixtures;
 mod matters;
 pub mod operations;
@@ -18,7 +19,7 @@ pub use drafts::{Draft, line};
 pub use matters::Sale;
 pub use plans::{Plan, Plans};
 pub use process::{Process, opiekun};
-pub use server::{SECRET, Server};
+pub use server::{Database, SECRET, Server};
 pub use world::{Caller, PASSWORD, World, now};
 
 use std::time::{Duration, Instant};

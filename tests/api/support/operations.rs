@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
+/// A body of parts, of which one is a file.
+pub const FORM_OF_PARTS: &str = "multipart/form-data";
+
 /// One operation.
 pub struct Operation {
     /// `GET`.
@@ -14,8 +17,10 @@ pub struct Operation {
     pub path: String,
     /// `get_customer`.
     pub id: String,
-    /// `crm:read`; none where signing in is enough, or not needed.
+    /// `crm:read`; none where signing in is enough, or not needed, or where one of several is enough.
     pub scope: Option<String>,
+    /// Those of which one is enough, where it is not a certain one.
+    pub scopes: Vec<String>,
     pub secured: bool,
     /// All that the document says of it.
     pub value: Value,
@@ -44,6 +49,10 @@ fn operations_of(path: &str, item: &Value) -> Vec<Operation> {
             path: path.to_owned(),
             id: value["operationId"].as_str().unwrap_or_default().to_owned(),
             scope: value["x-required-scope"].as_str().filter(|scope| scope.contains(':')).map(str::to_owned),
+            scopes: value["x-required-scope"]
+                .as_array()
+                .map(|scopes| scopes.iter().map(|scope| scope.as_str().unwrap().to_owned()).collect())
+                .unwrap_or_default(),
             secured: value["security"].as_array().is_some_and(|security| !security.is_empty()),
             value: value.clone(),
         })
@@ -64,10 +73,17 @@ impl Operation {
         self.parameters().any(|other| other["name"] == parameter)
     }
 
-    /// The media types of its body with what is said of each; the one that is sent as a rule first.
+    /// The media types of its body with what is said of each; the one that is sent as a rule first. Not those of a form
+    /// of parts, which is no JSON.
     pub fn bodies(&self) -> Vec<(&str, &Value)> {
         let contents = self.value["requestBody"]["content"].as_object().into_iter().flatten();
+        let contents = contents.filter(|(media_type, _)| *media_type != FORM_OF_PARTS);
         contents.map(|(media_type, content)| (media_type.as_str(), content)).collect()
+    }
+
+    /// What is said of its body of parts.
+    pub fn form(&self) -> Option<&Value> {
+        self.value["requestBody"]["content"].get(FORM_OF_PARTS)
     }
 
     /// The media types of the answers that succeed.
@@ -78,6 +94,16 @@ impl Operation {
             .flat_map(|(_, response)| response["content"].as_object().into_iter().flatten())
             .map(|(media_type, _)| media_type.as_str())
             .collect()
+    }
+
+    /// Whether the record itself decides who is answered, beyond any scope.
+    pub fn has_object_rights(&self) -> bool {
+        self.value["x-object-rights"] == true
+    }
+
+    /// Whether it answers with bytes of whatever type.
+    pub fn answers_bytes(&self) -> bool {
+        self.produces().contains(&"*/*")
     }
 
     /// Whether it answers with pages that are followed by a cursor.

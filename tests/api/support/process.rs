@@ -1,5 +1,6 @@
 //! The binary itself, as a process of its own that a test may kill.
 
+use super::files::Store;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ fn binary() -> &'static PathBuf {
 pub fn opiekun(database_url: &str) -> Command {
     let mut command = Command::new(binary());
     command.env("DATABASE_URL", database_url).env("OPIEKUN_JWT_SECRET", SECRET).env("OPIEKUN_LOG", "warn");
+    command.env("OPIEKUN_FILES", &Store::in_folder().setting);
     command
 }
 
@@ -41,7 +43,13 @@ pub struct Process {
 
 impl Process {
     pub fn serve(database_url: &str) -> Self {
+        Self::serve_with(database_url, &[])
+    }
+
+    /// With other settings than usual.
+    pub fn serve_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
         let mut command = opiekun(database_url);
+        command.envs(settings.iter().copied());
         let mut child =
             command.arg("serve").env("OPIEKUN_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -55,6 +63,13 @@ impl Process {
         let process = Self { url: url.unwrap_or_default(), child };
         assert!(!process.url.is_empty(), "the binary did not begin to serve");
         process
+    }
+
+    /// A figure of its memory as the kernel has it, in bytes: `VmRSS` for now, `VmHWM` for the most there was.
+    pub fn memory(&self, figure: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
     }
 
     /// SIGKILL: it has no chance to put anything in order.

@@ -1,7 +1,8 @@
 //! The server that tests call, with its database and its background work, all in this process.
 
+use super::files::Store;
 use chrono::{DateTime, SubsecRound, Utc};
-use opiekun_http::{Keys, Settings};
+use opiekun_http::{Keys, Settings, UploadLimits};
 use opiekun_jobs::Worker;
 use opiekun_local_postgres::TestCluster;
 use opiekun_persistence::{Db, migrate};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, mpsc};
 
 /// Signs the tokens of every server of the tests.
-pub const SECRET: &str = "a secret that only the tests know, and long enough";
+pub const SECRET: &str = "a secret that only the tests know and that is long enough";
 
 const CONNECTIONS: u32 = 32;
 
@@ -50,7 +51,7 @@ impl Server {
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<Server> = LazyLock::new(|| {
             // It lives as long as the process does.
-            let worker = Worker::start(&Database::shared().db, clock);
+            let worker = Worker::start(&Database::shared().db, clock, Store::folder());
             let wake = Arc::new(worker.waker());
             std::mem::forget(worker);
             Server::start(|settings| settings.wake = wake)
@@ -71,6 +72,8 @@ impl Server {
             keys: Keys::new(&[SECRET.to_owned()]).unwrap(),
             database_connections: 16,
             clock: Arc::new(clock),
+            files: Store::folder().clone(),
+            uploads: UploadLimits::default(),
             wake: Arc::new(|| {}),
         };
         change(&mut settings);

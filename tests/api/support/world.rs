@@ -80,6 +80,7 @@ impl World {
             time_zone: "Europe/Warsaw".into(),
             locale: "pl".parse().unwrap(),
             round_up_minutes: None,
+            logo_file_id: None,
         };
         change(&mut fields);
         let organization_id = OrganizationId::at(clock());

@@ -138,7 +138,7 @@ fn complete(operation: &mut Value, word: &str, path: &str, document: &Value) -> 
     let has = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
     let (conditional, guarded) = (word == "get" && has("If-None-Match"), has("If-Match"));
     let creates_only = word == "put" && has("If-None-Match");
-    let has_parameters = !parameters.is_empty();
+    let (has_parameters, has_range) = (!parameters.is_empty(), has("Range"));
     operation["parameters"] = Value::Array(parameters);
     let takes_body = complete_request(operation, components);
     complete_answers(operation, word, conditional, components);
@@ -183,6 +183,9 @@ fn complete(operation: &mut Value, word: &str, path: &str, document: &Value) -> 
     if operation["parameters"].as_array().is_some_and(|all| all.iter().any(|p| p["name"] == "cursor")) {
         codes.push(Code::CursorInvalid);
     }
+    if has_range {
+        codes.push(Code::RangeInvalid);
+    }
     codes.extend([Code::RateLimited, Code::Internal, Code::Unavailable]);
     add_problems(operation, &codes);
     Ok(())
@@ -194,15 +197,20 @@ fn require_scope(operation: &mut Value) -> Result<Option<String>, String> {
         return Err("no `security`: an operation says which scope it needs, or () for none".to_owned());
     };
     // utoipa writes `security(())` as one empty requirement: nobody need sign in.
-    let scopes = alternatives.first().and_then(|requirement| requirement["sign_in"].as_array()).cloned();
-    let Some(scopes) = scopes else {
+    let ways: Vec<Value> = alternatives.iter().map(|it| &it["sign_in"]).filter(|it| it.is_array()).cloned().collect();
+    let Some(scopes) = ways.first() else {
         operation["security"] = json!([]);
         operation["x-required-scope"] = json!("none");
         return Ok(None);
     };
-    let scope = scopes.first().and_then(Value::as_str).map(str::to_owned);
-    operation["x-required-scope"] = json!(scope.as_deref().unwrap_or("any"));
-    operation["security"] = json!([{ "sign_in": scopes }, { "api_key": [] }]);
+    let scope = scopes.get(0).and_then(Value::as_str).map(str::to_owned);
+    operation["x-required-scope"] = match ways.len() {
+        1 => json!(scope.as_deref().unwrap_or("any")),
+        // Any one of them is enough.
+        _ => ways.iter().map(|scopes| scopes[0].clone()).collect(),
+    };
+    let ways = ways.iter().map(|scopes| json!({ "sign_in": scopes })).chain([json!({ "api_key": [] })]);
+    operation["security"] = ways.collect();
     Ok(scope)
 }
 

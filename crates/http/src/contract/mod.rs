@@ -41,6 +41,9 @@ pub struct Operation {
     pub(crate) parameters: BTreeMap<String, Parameter>,
     /// By media type, for JSON and forms; empty where no body is taken.
     pub(crate) bodies: BTreeMap<String, Validator>,
+    /// Where a form of parts is taken (`multipart/form-data`), which the handler reads itself: by name, the parts that
+    /// are JSON.
+    pub(crate) parts: Option<BTreeMap<String, Validator>>,
     pub body_required: bool,
     /// The media types of its successful answers.
     pub produces: Vec<String>,
@@ -86,6 +89,9 @@ impl ContractError {
         Self { place: place.into(), mistake: mistake.to_string() }
     }
 }
+
+/// A body of parts (RFC 7578), of which one may be of any size.
+pub(crate) const FORM_OF_PARTS: &str = "multipart/form-data";
 
 const METHODS: [(&str, Method); 5] = [
     ("get", Method::GET),
@@ -169,8 +175,11 @@ impl Operation {
             parameters.insert(name, Parameter { place, required, schema, validator });
         }
         let mut bodies = BTreeMap::new();
+        let mut parts = None;
         for (media_type, content) in object(&value["requestBody"], "content") {
-            if let Some(schema) = content.get("schema") {
+            if media_type == FORM_OF_PARTS {
+                parts = Some(json_parts(&content["schema"], components).map_err(|it| ContractError::new(&route, it))?);
+            } else if let Some(schema) = content.get("schema") {
                 let validator =
                     validate::compile(schema, components).map_err(|mistake| ContractError::new(&route, mistake))?;
                 bodies.insert(media_type.clone(), validator);
@@ -193,6 +202,7 @@ impl Operation {
             secured: value["security"].as_array().is_some_and(|security| !security.is_empty()),
             parameters,
             bodies,
+            parts,
             body_required: value["requestBody"]["required"] == true,
             produces,
         })
@@ -210,6 +220,24 @@ impl Operation {
     pub fn violations(&self, media_type: &str, body: &Value) -> Vec<Wrong> {
         self.bodies.get(media_type).map(|validator| validate::violations(validator, body)).unwrap_or_default()
     }
+
+    /// Everything wrong with a part of its form that is JSON.
+    pub fn violations_of_part(&self, name: &str, part: &Value) -> Vec<Wrong> {
+        let validator = self.parts.as_ref().and_then(|parts| parts.get(name));
+        validator.map(|validator| validate::violations(validator, part)).unwrap_or_default()
+    }
+}
+
+/// The parts of a form that are objects.
+fn json_parts(schema: &Value, components: &Value) -> Result<BTreeMap<String, Validator>, String> {
+    let mut parts = BTreeMap::new();
+    for (name, part) in object(&schemas::resolved(schema, components), "properties") {
+        let part = schemas::without_null(part);
+        if schemas::resolved(&part, components)["type"] == "object" {
+            parts.insert(name.clone(), validate::compile(&part, components)?);
+        }
+    }
+    Ok(parts)
 }
 
 fn method_name(method: &Method) -> &'static str {

@@ -229,7 +229,7 @@ fn cut(tx: &mut Tx<'_>, task: &Task, after: TimeDelta, authority: &Authority) ->
 ///
 /// For what was written down by mistake; what is not to be done after all is cancelled. Refused while something hangs
 /// below it or time was spent on it. An instance of a series goes only where it is the only one, and the series with it.
-/// The audit log keeps it.
+/// The files on it are taken off, and go where they are on nothing else. The audit log keeps it.
 #[utoipa::path(tag = "Tasks", security(("sign_in" = ["crm:write"])), params(IfMatch), responses((status = 204)))]
 #[delete("/tasks/{id}")]
 pub(super) async fn delete_task(

@@ -93,6 +93,7 @@ pub fn organization(tx: &mut Tx<'_>, dice: &mut Dice) -> Result<Organization> {
             time_zone: "Europe/Warsaw".to_owned(),
             locale: Language::Polish,
             round_up_minutes: None,
+            logo_file_id: None,
         },
     )
 }
@@ -119,6 +120,13 @@ pub fn operators(tx: &mut Tx<'_>) -> Result<Vec<OperatorId>> {
 /// Those who talk with customers: all but the owner, who does so rarely, and the one who only reads.
 pub fn talkers(team: &[OperatorId]) -> &[OperatorId] {
     &team[1..5]
+}
+
+/// Everybody, in the order in which they came.
+pub fn team(tx: &mut Tx<'_>) -> Result<Vec<OperatorId>> {
+    let page = opiekun_persistence::PageRequest { sort: (), descending: false, limit: 200, after: None, count: false };
+    let all = operators::list(tx, &operators::OperatorFilter::default(), &page)?.items;
+    Ok(all.into_iter().map(|operator| operator.id).collect())
 }
 
 /// Everybody has the same, and from its setting on can sign in.

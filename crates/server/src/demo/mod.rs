@@ -8,6 +8,7 @@ mod billing;
 mod contacts;
 mod customers;
 mod dice;
+mod files;
 mod firm;
 mod matter;
 mod matters;
@@ -29,6 +30,7 @@ use dice::Dice;
 use office::Office;
 use opiekun_domain::calendar_day::{day_bounds, day_of};
 use opiekun_domain::ids::OrganizationId;
+use opiekun_files::FileStore;
 use opiekun_http::hash_password;
 use opiekun_persistence::{Db, StoreError, Tx, credentials, organizations};
 use std::process::ExitCode;
@@ -148,7 +150,7 @@ pub fn command(settings: &Settings, db: &Db, arguments: &DemoArguments) -> Resul
         return Err(Failure::new("--today: the story ends today or before"));
     }
     // Not after the machine's own moment: what is done next would otherwise come before the past.
-    fill(db, Demo { scale: arguments.scale, seed: arguments.seed, now: end.min(now) })?;
+    fill(db, &settings.open_files()?, Demo { scale: arguments.scale, seed: arguments.seed, now: end.min(now) })?;
     say(format_args!("Made \"{LEGAL_NAME}\"; sign in as {OWNER_EMAIL} with {PASSWORD}"));
     Ok(ExitCode::SUCCESS)
 }
@@ -163,7 +165,7 @@ pub fn state(db: &Db) -> Result<State, StoreError> {
 }
 
 /// Makes the demo, or what is missing of it. Whatever cuts it off, the next call ends it.
-pub fn fill(db: &Db, demo: Demo) -> Result<(), Failure> {
+pub fn fill(db: &Db, store: &FileStore, demo: Demo) -> Result<(), Failure> {
     let organization_id = match credentials::find_operator_by_email(db, OWNER_EMAIL)? {
         Some((id, _)) => id,
         None => write(db, demo)?,
@@ -172,6 +174,7 @@ pub fn fill(db: &Db, demo: Demo) -> Result<(), Failure> {
     let time_zone = db.read(scope, demo.now, |tx| Ok::<_, StoreError>(organizations::find(tx)?.time_zone()))?;
     let year = Year::before(day_of(demo.now, time_zone)).ok_or_else(|| Failure::new("--today: too early a day"))?;
     billing::issue_past_months(db, scope, year, time_zone)?;
+    files::create(db, store, scope, demo.now, year)?;
     // The passwords come last: they are the sign that everything is there.
     let hash = hash_password(PASSWORD).map_err(Failure::new)?;
     db.transaction(scope, demo.now, |tx| firm::set_passwords(tx, &hash))?;
@@ -183,7 +186,7 @@ fn pass_a_minute(tx: &mut Tx<'_>) {
     tx.now += TimeDelta::minutes(1);
 }
 
-/// Everything but the invoices and passwords, in one transaction.
+/// Everything but the invoices, files and passwords, in one transaction.
 fn write(db: &Db, demo: Demo) -> Result<OrganizationId, Failure> {
     let organization_id = OrganizationId::at(demo.now);
     db.transaction(system_scope(organization_id), demo.now, |tx| {

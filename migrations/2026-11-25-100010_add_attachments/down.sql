@@ -1,0 +1,14 @@
+drop trigger organizations_bring_logo on organizations;
+drop trigger organizations_change_logo on organizations;
+drop function keep_logo();
+alter table organizations drop column logo_file_id;
+drop trigger interactions_take_attachments_along on interactions;
+drop trigger tasks_take_attachments_along on tasks;
+drop trigger threads_take_attachments_along on threads;
+drop trigger invoices_take_attachments_along on invoices;
+drop table attachments;
+drop function refuse_another_use();
+drop function count_file_uses();
+drop function take_attachments_along();
+drop function place_attachment();
+update files set crm_uses = 0, billing_uses = 0, logo_uses = 0 where crm_uses <> 0 or billing_uses <> 0 or logo_uses <> 0;
