@@ -42,7 +42,7 @@ fn what_is_owed_stands_by_its_age() {
 
     let csv = w.owner.get("/reports/receivables?on=2026-05-31&format=csv").text();
     let expected = [
-        format!("on,customer_id,customer_name,currency,{}", AGES.join(",")),
+        format!("as_of_on,customer_id,customer_name,currency,{}", AGES.join(",")),
         format!("2026-05-31,{},Chałka,PLN,0.00,0.00,0.00,0.00,100.00,100.00", chalka.id()),
         format!("2026-05-31,{},Rogal,PLN,123.00,246.00,246.00,246.00,123.00,984.00", rogal.id()),
         String::new(),

@@ -124,7 +124,8 @@ pub struct ReceivablesParameters {
 /// What is owed to the organization.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReceivablesReport {
-    on: NaiveDate,
+    /// The day at whose end it is told.
+    as_of_on: NaiveDate,
     /// By the customers' names; one for each currency.
     #[schema(max_items = 1000000)]
     rows: Vec<ReceivableBody>,
@@ -347,7 +348,7 @@ fn each_entry<E: std::error::Error>(
 fn write_receivables(tx: &mut Tx<'_>, parameters: &ReceivablesParameters, out: &mut Chunks) -> Result<(), ApiError> {
     let on = asked_day(tx, parameters)?;
     // The object that [`ReceivablesReport`] describes.
-    write!(out, "{{\"on\":\"{on}\",\"rows\":[").map_err(ApiError::unavailable)?;
+    write!(out, "{{\"as_of_on\":\"{on}\",\"rows\":[").map_err(ApiError::unavailable)?;
     let mut separator = "";
     let totals = each_receivable(tx, on, |row| {
         out.write_all(separator.as_bytes())?;
@@ -367,7 +368,7 @@ fn write_receivables_csv(
 ) -> Result<(), ApiError> {
     let on = asked_day(tx, parameters)?;
     let header = [
-        "on",
+        "as_of_on",
         "customer_id",
         "customer_name",
         "currency",
