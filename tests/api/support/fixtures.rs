@@ -224,6 +224,13 @@ const BODIES: &[(&str, Put)] = &[
     ("create_attachment", |w, body| body["subject"] = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("add_thread_item", |w, body| *body = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("create_correction", |w, body| body["series_id"] = json!(number_series_of(w, "correction").id())),
+    // What is for one customer's invoice is not for another's.
+    ("create_payment", |w, body| {
+        body["customer_id"] = json!(w.customer().create().id());
+        body["invoice_id"] = Value::Null;
+        body["allocations"] = json!([]);
+    }),
+    ("update_payment", |_, body| body["allocations"] = json!([])),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];
