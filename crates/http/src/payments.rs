@@ -11,12 +11,13 @@ use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, AmountSum};
 use opiekun_domain::ids::{CustomerId, InvoiceId, PaymentId};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::payments::{Allocation, Payment, PaymentFields, PaymentFilter, PaymentSort};
-use opiekun_persistence::{Page, StoreError, Tx, customers, invoices, payments};
+use opiekun_persistence::{Page, StoreError, Tx, customers, invoices, organizations, payments};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -44,6 +45,7 @@ pub struct PaymentInput {
     /// The customer's unless told.
     #[serde(default)]
     pub currency: Option<Currency>,
+    /// The day on which the money came; not ahead of today.
     pub paid_on: NaiveDate,
     /// What the customer wrote on the transfer, or the bank's own number of it.
     #[schema(min_length = 1, max_length = 240, example = "FV/1/11/2026")]
@@ -276,6 +278,14 @@ fn allocated_to(tx: &mut Tx<'_>, payment: &PaymentFields, invoice_id: InvoiceId)
     Ok((amount > Amount::ZERO).then_some(Allocation { invoice_id, amount }).into_iter().collect())
 }
 
+/// Money that has not come yet pays for nothing.
+fn check_day(tx: &mut Tx<'_>, paid_on: NaiveDate) -> Result<(), ApiError> {
+    if paid_on > day_of(tx.now, organizations::find(tx)?.time_zone()) {
+        return Err(ApiError::invalid_field("/paid_on", "maximum", "Ahead of today"));
+    }
+    Ok(())
+}
+
 /// List payments.
 ///
 /// Newest first.
@@ -344,6 +354,7 @@ async fn create_payment(
         .submit(scope, once, move |tx| {
             let customer = customers::find_all(tx, &[customer_id])?.pop();
             let customer = customer.ok_or_else(|| StoreError::no_reference("payments", "customer_id"))?;
+            check_day(tx, paid_on)?;
             let currency = currency.unwrap_or(customer.fields.currency);
             let fields = PaymentFields { customer_id, amount, currency, paid_on, reference };
             let allocations = match invoice_id {
@@ -409,6 +420,7 @@ async fn update_payment(
                 allocations: current.iter().copied().map(AllocationBody::from).collect(),
             };
             let PaymentUpdateInput { paid_on, reference, allocations } = patch.apply(&before)?;
+            check_day(tx, paid_on)?;
             let mut allocations: Vec<_> = allocations.into_iter().map(Allocation::from).collect();
             check_allocations(tx, &payment.fields, &allocations, &current)?;
             allocations.sort_by_key(|allocation| allocation.invoice_id);

@@ -143,6 +143,7 @@ const KINDS: &[Kind] = &[
 
 /// Operations that ask for a record in a state of its own.
 const STATES: &[(&str, Make)] = &[
+    ("update_payment", |w| w.payment(invoice(w)["customer_id"].as_str().unwrap(), "1234.50").create()),
     // Known by its name to those who put its stages in order.
     ("put_stage_order", |w| w.pipeline().name(&format!("Ordered {}", mark())).create()),
     // One that has ended by itself can't be cancelled; one that was cancelled can, and stays so.
@@ -230,7 +231,13 @@ const BODIES: &[(&str, Put)] = &[
         body["invoice_id"] = Value::Null;
         body["allocations"] = json!([]);
     }),
-    ("update_payment", |_, body| body["allocations"] = json!([])),
+    // For an invoice of the customer whose money it is.
+    ("update_payment", |w, body| {
+        let payment = w.owner.get("/payments?limit=1").expect(200).items().remove(0);
+        let customer_id = payment["customer_id"].as_str().unwrap();
+        let invoice = w.owner.get(&format!("/invoices?customer_id={customer_id}")).expect(200).items().remove(0);
+        body["allocations"] = json!([{ "invoice_id": invoice.id(), "amount": "0.01" }]);
+    }),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];
