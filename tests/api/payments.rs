@@ -126,6 +126,9 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(wrong(shares(&[(first, "1.00"), (first, "1.00")]), "200.00", &customer), ["/allocations uniqueItems"]);
     assert_eq!(wrong(shares(&[(first, "0.00")]), "200.00", &customer), ["/allocations/0/amount minimum"]);
     assert_eq!(wrong(json!([]), "0.00", &customer), ["/amount minimum"]);
+    let ahead = (now() + chrono::Days::new(2)).date_naive().to_string();
+    let ahead = w.payment(customer.id(), "1.00").with("paid_on", ahead).send();
+    assert_eq!(ahead.wrong(), ["/paid_on maximum"]);
     let of_stranger = w.payment(stranger.id(), "1.00").with("invoice_id", first.id()).send();
     assert_eq!(of_stranger.wrong(), ["/invoice_id customer"]);
     assert_eq!((w.count("payments"), w.count("payment_allocations")), (0, 0));
