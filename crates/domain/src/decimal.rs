@@ -206,6 +206,12 @@ macro_rules! adds_up {
 
 adds_up! { Amount AmountSum }
 
+impl From<Amount> for AmountSum {
+    fn from(amount: Amount) -> Self {
+        Self(amount.0)
+    }
+}
+
 /// Whether `text` is plain digits with a point and a sign where they belong: no exponent, no plus, no spaces.
 fn is_written(text: &str, digits: usize, places: usize, negative: bool) -> bool {
     let unsigned = if negative { text.strip_prefix('-').unwrap_or(text) } else { text };

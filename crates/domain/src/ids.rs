@@ -118,6 +118,8 @@ id! { /// One execution of "issue everything due".
 InvoiceRunId }
 id! { /// An invoice, draft or issued.
 InvoiceId }
+id! { /// Money that came from a customer.
+PaymentId }
 id! { /// Something uploaded: its name, and what it holds.
 FileId }
 id! { /// Bytes in the file store.

@@ -42,6 +42,22 @@ vocabulary! {
     }
 }
 
+impl PaymentStatus {
+    /// How an issued invoice stands on a day: `gross` with its corrections, and what of it is paid. Of one that is
+    /// corrected to nothing there is nothing to pay.
+    pub fn of(gross: Amount, paid: Amount, due_on: NaiveDate, today: NaiveDate) -> Self {
+        if paid >= gross {
+            Self::Paid
+        } else if due_on < today {
+            Self::Overdue
+        } else if paid > Amount::ZERO {
+            Self::PartlyPaid
+        } else {
+            Self::Unpaid
+        }
+    }
+}
+
 vocabulary! {
     /// What the unit prices of an invoice are, and so from which side its VAT is computed.
     PriceMode { Net = "net", Gross = "gross" }
@@ -284,6 +300,21 @@ mod tests {
         };
         let by_code = totals.by_code.iter().map(|total| row(total.code.as_str(), total.net, total.vat, total.gross));
         by_code.chain([row("", totals.net, totals.vat, totals.gross)]).collect()
+    }
+
+    #[test]
+    fn an_invoice_is_overdue_from_the_day_after_its_day_of_payment() {
+        let day = |text: &str| text.parse::<NaiveDate>().expect(text);
+        let on =
+            |paid: &str, today: &str| PaymentStatus::of(amount("100.00"), amount(paid), day("2026-11-30"), day(today));
+        assert_eq!(on("0.00", "2026-11-30"), PaymentStatus::Unpaid);
+        assert_eq!(on("0.01", "2026-11-30"), PaymentStatus::PartlyPaid);
+        assert_eq!(on("99.99", "2026-12-01"), PaymentStatus::Overdue);
+        assert_eq!(on("100.00", "2026-12-01"), PaymentStatus::Paid);
+        // Paid before a correction took some of it away.
+        assert_eq!(on("123.00", "2026-12-01"), PaymentStatus::Paid);
+        let corrected = PaymentStatus::of(Amount::ZERO, Amount::ZERO, day("2026-11-30"), day("2026-12-01"));
+        assert_eq!(corrected, PaymentStatus::Paid);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub mod plan;
 pub mod proration;
 pub mod recurrence;
 pub mod schedule;
+pub mod statement;
 pub mod subscription;
 pub mod task;
 pub mod tax_identity;

@@ -38,6 +38,7 @@ mod operators;
 mod opportunities;
 mod organization;
 mod passwords;
+mod payments;
 mod people;
 mod pipelines;
 mod precondition;
@@ -48,6 +49,7 @@ mod routes;
 mod shape;
 mod stages;
 mod state;
+mod statements;
 mod stream;
 mod subscriptions;
 mod tasks;
@@ -136,7 +138,8 @@ const WORKERS: usize = 2;
         (name = "Subscriptions", description = "A template put on a customer with a schedule."),
         (name = "Occurrences", description = "One row for each period of each subscription: what became of it."),
         (name = "Invoice runs", description = "Issuing everything that is due through a day, or a preview of it."),
-        (name = "Invoices", description = "What was issued. An issued invoice never changes."),
+        (name = "Invoices", description = "Drafts and what was issued. An issued invoice never changes; it is corrected."),
+        (name = "Payments", description = "Money that came from customers, and the invoices that it is for."),
         (name = "Audit log", description = "Who changed what, when, from what to what."),
         (name = "Events", description = "Every change, in an order that can be followed without missing one."),
     ),

@@ -3,8 +3,8 @@
 use crate::{
     api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, files, funnel, hourly_rates,
     interactions, invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences, operators,
-    opportunities, organization, people, pipelines, progress, stages, subscriptions, tasks, threads, time_cost,
-    timeline, timer, work_entries,
+    opportunities, organization, payments, people, pipelines, progress, stages, statements, subscriptions, tasks,
+    threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -41,6 +41,8 @@ pub fn api(config: &mut ServiceConfig) {
     occurrences::routes(config);
     invoice_runs::routes(config);
     invoices::routes(config);
+    payments::routes(config);
+    statements::routes(config);
     audit_log::routes(config);
     events::routes(config);
 }

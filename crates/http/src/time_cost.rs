@@ -478,15 +478,24 @@ pub(crate) fn period(
     to: Option<NaiveDate>,
     today: NaiveDate,
 ) -> Result<(NaiveDate, NaiveDate), ApiError> {
+    period_named(("from", from), ("to", to), today)
+}
+
+/// The same, where the parameters have other names.
+pub(crate) fn period_named(
+    (from_name, from): (&str, Option<NaiveDate>),
+    (to_name, to): (&str, Option<NaiveDate>),
+    today: NaiveDate,
+) -> Result<(NaiveDate, NaiveDate), ApiError> {
     let through_on = to.unwrap_or(today);
     let from_on = from.unwrap_or_else(|| through_on.with_ordinal(1).unwrap_or(through_on));
     let days = through_on.signed_duration_since(from_on).num_days();
     if days < 0 {
-        let wrong = Wrong::parameter("to", "order", "Lies before `from`");
+        let wrong = Wrong::parameter(to_name, "order", format!("Lies before `{from_name}`"));
         return Err(ApiError::invalid_parameters(vec![wrong]));
     }
     if days > PERIOD_DAYS_MAX {
-        let wrong = Wrong::parameter("to", "maximum", "At most ten years from `from`");
+        let wrong = Wrong::parameter(to_name, "maximum", format!("At most ten years from `{from_name}`"));
         return Err(ApiError::invalid_parameters(vec![wrong]));
     }
     Ok((from_on, through_on))

@@ -5,11 +5,12 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
 use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::{invoice_lines, invoices, occurrences};
+use crate::schema::{invoice_balances, invoice_lines, invoices, occurrences};
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::{exists, max, sql};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::Integer;
+use diesel::sql_types::{Bool, Integer};
 use opiekun_domain::billing::{Invoice as ComposedInvoice, InvoiceLine as ComposedLine, LineVat, Party};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, ExchangeRate, Percent, Quantity, UnitPrice};
@@ -17,7 +18,7 @@ use opiekun_domain::ids::{
     CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, NumberSeriesId, OccurrenceId, OrganizationId,
     SubscriptionId,
 };
-use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentMethod, PriceMode, TableRate, VatSum};
+use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentMethod, PaymentStatus, PriceMode, TableRate, VatSum};
 use opiekun_domain::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm, Priced};
 use opiekun_domain::language::Language;
 use opiekun_domain::vat::VatCode;
@@ -227,6 +228,8 @@ pub enum InvoiceSort {
 pub struct InvoiceFilter {
     pub kind: Option<InvoiceKind>,
     pub status: Option<InvoiceStatus>,
+    /// How they stand on a day.
+    pub payment_status: Option<(PaymentStatus, NaiveDate)>,
     pub number: Option<String>,
     pub customer_id: Option<CustomerId>,
     pub template_id: Option<InvoiceTemplateId>,
@@ -489,6 +492,9 @@ pub fn list(tx: &mut Tx<'_>, filter: &InvoiceFilter, page: &PageRequest<InvoiceS
         if let Some(status) = filter.status {
             query = query.filter(invoices::status.eq(status));
         }
+        if let Some((status, today)) = filter.payment_status {
+            query = query.filter(invoices::id.eq_any(standing(organization_id, status, today)));
+        }
         if let Some(number) = &filter.number {
             query = query.filter(invoices::number.eq(number));
         }
@@ -534,6 +540,32 @@ pub fn list(tx: &mut Tx<'_>, filter: &InvoiceFilter, page: &PageRequest<InvoiceS
         InvoiceSort::CreatedAt => Cursor::new((), invoice.id),
         InvoiceSort::IssuedOn => Cursor::new(invoice.fields.issued_on, invoice.id),
     }))
+}
+
+/// The issued invoices that stand so on a day, as [`PaymentStatus::of`] has it.
+fn standing(
+    organization_id: OrganizationId,
+    status: PaymentStatus,
+    today: NaiveDate,
+) -> invoice_balances::BoxedQuery<'static, Pg, diesel::sql_types::Uuid> {
+    let balances = invoice_balances::table
+        .filter(invoice_balances::organization_id.eq(organization_id))
+        .select(invoice_balances::invoice_id)
+        .into_boxed();
+    // Spelt as the partial index `invoice_balances_open_idx` is.
+    let open = || sql::<Bool>("invoice_balances.paid < invoice_balances.gross");
+    match status {
+        PaymentStatus::Paid => balances.filter(sql::<Bool>("invoice_balances.paid >= invoice_balances.gross")),
+        PaymentStatus::Overdue => balances.filter(open()).filter(invoice_balances::due_on.lt(today)),
+        PaymentStatus::PartlyPaid => balances
+            .filter(open())
+            .filter(invoice_balances::due_on.ge(today))
+            .filter(invoice_balances::paid.gt(Amount::ZERO)),
+        PaymentStatus::Unpaid => balances
+            .filter(open())
+            .filter(invoice_balances::due_on.ge(today))
+            .filter(invoice_balances::paid.eq(Amount::ZERO)),
+    }
 }
 
 impl Invoice {

@@ -239,6 +239,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    invoice_balances (organization_id, invoice_id) {
+        organization_id -> Uuid,
+        invoice_id -> Uuid,
+        customer_id -> Uuid,
+        currency -> Text,
+        issued_on -> Date,
+        due_on -> Date,
+        gross -> Numeric,
+        paid -> Numeric,
+    }
+}
+
+diesel::table! {
     invoice_lines (organization_id, invoice_id, position) {
         organization_id -> Uuid,
         invoice_id -> Uuid,
@@ -505,6 +518,31 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         logo_file_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    payment_allocations (organization_id, payment_id, invoice_id) {
+        organization_id -> Uuid,
+        payment_id -> Uuid,
+        invoice_id -> Uuid,
+        amount -> Numeric,
+    }
+}
+
+diesel::table! {
+    payments (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        amount -> Numeric,
+        currency -> Text,
+        paid_on -> Date,
+        reference -> Nullable<Text>,
+        allocated -> Numeric,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -802,6 +840,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     interaction_tags,
     interactions,
+    invoice_balances,
     invoice_lines,
     invoice_run_results,
     invoice_runs,
@@ -815,6 +854,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     opportunities,
     opportunity_tags,
     organizations,
+    payment_allocations,
+    payments,
     people,
     pipelines,
     refresh_tokens,

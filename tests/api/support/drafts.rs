@@ -157,6 +157,11 @@ impl World {
         self.draft("/occurrences", body)
     }
 
+    /// For no invoice yet.
+    pub fn payment(&self, customer_id: &str, amount: &str) -> Draft {
+        self.draft("/payments", json!({ "customer_id": customer_id, "amount": amount, "paid_on": "2026-02-01" }))
+    }
+
     /// Every month in advance, on the first, from the beginning of 2026.
     pub fn subscription(&self, template_id: &str, customer_id: &str) -> Draft {
         self.draft("/subscriptions", json!({

@@ -134,10 +134,16 @@ const KINDS: &[Kind] = &[
         names: &["invoice_id", "pro_forma_id", "corrects_id", "subject_invoice_id"],
         make: invoice,
     },
+    Kind {
+        collection: "payments",
+        names: &["payment_id"],
+        make: |w| w.payment(w.customer().create().id(), "1234.50").create(),
+    },
 ];
 
 /// Operations that ask for a record in a state of its own.
 const STATES: &[(&str, Make)] = &[
+    ("update_payment", |w| w.payment(invoice(w)["customer_id"].as_str().unwrap(), "1234.50").create()),
     // Known by its name to those who put its stages in order.
     ("put_stage_order", |w| w.pipeline().name(&format!("Ordered {}", mark())).create()),
     // One that has ended by itself can't be cancelled; one that was cancelled can, and stays so.
@@ -221,6 +227,19 @@ const BODIES: &[(&str, Put)] = &[
     ("create_attachment", |w, body| body["subject"] = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("add_thread_item", |w, body| *body = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("create_correction", |w, body| body["series_id"] = json!(number_series_of(w, "correction").id())),
+    // What is for one customer's invoice is not for another's.
+    ("create_payment", |w, body| {
+        body["customer_id"] = json!(w.customer().create().id());
+        body["invoice_id"] = Value::Null;
+        body["allocations"] = json!([]);
+    }),
+    // For an invoice of the customer whose money it is.
+    ("update_payment", |w, body| {
+        let payment = w.owner.get("/payments?limit=1").expect(200).items().remove(0);
+        let customer_id = payment["customer_id"].as_str().unwrap();
+        let invoice = w.owner.get(&format!("/invoices?customer_id={customer_id}")).expect(200).items().remove(0);
+        body["allocations"] = json!([{ "invoice_id": invoice.id(), "amount": "0.01" }]);
+    }),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];

@@ -9,12 +9,15 @@ use opiekun_domain::decimal::{Amount, ExchangeRate, Overflow, Percent, Quantity,
 use opiekun_domain::ids::{
     CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, NumberSeriesId, OccurrenceId, SubscriptionId,
 };
-use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentMethod, PriceMode, TableRate, VatSum, VatTotal};
+use opiekun_domain::invoice::{
+    InvoiceKind, InvoiceStatus, PaymentMethod, PaymentStatus, PriceMode, TableRate, VatSum, VatTotal,
+};
 use opiekun_domain::language::Language;
 use opiekun_domain::vat::VatCode;
 use opiekun_persistence::invoices::{
     CorrectedState, CorrectionFields, CorrectionSums, Invoice, InvoiceFields, InvoiceLine,
 };
+use opiekun_persistence::payments::Balance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -56,6 +59,7 @@ use utoipa::ToSchema;
         "net": "400.00", "vat": "92.00", "gross": "492.00",
         "vat_totals": [{ "code": "23", "net": "400.00", "vat": "92.00", "gross": "492.00", "vat_pln": null }],
     },
+    "payment_status": "partly_paid", "paid": "200.00", "owed": "292.00",
     "version": 1, "created_at": "2026-11-23T09:15:00Z", "updated_at": "2026-11-23T09:15:00Z",
 }))]
 pub struct InvoiceBody {
@@ -127,6 +131,12 @@ pub struct InvoiceBody {
     pub corrections: Vec<CorrectionBody>,
     /// What an issued invoice comes to with all issued corrections; null of what can't be corrected.
     pub corrected: Option<CorrectedSumsBody>,
+    /// How an issued invoice stands today, with its corrections; null of what nothing is owed for.
+    pub payment_status: Option<PaymentStatus>,
+    /// What of an issued invoice has been paid.
+    pub paid: Option<Amount>,
+    /// What of it is to be paid still; less than 0 where it was corrected after it had been paid.
+    pub owed: Option<Amount>,
     /// `ETag` holds it too.
     #[schema(minimum = 1)]
     pub version: i32,
@@ -315,6 +325,8 @@ impl InvoiceBody {
         lines: Vec<InvoiceLine>,
         occurrence_id: Option<OccurrenceId>,
         corrections: Vec<CorrectionSums>,
+        balance: Option<Balance>,
+        today: NaiveDate,
     ) -> Result<Self, Overflow> {
         let Invoice { id, fields, correction, version, created_at, updated_at } = row;
         let CorrectionFields { corrects_id, correction_reason, before } = correction;
@@ -394,6 +406,9 @@ impl InvoiceBody {
             before: before.map(|before| before.0.into()),
             corrections: corrections.into_iter().map(CorrectionBody::from).collect(),
             corrected,
+            payment_status: balance.map(|it| PaymentStatus::of(it.gross, it.paid, it.due_on, today)),
+            paid: balance.map(|it| it.paid),
+            owed: balance.map(|it| it.gross.checked_sub(it.paid)).transpose()?,
             version,
             created_at,
             updated_at,

@@ -13,11 +13,12 @@ use crate::state::State;
 use actix_web::{get, web};
 use body::InvoiceBody;
 use chrono::NaiveDate;
+use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::ids::{CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, SubscriptionId};
-use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus};
+use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentStatus};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::invoices::{Invoice, InvoiceFilter, InvoiceSort};
-use opiekun_persistence::{Page, Tx, invoices};
+use opiekun_persistence::{Page, Tx, invoices, organizations, payments};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -44,6 +45,8 @@ impl Sorting for InvoiceSort {
 pub struct InvoiceQuery {
     kind: Option<InvoiceKind>,
     status: Option<InvoiceStatus>,
+    /// How issued invoices stand today.
+    payment_status: Option<PaymentStatus>,
     /// Exactly this number.
     #[param(min_length = 1, max_length = 60, example = "FV/1/11/2026")]
     number: Option<String>,
@@ -62,11 +65,12 @@ pub struct InvoiceQuery {
     issued_through: Option<NaiveDate>,
 }
 
-impl From<InvoiceQuery> for InvoiceFilter {
-    fn from(query: InvoiceQuery) -> Self {
-        let InvoiceQuery {
+impl InvoiceQuery {
+    fn filter(self, today: NaiveDate) -> InvoiceFilter {
+        let Self {
             kind,
             status,
+            payment_status,
             number,
             customer_id,
             template_id,
@@ -76,10 +80,11 @@ impl From<InvoiceQuery> for InvoiceFilter {
             corrects_id,
             issued_from,
             issued_through,
-        } = query;
-        Self {
+        } = self;
+        InvoiceFilter {
             kind,
             status,
+            payment_status: payment_status.map(|status| (status, today)),
             number,
             customer_id,
             template_id,
@@ -93,20 +98,28 @@ impl From<InvoiceQuery> for InvoiceFilter {
     }
 }
 
-/// The bodies of rows, with their lines, corrections and occurrences: three statements however many.
+/// The bodies of rows, with their lines, corrections, balances and occurrences: five statements however
+/// many.
 fn with_lines(tx: &mut Tx<'_>, rows: Vec<Invoice>) -> Result<Vec<InvoiceBody>, ApiError> {
     let ids: Vec<InvoiceId> = rows.iter().map(|row| row.id).collect();
     let mut lines = invoices::lines_of(tx, &ids)?;
     let mut corrections = invoices::corrections_of(tx, &ids)?;
+    let balances = payments::balances_of(tx, &ids)?;
+    let today = today(tx)?;
     let occurrences = invoices::occurrences_of(tx, &ids)?;
     rows.into_iter()
         .map(|row| {
             let lines = lines.remove(&row.id).unwrap_or_default();
             let corrections = corrections.remove(&row.id).unwrap_or_default();
             let occurrence_id = occurrences.get(&row.id).copied();
-            InvoiceBody::new(row, lines, occurrence_id, corrections).map_err(ApiError::internal)
+            let balance = balances.get(&row.id).copied();
+            InvoiceBody::new(row, lines, occurrence_id, corrections, balance, today).map_err(ApiError::internal)
         })
         .collect()
+}
+
+fn today(tx: &mut Tx<'_>) -> Result<NaiveDate, ApiError> {
+    Ok(day_of(tx.now, organizations::find(tx)?.time_zone()))
 }
 
 /// The body of one row.
@@ -129,8 +142,9 @@ async fn list_invoices(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
     state
-        .read(scope, move |tx| {
-            let Page { items, next, total } = invoices::list(tx, &filters.0.into(), &listing.page)?;
+        .snapshot(scope, move |tx| {
+            let filter = filters.0.filter(today(tx)?);
+            let Page { items, next, total } = invoices::list(tx, &filter, &listing.page)?;
             let items = with_lines(tx, items)?;
             shape.page(tx, Page { items, next, total })
         })
@@ -153,7 +167,7 @@ async fn get_invoice(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
     state
-        .read(scope, move |tx| {
+        .snapshot(scope, move |tx| {
             let row = invoices::find(tx, id.0)?;
             let body = one(tx, row)?;
             shape.one(tx, body.version, &body)

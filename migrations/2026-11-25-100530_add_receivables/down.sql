@@ -1,0 +1,1 @@
+drop index invoices_corrected_on_idx;
