@@ -35,6 +35,7 @@ mod organization;
 mod pages;
 mod people;
 mod pipelines;
+mod price_changes;
 mod progress;
 mod scale;
 mod schema;

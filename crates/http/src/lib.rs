@@ -41,6 +41,7 @@ mod passwords;
 mod people;
 mod pipelines;
 mod precondition;
+mod price_changes;
 mod problem;
 mod progress;
 mod reply;

@@ -37,6 +37,7 @@ pub mod opportunities;
 pub mod organizations;
 pub mod people;
 pub mod pipelines;
+pub mod price_changes;
 pub mod progress;
 pub mod stage_changes;
 pub mod stages;

@@ -112,6 +112,11 @@ const KINDS: &[Kind] = &[
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },
+    Kind {
+        collection: "price-changes",
+        names: &["price_change_id"],
+        make: |w| w.price_change(invoice_template(w).id(), &day()).with("percent", "3.6").create(),
+    },
     Kind { collection: "subscriptions", names: &["subscription_id"], make: subscription },
     Kind {
         collection: "occurrences",
@@ -219,6 +224,7 @@ const BODIES: &[(&str, Put)] = &[
     ("create_attachment", |w, body| body["subject"] = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("add_thread_item", |w, body| *body = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("create_correction", |w, body| body["series_id"] = json!(number_series_of(w, "correction").id())),
+    ("create_price_change", |_, body| body["valid_from_on"] = json!(day())),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];
@@ -238,6 +244,12 @@ fn mark() -> String {
 /// A January that comes once, long before the months that the walks write in.
 fn month() -> String {
     static YEARS: AtomicU32 = AtomicU32::new(1000);
+    format!("{}-01-01", YEARS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A first of January that comes once, long after the days of the walks.
+fn day() -> String {
+    static YEARS: AtomicU32 = AtomicU32::new(3000);
     format!("{}-01-01", YEARS.fetch_add(1, Ordering::Relaxed))
 }
 
