@@ -36,6 +36,7 @@ mod pages;
 mod payments;
 mod people;
 mod pipelines;
+mod price_changes;
 mod progress;
 mod receivables;
 mod scale;

@@ -9,6 +9,7 @@ use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
 use crate::invoice::{InvoiceKind, LineKind, PaymentMethod, PriceMode, TableRate, Totals, VatInPln};
 use crate::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
 use crate::language::Language;
+use crate::price_change::{PriceChange, unit_price_on};
 use crate::proration::PartPeriod;
 use crate::schedule::Period;
 use crate::tax_identity::TaxScheme;
@@ -124,6 +125,8 @@ pub struct Terms<'a> {
     pub currency: Currency,
     pub price_mode: PriceMode,
     pub lines: &'a [TemplateLine],
+    /// In any order.
+    pub price_changes: &'a [PriceChange],
     pub payment_days: i16,
     pub payment_method: PaymentMethod,
     pub bank_account: Option<&'a str>,
@@ -239,7 +242,8 @@ impl From<Overflow> for Refusal {
     }
 }
 
-/// Composes the invoice of a period, to be issued on a day.
+/// Composes the invoice of a period, to be issued on a day. Prices are those in force on the period's first day, also of
+/// a period that is caught up with.
 pub fn compose(
     seller: &Seller,
     buyer: &Buyer,
@@ -266,7 +270,9 @@ pub fn compose(
     for line in terms.lines {
         let own = overrides.iter().find(|it| it.key == line.key);
         let text = render(&line.text)?;
-        let unit_price = own.and_then(|it| it.unit_price).unwrap_or(line.unit_price);
+        let unit_price = own
+            .and_then(|it| it.unit_price)
+            .unwrap_or_else(|| unit_price_on(line, terms.price_changes, period.start_on));
         lines.push(DraftLine {
             key: Some(line.key.clone()),
             text: part.map_or_else(|| text.clone(), |part| format!("{text} ({})", days_used(part, terms.language))),
@@ -405,6 +411,7 @@ mod tests {
             currency: Currency::PLN,
             price_mode: PriceMode::Net,
             lines,
+            price_changes: &[],
             payment_days: 14,
             payment_method: PaymentMethod::Transfer,
             bank_account: None,
@@ -482,6 +489,30 @@ mod tests {
         assert_eq!((invoice.period, invoice.totals.net.to_string()), (Some(used), "380.00".to_owned()));
         let english = of(Terms { language: Language::English, ..terms(&lines) });
         assert_eq!(english.lines[0].text, "Obsługa za November 2026 (12/30 days)");
+    }
+
+    #[test]
+    fn the_price_in_force_at_the_periods_start_counts() {
+        use crate::price_change::ChangedPrice;
+        let lines = [line("a", "400.00", VatCode::Percent23)];
+        let change = |valid_from_on: &str, unit_price: &str| PriceChange {
+            valid_from_on: day(valid_from_on),
+            prices: vec![ChangedPrice {
+                key: "a".to_owned(),
+                unit_price_before: "0".parse().unwrap(),
+                unit_price: unit_price.parse().unwrap(),
+            }],
+        };
+        let changes = [change("2026-12-01", "600.00"), change("2026-11-01", "500.00"), change("2026-11-02", "550.00")];
+        let changed = Terms { price_changes: &changes, ..terms(&lines) };
+        assert_eq!(composed(changed, &[]).unwrap().totals.net.to_string(), "500.00");
+        let own = LineOverride {
+            key: "a".to_owned(),
+            quantity: None,
+            unit_price: Some("1.00".parse().unwrap()),
+            discount_percent: None,
+        };
+        assert_eq!(composed(changed, &[own]).unwrap().totals.net.to_string(), "1.00");
     }
 
     #[test]

@@ -158,6 +158,13 @@ decimal! {
     }
 }
 decimal! {
+    /// By how many of a hundred a price rises, or falls where it is negative.
+    PercentChange {
+        digits: 4, places: 4, shown: 0, negative: true,
+        pattern: r"^-?[0-9]{1,4}(\.[0-9]{1,4})?$", example: "3.6"
+    }
+}
+decimal! {
     /// How many units of the home currency one unit of a foreign one is worth (FA(3) allows 6 places).
     ExchangeRate {
         digits: 6, places: 6, shown: 4, negative: false,

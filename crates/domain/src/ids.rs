@@ -110,6 +110,8 @@ id! { /// A sequence of invoice numbers.
 NumberSeriesId }
 id! { /// What is billed: lines, terms, texts.
 InvoiceTemplateId }
+id! { /// New prices of a template from a day on.
+PriceChangeId }
 id! { /// A template put on a customer with a schedule.
 SubscriptionId }
 id! { /// One period of one subscription.

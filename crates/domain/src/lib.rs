@@ -33,6 +33,7 @@ pub mod operator;
 pub mod permission;
 pub mod pipeline;
 pub mod plan;
+pub mod price_change;
 pub mod proration;
 pub mod recurrence;
 pub mod schedule;

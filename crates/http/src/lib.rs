@@ -42,6 +42,7 @@ mod payments;
 mod people;
 mod pipelines;
 mod precondition;
+mod price_changes;
 mod problem;
 mod progress;
 mod reply;

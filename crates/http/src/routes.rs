@@ -3,8 +3,8 @@
 use crate::{
     api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, files, funnel, hourly_rates,
     interactions, invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences, operators,
-    opportunities, organization, payments, people, pipelines, progress, stages, statements, subscriptions, tasks,
-    threads, time_cost, timeline, timer, work_entries,
+    opportunities, organization, payments, people, pipelines, price_changes, progress, stages, statements,
+    subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -37,6 +37,7 @@ pub fn api(config: &mut ServiceConfig) {
     funnel::routes(config);
     number_series::routes(config);
     invoice_templates::routes(config);
+    price_changes::routes(config);
     subscriptions::routes(config);
     occurrences::routes(config);
     invoice_runs::routes(config);

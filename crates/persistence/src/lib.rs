@@ -38,6 +38,7 @@ pub mod organizations;
 pub mod payments;
 pub mod people;
 pub mod pipelines;
+pub mod price_changes;
 pub mod progress;
 pub mod stage_changes;
 pub mod stages;

@@ -578,6 +578,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    price_changes (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        template_id -> Uuid,
+        valid_from_on -> Date,
+        percent -> Nullable<Numeric>,
+        prices -> Jsonb,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     refresh_tokens (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -858,6 +872,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     payments,
     people,
     pipelines,
+    price_changes,
     refresh_tokens,
     sign_ins,
     stage_changes,

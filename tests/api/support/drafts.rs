@@ -3,6 +3,7 @@
 use super::client::{Answer, Record};
 use super::world::{Caller, World};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// Where each request needs a key of its own, since a repeat would double money.
@@ -12,13 +13,13 @@ const KEYED: &[&str] = &["/invoices", "/payments"];
 #[derive(Debug, Clone)]
 pub struct Draft {
     caller: Caller,
-    path: &'static str,
+    path: Cow<'static, str>,
     body: Value,
 }
 
 impl Draft {
-    pub(super) fn new(caller: Caller, path: &'static str, body: Value) -> Self {
-        Self { caller, path, body }
+    pub(super) fn new(caller: Caller, path: impl Into<Cow<'static, str>>, body: Value) -> Self {
+        Self { caller, path: path.into(), body }
     }
 
     /// With this in a field.
@@ -44,10 +45,10 @@ impl Draft {
 
     /// The answer to sending it, whatever it is.
     pub fn send(&self) -> Answer {
-        if KEYED.contains(&self.path) {
-            return self.caller.once(Uuid::now_v7()).post(self.path, &self.body);
+        if KEYED.contains(&&*self.path) {
+            return self.caller.once(Uuid::now_v7()).post(&self.path, &self.body);
         }
-        self.caller.post(self.path, &self.body)
+        self.caller.post(&self.path, &self.body)
     }
 
     #[track_caller]
@@ -141,6 +142,12 @@ impl World {
             "lines": [{ "key": "bookkeeping", "text": "Bookkeeping {{period.month}}/{{period.year}}", "quantity": "1",
                         "unit": "month", "unit_price": "100.00", "vat": { "code": "23" } }],
         }))
+    }
+
+    /// New prices of a template from a day on: `w.price_change(id, "2027-01-01").with("percent", "5")`.
+    pub fn price_change(&self, template_id: &str, valid_from_on: &str) -> Draft {
+        let path = format!("/invoice-templates/{template_id}/price-changes");
+        self.draft(path, json!({ "valid_from_on": valid_from_on }))
     }
 
     /// One line of 100.00 net at 23 %.

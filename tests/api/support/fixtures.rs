@@ -112,6 +112,11 @@ const KINDS: &[Kind] = &[
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },
+    Kind {
+        collection: "price-changes",
+        names: &["price_change_id"],
+        make: |w| w.price_change(invoice_template(w).id(), &day()).with("percent", "3.6").create(),
+    },
     Kind { collection: "subscriptions", names: &["subscription_id"], make: subscription },
     Kind {
         collection: "occurrences",
@@ -240,6 +245,7 @@ const BODIES: &[(&str, Put)] = &[
         let invoice = w.owner.get(&format!("/invoices?customer_id={customer_id}")).expect(200).items().remove(0);
         body["allocations"] = json!([{ "invoice_id": invoice.id(), "amount": "0.01" }]);
     }),
+    ("create_price_change", |_, body| body["valid_from_on"] = json!(day())),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];
@@ -259,6 +265,12 @@ fn mark() -> String {
 /// A January that comes once, long before the months that the walks write in.
 fn month() -> String {
     static YEARS: AtomicU32 = AtomicU32::new(1000);
+    format!("{}-01-01", YEARS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A first of January that comes once, long after the days of the walks.
+fn day() -> String {
+    static YEARS: AtomicU32 = AtomicU32::new(3000);
     format!("{}-01-01", YEARS.fetch_add(1, Ordering::Relaxed))
 }
 

@@ -13,9 +13,9 @@ const SECRET: &str = "5f0b6b1c9d2e47a8b3c6d1e0f9a8475263748596a7b8c9d0e1f2031425
 /// The binary, built as these tests were.
 fn binary() -> &'static PathBuf {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
-        // With the tests beside it, so that its libraries are those that the tests have: not built once more with
+        // With all tests beside it, so that its libraries are those that they have: not built once more with
         // fewer features.
-        let build = ["build", "--workspace", "--bin", "opiekun", "--test", "api", "--message-format", "json"];
+        let build = ["build", "--workspace", "--bins", "--tests", "--message-format", "json"];
         let built = Command::new(env!("CARGO")).args(build).stderr(Stdio::inherit()).output().unwrap();
         assert!(built.status.success(), "the binary does not build");
         let messages =

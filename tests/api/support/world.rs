@@ -13,6 +13,7 @@ use opiekun_persistence::operators::OperatorFields;
 use opiekun_persistence::organizations::OrganizationFields;
 use opiekun_persistence::{ActorRef, Db, Json, Scope, StoreError, Tx, credentials, operators, organizations};
 use serde_json::json;
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::LazyLock;
 use uuid::Uuid;
@@ -130,7 +131,7 @@ impl World {
     }
 
     /// Of a kind that has a draft: a collection's path, and the fields without which there is none.
-    pub(super) fn draft(&self, path: &'static str, body: serde_json::Value) -> Draft {
+    pub(super) fn draft(&self, path: impl Into<Cow<'static, str>>, body: serde_json::Value) -> Draft {
         Draft::new(self.owner.clone(), path, body)
     }
 

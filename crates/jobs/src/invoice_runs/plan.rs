@@ -4,16 +4,18 @@ use chrono::NaiveDate;
 use opiekun_domain::billing::{Buyer, Invoice, Occasion, Seller, Terms, compose};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
 use opiekun_domain::plan::{Known, PERIODS_MAX, Planned, due, next_planned};
+use opiekun_domain::price_change::PriceChange;
 use opiekun_domain::schedule::Schedule;
 use opiekun_persistence::invoice_templates::{self, InvoiceTemplate};
 use opiekun_persistence::subscriptions::{Position, Subscription};
-use opiekun_persistence::{Result, StoreError, Tx, customers, occurrences, organizations};
+use opiekun_persistence::{Result, StoreError, Tx, customers, occurrences, organizations, price_changes};
 use std::collections::BTreeMap;
 
 /// What the invoices of a batch are composed from.
 pub struct Book {
     seller: Seller,
     templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
+    price_changes: BTreeMap<InvoiceTemplateId, Vec<PriceChange>>,
     buyers: BTreeMap<CustomerId, Buyer>,
     /// What has become already of periods that the subscriptions have before them.
     ahead: BTreeMap<(SubscriptionId, u32), Known>,
@@ -58,11 +60,13 @@ impl Book {
         customer_ids.sort_unstable();
         customer_ids.dedup();
         let templates = invoice_templates::find_all(tx, &template_ids)?;
+        let price_changes = price_changes::of_templates(tx, &template_ids)?;
         let customers = customers::find_all(tx, &customer_ids)?;
         let ahead = occurrences::ahead(tx, &ids)?;
         Ok(Self {
             seller: organizations::find(tx)?.seller(),
             templates: templates.into_iter().map(|it| (it.id, it)).collect(),
+            price_changes,
             buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
             ahead: ahead.into_iter().map(|(id, period, state)| ((id, period), occurrences::known(state))).collect(),
         })
@@ -88,7 +92,7 @@ impl Book {
                     overrides: &fields.line_overrides.0,
                     extra_lines: &[],
                 };
-                match compose(&self.seller, buyer, terms(template), occasion, issue_on) {
+                match compose(&self.seller, buyer, self.terms(template), occasion, issue_on) {
                     Ok(invoice) => Outcome::Bill(Box::new(Bill {
                         series_id: template.fields.series_id,
                         template_id: template.id,
@@ -107,6 +111,23 @@ impl Book {
             }
         }
         Ok(Plan { subscription, items, position })
+    }
+
+    /// What a template says.
+    fn terms<'a>(&'a self, template: &'a InvoiceTemplate) -> Terms<'a> {
+        let fields = &template.fields;
+        Terms {
+            currency: fields.currency,
+            price_mode: fields.price_mode,
+            lines: &fields.lines.0,
+            price_changes: self.price_changes.get(&template.id).map_or(&[], Vec::as_slice),
+            payment_days: fields.payment_days,
+            payment_method: fields.payment_method,
+            bank_account: fields.bank_account.as_deref(),
+            notes: fields.notes.as_deref(),
+            language: fields.language,
+            is_archived: template.archived_at.is_some(),
+        }
     }
 
     /// Plans a subscription that failed for a reason which only the database, or the run, knew: the first of its due
@@ -165,20 +186,5 @@ impl<'a> Plan<'a> {
 
     pub fn has_failed(&self) -> bool {
         matches!(self.items.last(), Some(Item { outcome: Outcome::Fail(_), .. }))
-    }
-}
-
-fn terms(template: &InvoiceTemplate) -> Terms<'_> {
-    let fields = &template.fields;
-    Terms {
-        currency: fields.currency,
-        price_mode: fields.price_mode,
-        lines: &fields.lines.0,
-        payment_days: fields.payment_days,
-        payment_method: fields.payment_method,
-        bank_account: fields.bank_account.as_deref(),
-        notes: fields.notes.as_deref(),
-        language: fields.language,
-        is_archived: template.archived_at.is_some(),
     }
 }
