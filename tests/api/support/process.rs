@@ -13,9 +13,9 @@ const SECRET: &str = "5f0b6b1c9d2e47a8b3c6d1e0f9a8475263748596a7b8c9d0e1f2031425
 /// The binary, built as these tests were.
 fn binary() -> &'static PathBuf {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
-        // With the tests beside it, so that its libraries are those that the tests have: not built once more with
+        // With all tests beside it, so that its libraries are those that they have: not built once more with
         // fewer features.
-        let build = ["build", "--workspace", "--bin", "opiekun", "--test", "api", "--message-format", "json"];
+        let build = ["build", "--workspace", "--bins", "--tests", "--message-format", "json"];
         let built = Command::new(env!("CARGO")).args(build).stderr(Stdio::inherit()).output().unwrap();
         assert!(built.status.success(), "the binary does not build");
         let messages =
@@ -72,6 +72,11 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+    }
+
+    /// Lets `VmHWM` begin anew: how much memory the start took is another matter.
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
 
     /// SIGKILL: it has no chance to put anything in order.
