@@ -74,6 +74,11 @@ impl Process {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
     }
 
+    /// Lets `VmHWM` begin anew: how much memory the start took is another matter.
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+    }
+
     /// SIGKILL: it has no chance to put anything in order.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
