@@ -1,7 +1,9 @@
-//! The rooms of the house: which crate may use which.
+//! The rooms of the house: which crate may use which, and what none may hold.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// Arrows between the crates of the workspace. A new one is a decision to be made, not to happen.
@@ -83,6 +85,80 @@ fn each_library_has_its_own_room() {
             let user = if optional { format!("{name} (optional)") } else { name.clone() };
             if !owners.contains(&user.as_str()) {
                 wrong.push(format!("{user} names {used}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Each line of the code that is served, by its file, without the tests in it.
+fn lines_of_code() -> Vec<(String, Vec<String>)> {
+    fn gather(folder: &Path, found: &mut Vec<(String, Vec<String>)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                gather(&path, found);
+            } else if path.extension().is_some_and(|it| it == "rs" || it == "sql") {
+                let text = fs::read_to_string(&path).unwrap();
+                let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").map(str::to_owned).collect();
+                found.push((path.display().to_string(), lines));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root.join("crates")).unwrap() {
+        gather(&entry.unwrap().path().join("src"), &mut found);
+    }
+    gather(&root.join("migrations"), &mut found);
+    assert!(found.len() > 200, "{} files", found.len());
+    found
+}
+
+#[test]
+fn no_amount_is_a_float() {
+    // Seconds of the metrics, JSON numbers that clients send for whole numbers, and bounds of those in the contract.
+    const KNOWN: &[&str] = &["http/src/health.rs", "http/src/text.rs", "http/src/listing.rs"];
+    const FLOATS: &[&str] = &["f32", "f64", "double precision", "float4", "float8"];
+    let mut wrong = Vec::new();
+    for (file, lines) in lines_of_code() {
+        if KNOWN.iter().any(|known| file.ends_with(known)) {
+            continue;
+        }
+        for line in &lines {
+            let code = line.split("//").next().unwrap().split("--").next().unwrap();
+            if FLOATS.iter().any(|float| code.to_lowercase().contains(float)) {
+                wrong.push(format!("{file}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_rounding_names_its_rule() {
+    const ROUNDINGS: &[&str] = &["::rounded(", "round_half_away(", "round_dp", ".floor()", ".ceil()"];
+    // Money is rounded here alone; what the rule of an invoice's is, the law says.
+    const RULES: &[&str] = &["half away from zero", "rounded down"];
+    let mut wrong = Vec::new();
+    for (file, lines) in lines_of_code().into_iter().filter(|(file, _)| file.ends_with(".rs")) {
+        for (at, line) in lines.iter().enumerate() {
+            if !ROUNDINGS.iter().any(|rounding| line.contains(rounding)) {
+                continue;
+            }
+            let begins = |line: &&String| {
+                line.trim_start().trim_start_matches("pub ").trim_start_matches("const ").starts_with("fn ")
+            };
+            let function = lines[..=at].iter().rposition(|line| begins(&line)).unwrap();
+            let is_told = |line: &&String| line.trim_start().starts_with("///") || line.trim_start().starts_with("#[");
+            let told: Vec<&str> =
+                lines[..function].iter().rev().take_while(is_told).map(|line| line.as_str()).collect();
+            let told =
+                told.into_iter().rev().map(|line| line.trim().trim_start_matches("/// ")).collect::<Vec<_>>().join(" ");
+            let has_rule = RULES.iter().any(|rule| told.to_lowercase().contains(rule));
+            let has_source = !file.ends_with("domain/src/invoice.rs") || told.contains("art. 106e");
+            if !(has_rule && has_source) {
+                wrong.push(format!("{file}:{}: {}", at + 1, line.trim()));
             }
         }
     }

@@ -1,83 +1,118 @@
-//! The server, killed in the middle of an invoice run and started again.
+//! Servers, killed in the middle of invoice runs and started again.
 
-use crate::support::{Client, PASSWORD, Process, connection, eventually, opiekun, scratch_database, text_rows_of};
-use diesel::Connection;
-use diesel::connection::SimpleConnection;
-use serde_json::{Value, json};
+use crate::support::firm::{found, january, owner_at};
+use crate::support::{Process, Scratch, eventually_within, scratch_database, text_rows_of};
+use serde_json::json;
+use std::time::Duration;
+use uuid::Uuid;
 
-const SUBSCRIPTIONS: usize = 2_000;
+/// How many subscriptions are due, and how often a server is killed. `.ci/invoice-runs` asks for more.
+fn size() -> (usize, usize) {
+    let number = |name, usual| std::env::var(name).map_or(usual, |value| value.parse().unwrap());
+    (number("OPIEKUN_TEST_SUBSCRIPTIONS", 3_000), number("OPIEKUN_TEST_KILLS", 3))
+}
 
 #[test]
-fn a_run_that_was_killed_goes_on_without_a_gap_or_a_double() {
+fn a_run_that_is_killed_again_and_again_ends_without_a_gap_or_a_double() {
+    let (subscriptions, kills) = size();
     let database = scratch_database();
-    let organization = ["organization", "create", "--legal-name", "Biuro Testowe", "--nip", "5261040828"];
-    let address = ["--address", "ul. Próbna 1", "--postal-code", "00-950", "--city", "Warszawa"];
-    let owner = ["--owner-email", "anna@test.example", "--owner-name", "Anna Nowak"];
-    let mut create = opiekun(&database.url);
-    create.args(organization).args(address).args(owner).env("OPIEKUN_OWNER_PASSWORD", PASSWORD);
-    assert!(create.output().unwrap().status.success());
-
+    found(&database.url, subscriptions);
     let server = Process::serve(&database.url);
-    let owner = sign_in(&server);
-    subscribe(&owner, &database.url);
-    let count = |of: &str| text_rows_of(&database.url, &format!("select count(*) from {of}"))[0].clone().unwrap();
-    let issue = json!({ "mode": "issue", "through_on": "2026-01-31", "issue_on": "2026-01-31" });
-    let killed = connection(&database.url).transaction(|conn| {
-        // Held, so that the run cannot come to its end before the server comes to its own.
-        conn.batch_execute(
-            "select from subscriptions where id = (select max(id::text)::uuid from subscriptions) for update",
-        )?;
-        let run = owner.post("/invoice-runs", &issue).expect(202);
-        eventually("the first batch", || (count("invoices") != "0").then_some(()));
-        server.kill();
-        diesel::QueryResult::Ok(run)
+    let run = owner_at(&server).post("/invoice-runs", january()).expect(202);
+    let mut servers = vec![server];
+    let killed_at = kill_at_random(&database, &mut servers, kills, subscriptions);
+    let owner = owner_at(&servers[0]).with("Prefer", "wait=30");
+    let run = eventually_within(Duration::from_secs(600), "the end of the run", || {
+        let run = owner.get(&format!("/invoice-runs/{}", run.id())).expect(200);
+        (run["finished_at"].is_string()).then_some(run)
     });
-    let killed = killed.unwrap();
-    let invoices: usize = count("invoices").parse().unwrap();
-    assert!((1..SUBSCRIPTIONS).contains(&invoices), "killed after {invoices} invoices");
-
-    let server = Process::serve(&database.url);
-    let owner = sign_in(&server).with("Prefer", "wait=30");
-    let run = owner.get(&format!("/invoice-runs/{}", killed.id())).expect(200);
+    println!("killed behind {killed_at:?} invoices of {subscriptions}");
     assert_eq!(run["status"], "succeeded");
-    assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": SUBSCRIPTIONS, "skipped": 0, "failed": 0 }));
-    let totals = json!([{ "currency": "PLN", "net": "200000.00", "vat": "46000.00", "gross": "246000.00" }]);
-    assert_eq!(run["totals"], totals);
-    for of in ["invoices", "invoice_lines", "occurrences where state = 'invoiced'", "invoice_run_results"] {
-        assert_eq!(count(of), SUBSCRIPTIONS.to_string(), "{of}");
+    assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": subscriptions, "skipped": 0, "failed": 0 }));
+    let gross = 52_950 * subscriptions;
+    assert_eq!(run["totals"][0]["gross"], format!("{}.{:02}", gross / 100, gross % 100));
+    assert_whole(&database, subscriptions);
+    assert_eq!(owner.post("/invoice-runs", january()).expect(200)["counts"]["invoiced"], 0);
+}
+
+#[test]
+fn four_nodes_at_once_that_are_killed_at_random_give_each_period_one_invoice() {
+    const NODES: usize = 4;
+    let (subscriptions, kills) = size();
+    let database = scratch_database();
+    found(&database.url, subscriptions);
+    let mut servers: Vec<Process> = (0..NODES).map(|_| Process::serve(&database.url)).collect();
+    let runs: Vec<_> =
+        servers.iter().map(|server| owner_at(server).post("/invoice-runs", january()).expect(202)).collect();
+    let killed_at = kill_at_random(&database, &mut servers, kills, subscriptions);
+    println!("killed behind {killed_at:?} invoices of {subscriptions}");
+    let owner = owner_at(&servers[0]).with("Prefer", "wait=30");
+    let mut invoiced = 0;
+    for run in runs {
+        let run = eventually_within(Duration::from_secs(600), "the end of a run", || {
+            let run = owner.get(&format!("/invoice-runs/{}", run.id())).expect(200);
+            run["finished_at"].is_string().then_some(run)
+        });
+        assert_eq!((&run["status"], &run["counts"]["failed"]), (&json!("succeeded"), &json!(0)));
+        invoiced += run["counts"]["invoiced"].as_u64().unwrap();
     }
-    assert_eq!(count("(select distinct subscription_id, period_start_on from invoices) it"), SUBSCRIPTIONS.to_string());
-    let numbers = text_rows_of(&database.url, "select split_part(number, '/', 2)::int from invoices order by 1");
-    assert_eq!(numbers, (1..=SUBSCRIPTIONS).map(|number| Some(number.to_string())).collect::<Vec<_>>());
-    assert_eq!(owner.post("/invoice-runs", &issue).expect(200)["counts"]["invoiced"], 0);
+    assert_eq!(usize::try_from(invoiced).unwrap(), subscriptions);
+    assert_whole(&database, subscriptions);
 }
 
-fn sign_in(server: &Process) -> Client {
-    let client = Client::at_process(server);
-    let grant = json!({ "grant_type": "password", "username": "anna@test.example", "password": PASSWORD });
-    let token = client.post("/auth/token", grant).expect(200);
-    client.bearer(token["access_token"].as_str().unwrap())
+/// Kills one of the servers so often, each time after another share of the invoices, and starts another in its place.
+/// Gives how many invoices there were each time.
+fn kill_at_random(database: &Scratch, servers: &mut Vec<Process>, kills: usize, subscriptions: usize) -> Vec<usize> {
+    let invoices = || count(database, "invoices");
+    let mut killed_at = Vec::with_capacity(kills);
+    for kill in 0..kills {
+        let [at, which, ..] = Uuid::new_v4().into_bytes().map(usize::from);
+        // A random place of the share that this kill has of all invoices, so that none comes when all is done.
+        let share = subscriptions / (kills + 1);
+        let behind = kill * share + share * at / 256;
+        eventually_within(Duration::from_secs(600), "the next kill", || (invoices() >= behind).then_some(()));
+        // Somewhere within a batch.
+        std::thread::sleep(Duration::from_micros(u64::try_from(at * which).unwrap_or_default()));
+        servers.remove(which % servers.len()).kill();
+        killed_at.push(invoices());
+        servers.push(Process::serve(&database.url));
+    }
+    killed_at
 }
 
-/// A customer with one subscription, and then so many like it.
-fn subscribe(owner: &Client, database_url: &str) {
-    let id = |path: &str, body: Value| owner.post(path, body).expect(201).id().to_owned();
-    let address = json!({ "line1": "ul. Chlebowa 4", "city": "Pruszków", "country": "PL" });
-    let customer_id = id("/customers", json!({ "kind": "company", "name": "Rogal", "billing_address": address }));
-    let pattern = "FV/{number}/{month}/{year}";
-    let series_id = id("/number-series", json!({ "name": "Sales", "pattern": pattern, "reset": "monthly" }));
-    let line = json!({ "key": "books", "text": "Books", "quantity": "1", "unit": "h", "unit_price": "100.00", "vat": { "code": "23" } });
-    let template_id = id("/invoice-templates", json!({ "name": "Books", "series_id": series_id, "lines": [line] }));
-    let schedule =
-        json!({ "every": { "unit": "month", "count": 1 }, "anchor_on": "2026-01-01", "billing": "in_advance" });
-    let body = json!({ "template_id": template_id, "customer_id": customer_id, "schedule": schedule, "starts_on": "2026-01-01" });
-    id("/subscriptions", body);
-    let others = format!(
-        "insert into subscriptions
-         select (jsonb_populate_record(s, jsonb_build_object('id', gen_random_uuid()))).*
-         from subscriptions s, generate_series(2, {SUBSCRIPTIONS})"
-    );
-    connection(database_url).batch_execute(&others).unwrap();
+/// Every subscription has its one invoice, whole and right, and no number is missing.
+fn assert_whole(database: &Scratch, subscriptions: usize) {
+    let facts = [
+        ("invoices", subscriptions),
+        ("(select distinct subscription_id, period_start_on from invoices) periods", subscriptions),
+        ("(select distinct split_part(number, '/', 2)::int from invoices) numbers", subscriptions),
+        (&format!("invoices where split_part(number, '/', 2)::int between 1 and {subscriptions}"), subscriptions),
+        ("invoices where (net, vat, gross) = (450.00, 79.50, 529.50)", subscriptions),
+        (
+            "(select from invoice_lines group by invoice_id having sum(net) = 450.00 and count(*) = 3) lines",
+            subscriptions,
+        ),
+        ("invoice_lines", 3 * subscriptions),
+        ("invoice_balances where paid = 0 and gross = 529.50", subscriptions),
+        ("occurrences where state = 'invoiced' and attempts = 1", subscriptions),
+        ("invoice_run_results where outcome = 'invoiced'", subscriptions),
+        ("audit_entries where resource_type = 'invoice' and action = 'issued'", subscriptions),
+        ("events where type = 'invoice.issued'", subscriptions),
+        ("subscriptions where next_issue_on = '2026-02-01'", subscriptions),
+        // Listed by their ids, they are in the order of their numbers.
+        (
+            "(select split_part(number, '/', 2)::int - row_number() over (order by id) as apart from invoices) it
+             where apart <> 0",
+            0,
+        ),
+    ];
+    for (of, expected) in facts {
+        assert_eq!(count(database, of), expected, "{of}");
+    }
+}
+
+fn count(database: &Scratch, of: &str) -> usize {
+    database.text_rows(&format!("select count(*) from {of}"))[0].as_ref().unwrap().parse().unwrap()
 }
 
 #[test]

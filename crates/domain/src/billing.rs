@@ -336,20 +336,24 @@ pub struct CurrencyTotal {
     pub gross: Amount,
 }
 
-/// Adds an invoice's sums to the totals per currency, which stand in the order of their codes.
-pub fn add_to_totals(sums: &mut Vec<CurrencyTotal>, currency: Currency, totals: &Totals) -> Result<(), Overflow> {
-    let at = match sums.binary_search_by_key(&currency, |it| it.currency) {
-        Ok(at) => at,
-        Err(at) => {
-            sums.insert(at, CurrencyTotal { currency, net: Amount::ZERO, vat: Amount::ZERO, gross: Amount::ZERO });
-            at
+impl CurrencyTotal {
+    pub const fn of(currency: Currency, totals: &Totals) -> Self {
+        Self { currency, net: totals.net, vat: totals.vat, gross: totals.gross }
+    }
+
+    /// Adds one to the totals per currency, which stand in the order of their codes.
+    pub fn add_to(self, sums: &mut Vec<Self>) -> Result<(), Overflow> {
+        match sums.binary_search_by_key(&self.currency, |it| it.currency) {
+            Ok(at) => {
+                let sum = &mut sums[at];
+                sum.net = sum.net.checked_add(self.net)?;
+                sum.vat = sum.vat.checked_add(self.vat)?;
+                sum.gross = sum.gross.checked_add(self.gross)?;
+            }
+            Err(at) => sums.insert(at, self),
         }
-    };
-    let sum = &mut sums[at];
-    sum.net = sum.net.checked_add(totals.net)?;
-    sum.vat = sum.vat.checked_add(totals.vat)?;
-    sum.gross = sum.gross.checked_add(totals.gross)?;
-    Ok(())
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -570,9 +574,9 @@ mod tests {
             totals(&[price], PriceMode::Net).unwrap()
         };
         let mut sums = Vec::new();
-        add_to_totals(&mut sums, Currency::PLN, &of("100.00")).unwrap();
-        add_to_totals(&mut sums, euro, &of("10.00")).unwrap();
-        add_to_totals(&mut sums, Currency::PLN, &of("1.00")).unwrap();
+        for (currency, net) in [(Currency::PLN, "100.00"), (euro, "10.00"), (Currency::PLN, "1.00")] {
+            CurrencyTotal::of(currency, &of(net)).add_to(&mut sums).unwrap();
+        }
         let shown: Vec<_> =
             sums.iter().map(|it| format!("{} {} {} {}", it.currency, it.net, it.vat, it.gross)).collect();
         assert_eq!(shown, ["EUR 10.00 2.30 12.30", "PLN 101.00 23.23 124.23"]);

@@ -202,8 +202,8 @@ pub fn split_payment_is_due(gross: Amount, currency: Currency, rate: Option<Exch
     in_pln.is_some_and(|gross| gross > limit)
 }
 
-/// The value of a line in its own price mode: quantity × unit price, less the discount, rounded once, half away from
-/// zero to 0.01.
+/// The value of a line in its own price mode: quantity × unit price, less the discount (ustawa o VAT, art. 106e ust. 1
+/// pkt 8 to 11), rounded once, half away from zero to 0.01.
 pub fn line_value(line: &Line) -> Result<Amount, Overflow> {
     let paid_percent = Decimal::ONE_HUNDRED - line.discount_percent.unwrap_or_default().value();
     // Whatever still fits an amount has at most 28 digits on the way, so only the rounding below loses any.
@@ -261,13 +261,15 @@ fn vat_total(code: VatCode, sum: Amount, price_mode: PriceMode) -> Result<VatTot
     })
 }
 
-/// The VAT that comes on top of a net value.
+/// The VAT that comes on top of a net value: net × rate ÷ 100, rounded half away from zero to 0.01 (ustawa o VAT,
+/// art. 106e ust. 11).
 fn vat_on(code: VatCode, net: Amount) -> Result<Amount, Overflow> {
     let percent = code.percent().unwrap_or_default();
     Amount::rounded(net.value() * percent / Decimal::ONE_HUNDRED).ok_or(Overflow)
 }
 
-/// The VAT that is contained in a gross value.
+/// The VAT that is contained in a gross value: gross × rate ÷ (100 + rate), rounded half away from zero to 0.01 (ustawa
+/// o VAT, art. 106e ust. 7 and 11).
 fn vat_in(code: VatCode, gross: Amount) -> Result<Amount, Overflow> {
     let percent = code.percent().unwrap_or_default();
     Amount::rounded(gross.value() * percent / (Decimal::ONE_HUNDRED + percent)).ok_or(Overflow)

@@ -225,7 +225,6 @@ impl From<InvoiceRun> for InvoiceRunBody {
             skipped,
             failed,
             totals,
-            resume_after: _,
             problem,
             started_at,
             finished_at,

@@ -1,25 +1,32 @@
 //! Invoice runs: everything due through a date, planned, composed and issued (or only shown), batch by batch.
 //!
 //! A batch is one transaction: its subscriptions are locked, their periods claimed, their numbers taken, their
-//! invoices written and the run's progress with them. Whatever stops a run between two batches leaves both the
-//! invoices and the numbers whole, and the next who takes it up goes on behind the last batch.
+//! invoices written and the run's progress with them. Whatever stops a run leaves both the invoices and the numbers
+//! whole, and the next who takes it up goes on with what has no result in it. Two batches are worked on side by side,
+//! in [`lanes`].
 
 mod batch;
+mod lanes;
 mod plan;
 
 use crate::worker::{Clock, Stop};
 use batch::BatchError;
-use opiekun_domain::ids::{InvoiceRunId, SubscriptionId};
+use lanes::{Round, Ticket};
+use opiekun_domain::ids::InvoiceRunId;
 use opiekun_domain::invoice_run::{RunMode, RunProblem, RunStatus};
-use opiekun_persistence::invoice_runs::{self, InvoiceRun, RunLease, RunProgress};
-use opiekun_persistence::subscriptions::{self, DueLock};
+use opiekun_persistence::invoice_runs::{self, InvoiceRun, RunLease, RunProgress, RunSession};
+use opiekun_persistence::subscriptions::{self, DueLock, Stretch};
 use opiekun_persistence::{Db, Result, Scope, StoreError, Tx};
 use std::time::Duration;
+
+/// How many subscriptions are taken up in one transaction: enough that its cost is spread thin, few enough that
+/// a cancellation, a stop and everybody who waits for a number are soon heard.
+const SUBSCRIPTIONS_A_BATCH: i64 = 1_000;
 
 /// Works on one run that nobody else works on; `false` when there is none.
 pub(crate) fn work(db: &Db, clock: Clock, stop: &Stop) -> Result<bool> {
     match RunLease::any(db)? {
-        Some(mut lease) => work_on(&mut lease, clock, stop).map(|()| true),
+        Some(mut lease) => work_on(db, &mut lease, clock, stop).map(|()| true),
         None => Ok(false),
     }
 }
@@ -30,7 +37,7 @@ pub fn run_to_end(db: &Db, clock: Clock, scope: Scope, run_id: InvoiceRunId) -> 
     let never = Stop::default();
     loop {
         if let Some(mut lease) = RunLease::of(db, scope.organization_id, run_id)? {
-            work_on(&mut lease, clock, &never)?;
+            work_on(db, &mut lease, clock, &never)?;
         }
         let run = db.read(scope, clock(), |tx| invoice_runs::find(tx, run_id))?;
         if run.progress.status.is_finished() {
@@ -41,8 +48,8 @@ pub fn run_to_end(db: &Db, clock: Clock, scope: Scope, run_id: InvoiceRunId) -> 
 }
 
 /// Works on a run until it is finished or the node is to stop.
-fn work_on(lease: &mut RunLease, clock: Clock, stop: &Stop) -> Result<()> {
-    match work_through(lease, clock, stop) {
+fn work_on(db: &Db, lease: &mut RunLease, clock: Clock, stop: &Stop) -> Result<()> {
+    match work_through(db, lease, clock, stop) {
         Ok(()) => Ok(()),
         Err(BatchError::Store(error @ StoreError::Unavailable(_))) => Err(error),
         Err(BatchError::Run(problem)) => fail(lease, clock, problem),
@@ -53,53 +60,109 @@ fn work_on(lease: &mut RunLease, clock: Clock, stop: &Stop) -> Result<()> {
     }
 }
 
-fn work_through(lease: &mut RunLease, clock: Clock, stop: &Stop) -> Result<(), BatchError> {
+fn work_through(db: &Db, lease: &mut RunLease, clock: Clock, stop: &Stop) -> Result<(), BatchError> {
     let run_id = lease.run_id();
-    let run = lease.transaction(clock(), |tx| start(tx, run_id))?;
+    let run = lease.session().transaction(clock(), |tx| start(tx, run_id))?;
     // What another transaction holds at first, another run's batch most likely, is waited for in a second round.
     let rounds: &[DueLock] = match run.fields.mode {
         RunMode::Preview => &[DueLock::None],
         RunMode::Issue => &[DueLock::SkipLocked, DueLock::Wait],
     };
-    let mut after = run.progress.resume_after;
     for lock in rounds {
-        loop {
-            if stop.is_set() {
-                return Ok(());
-            }
-            match lease.transaction(clock(), |tx| step(tx, run_id, after, *lock))? {
-                Step::Behind(subscription_id) => after = Some(subscription_id),
-                Step::NothingLeft => break,
-                Step::Cancelled => return Ok(()),
+        // Beside a lane that waits for others a second one would but wait too. A small run needs none.
+        let has_two = *lock == DueLock::SkipLocked && i64::from(run.progress.total) > SUBSCRIPTIONS_A_BATCH;
+        let beside = if has_two { Some(lease.beside(db)?) } else { None };
+        let round = Round::new(*lock);
+        let (first, second) = std::thread::scope(|scope| {
+            let second = beside.map(|mut session| {
+                let round = &round;
+                scope.spawn(move || lane(&mut session, run_id, round, clock, stop))
+            });
+            let first = lane(lease.session(), run_id, &round, clock, stop);
+            let second = second.map_or(Ok(LaneEnd::NothingLeft), |second| {
+                second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            (first, second)
+        });
+        match first?.max(second?) {
+            LaneEnd::NothingLeft => {}
+            LaneEnd::Stopped => return Ok(()),
+            LaneEnd::Cancelled => {
+                return Ok(lease.session().transaction(clock(), |tx| finish(tx, run_id, RunStatus::Cancelled))?);
             }
         }
-        after = None;
     }
-    Ok(lease.transaction(clock(), |tx| finish(tx, run_id))?)
+    Ok(lease.session().transaction(clock(), |tx| finish(tx, run_id, RunStatus::Succeeded))?)
+}
+
+/// Why a lane came to its end; what ends the run is greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum LaneEnd {
+    NothingLeft,
+    Stopped,
+    Cancelled,
+}
+
+/// One batch after the other, until nothing is left of the round.
+fn lane(
+    session: &mut RunSession,
+    run_id: InvoiceRunId,
+    round: &Round,
+    clock: Clock,
+    stop: &Stop,
+) -> Result<LaneEnd, BatchError> {
+    let mut rest = None;
+    while !round.is_over() {
+        if stop.is_set() {
+            return Ok(LaneEnd::Stopped);
+        }
+        // Dropped behind the commit: until then nobody takes the next numbers.
+        let mut ticket = None;
+        let step = session.transaction(clock(), |tx| step(tx, run_id, round, rest, &mut ticket));
+        match step {
+            Ok(Step::Behind(left)) => rest = left,
+            Ok(Step::NothingLeft) => return Ok(LaneEnd::NothingLeft),
+            Ok(Step::Cancelled) => {
+                round.end();
+                return Ok(LaneEnd::Cancelled);
+            }
+            Err(error) => {
+                round.end();
+                return Err(error);
+            }
+        }
+    }
+    Ok(LaneEnd::NothingLeft)
 }
 
 /// One batch, unless the run was cancelled meanwhile.
-fn step(
+fn step<'r>(
     tx: &mut Tx<'_>,
     run_id: InvoiceRunId,
-    after: Option<SubscriptionId>,
-    lock: DueLock,
+    round: &'r Round,
+    rest: Option<Stretch>,
+    ticket: &mut Option<Ticket<'r>>,
 ) -> Result<Step, BatchError> {
-    // Not locked: nobody else works on it, and who cancels it need not wait for the batch.
+    // Not locked: who cancels it need not wait for the batch.
     let run = invoice_runs::find(tx, run_id)?;
     if run.cancel_requested_at.is_some() {
-        end(tx, &run, RunStatus::Cancelled, None)?;
         return Ok(Step::Cancelled);
     }
-    Ok(match batch::work(tx, &run, after, lock)? {
-        Some(subscription_id) => Step::Behind(subscription_id),
-        None => Step::NothingLeft,
-    })
+    let (due, taken) = round.take(tx, &run, rest, SUBSCRIPTIONS_A_BATCH)?;
+    let ticket = ticket.insert(taken);
+    let Some(last) = due.last() else {
+        return Ok(if rest.is_some() { Step::Behind(None) } else { Step::NothingLeft });
+    };
+    let done = batch::work(tx, &run, &due, ticket)?;
+    let left = due.get(done..).is_some_and(|left| !left.is_empty());
+    let after = due[..done].last().map(|it| it.id);
+    Ok(Step::Behind(left.then_some(Stretch { after, through: Some(last.id) })))
 }
 
-/// Where a batch leaves the run.
+/// Where a batch leaves its lane.
 enum Step {
-    Behind(SubscriptionId),
+    /// Behind what it took up, but for the rest of that.
+    Behind(Option<Stretch>),
     NothingLeft,
     Cancelled,
 }
@@ -115,15 +178,15 @@ fn start(tx: &mut Tx<'_>, run_id: InvoiceRunId) -> Result<InvoiceRun> {
     invoice_runs::set_progress(tx, &run, progress)
 }
 
-fn finish(tx: &mut Tx<'_>, run_id: InvoiceRunId) -> Result<()> {
+fn finish(tx: &mut Tx<'_>, run_id: InvoiceRunId, status: RunStatus) -> Result<()> {
     let run = invoice_runs::lock(tx, run_id)?;
-    let status = if run.progress.failed == 0 { RunStatus::Succeeded } else { RunStatus::PartiallyFailed };
-    end(tx, &run, status, None)
+    let has_failed = status == RunStatus::Succeeded && run.progress.failed > 0;
+    end(tx, &run, if has_failed { RunStatus::PartiallyFailed } else { status }, None)
 }
 
 fn fail(lease: &mut RunLease, clock: Clock, problem: RunProblem) -> Result<()> {
     let run_id = lease.run_id();
-    lease.transaction(clock(), |tx| {
+    lease.session().transaction(clock(), |tx| {
         let run = invoice_runs::lock(tx, run_id)?;
         end(tx, &run, RunStatus::Failed, Some(problem))
     })

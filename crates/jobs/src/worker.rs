@@ -37,7 +37,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. They take at most seven connections of the pool at a time.
+    /// Starts the threads. They take at most nine connections of the pool at a time.
     pub fn start(db: &Db, clock: Clock, store: &FileStore) -> Self {
         let mut worker = Self { stop: Arc::default(), threads: Vec::new() };
         for _ in 0..RUNS_AT_ONCE {

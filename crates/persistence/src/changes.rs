@@ -38,7 +38,7 @@ impl Change {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = audit_entries)]
+#[diesel(table_name = audit_entries, treat_none_as_default_value = false)]
 struct NewAuditEntry {
     organization_id: OrganizationId,
     id: AuditEntryId,
@@ -54,7 +54,7 @@ struct NewAuditEntry {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = events)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
 struct NewEvent {
     organization_id: OrganizationId,
     id: EventId,
@@ -124,18 +124,8 @@ pub fn record(tx: &mut Tx<'_>, change: Change) -> Result<()> {
 
 /// Writes down many changes at once: what a batch of background work does.
 pub fn record_all(tx: &mut Tx<'_>, changes: Vec<Change>) -> Result<()> {
-    /// PostgreSQL takes 65 535 parameters a statement; a record has 11.
-    const ROWS_A_STATEMENT: usize = 5_000;
-    let (mut entries, mut events): (Vec<_>, Vec<_>) = changes.into_iter().map(|change| split(tx, change)).unzip();
-    while !entries.is_empty() {
-        let rest = entries.split_off(entries.len().min(ROWS_A_STATEMENT));
-        diesel::insert_into(audit_entries::table).values(entries).execute(tx.conn)?;
-        entries = rest;
-    }
-    while !events.is_empty() {
-        let rest = events.split_off(events.len().min(ROWS_A_STATEMENT));
-        diesel::insert_into(events::table).values(events).execute(tx.conn)?;
-        events = rest;
-    }
+    let (entries, events): (Vec<_>, Vec<_>) = changes.into_iter().map(|change| split(tx, change)).unzip();
+    diesel::copy_from(audit_entries::table).from_insertable(entries).execute(tx.conn)?;
+    diesel::copy_from(events::table).from_insertable(events).execute(tx.conn)?;
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Invoice runs: executions of "issue everything due through this date", their progress and what came of each period.
 //!
-//! Whoever works on a run holds its [`RunLease`]: a lock of the database session that the work itself goes
-//! through. When a worker dies, its session dies, and the run is free for another at once.
+//! Whoever works on a run holds its [`RunLease`]: a lock of a database session. When a worker dies, its session dies,
+//! and the run is free for another at once. The work goes through [`RunSession`]s: that of the lease, and others beside
+//! it.
 
+use crate::bulk::copy_rows;
 use crate::changes::{self, Change};
 use crate::db::{ActorRef, Db, Pooled, Scope, Tx, transaction};
 use crate::error::{OrNotFound, Result, StoreError};
@@ -18,7 +20,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Text};
 use opiekun_domain::billing::CurrencyTotal;
 use opiekun_domain::currency::Currency;
-use opiekun_domain::decimal::Amount;
+use opiekun_domain::decimal::{Amount, Overflow};
 use opiekun_domain::ids::{
     ApiKeyId, CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, OperatorId, OrganizationId, SubscriptionId,
 };
@@ -73,12 +75,40 @@ pub struct RunProgress {
     pub failed: i32,
     /// Of what was invoiced, or would be.
     pub totals: Json<Vec<CurrencyTotal>>,
-    /// The last subscription taken up.
-    pub resume_after: Option<SubscriptionId>,
     /// Why the run as a whole failed.
     pub problem: Option<String>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// What a batch adds to the progress of its run.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Subscriptions taken up.
+    pub done: i32,
+    pub planned: i32,
+    pub invoiced: i32,
+    pub skipped: i32,
+    pub failed: i32,
+    pub totals: Vec<CurrencyTotal>,
+}
+
+impl RunProgress {
+    /// As it is with what a batch has done; [`Overflow`] where the totals have no room for that.
+    pub fn with(&self, tally: Tally) -> Result<Self, Overflow> {
+        let Tally { done, planned, invoiced, skipped, failed, totals } = tally;
+        let mut sums = self.totals.0.clone();
+        totals.into_iter().try_for_each(|total| total.add_to(&mut sums))?;
+        Ok(Self {
+            done: self.done.saturating_add(done),
+            planned: self.planned.saturating_add(planned),
+            invoiced: self.invoiced.saturating_add(invoiced),
+            skipped: self.skipped.saturating_add(skipped),
+            failed: self.failed.saturating_add(failed),
+            totals: Json(sums),
+            ..self.clone()
+        })
+    }
 }
 
 impl InvoiceRun {
@@ -109,7 +139,7 @@ struct NewInvoiceRun {
 }
 
 /// What came of one period in a run.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = invoice_run_results, check_for_backend(diesel::pg::Pg))]
 pub struct RunResult {
     pub id: Uuid,
@@ -128,14 +158,6 @@ pub struct RunResult {
     pub net: Option<Amount>,
     pub vat: Option<Amount>,
     pub gross: Option<Amount>,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = invoice_run_results)]
-struct NewRunResult {
-    organization_id: OrganizationId,
-    #[diesel(embed)]
-    result: RunResult,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -236,15 +258,24 @@ pub fn set_progress(tx: &mut Tx<'_>, run: &InvoiceRun, progress: RunProgress) ->
 
 /// Writes down what came of periods.
 pub fn add_results(tx: &mut Tx<'_>, results: Vec<RunResult>) -> Result<()> {
-    /// PostgreSQL takes 65 535 parameters a statement; a row has 15.
-    const ROWS_A_STATEMENT: usize = 4_000;
     let organization_id = tx.organization_id();
-    let mut rows: Vec<_> = results.into_iter().map(|result| NewRunResult { organization_id, result }).collect();
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(ROWS_A_STATEMENT));
-        diesel::insert_into(invoice_run_results::table).values(rows).execute(tx.conn)?;
-        rows = rest;
-    }
+    copy_rows!(tx.conn, invoice_run_results, results, |row| {
+        organization_id: OrganizationId = organization_id,
+        id: Uuid = row.id,
+        run_id: InvoiceRunId = row.run_id,
+        subscription_id: SubscriptionId = row.subscription_id,
+        customer_id: CustomerId = row.customer_id,
+        period_start_on: NaiveDate = row.period_start_on,
+        period_end_on: NaiveDate = row.period_end_on,
+        scheduled_on: NaiveDate = row.scheduled_on,
+        outcome: OccurrenceState = row.outcome,
+        problem: Option<String> = row.problem,
+        invoice_id: Option<InvoiceId> = row.invoice_id,
+        currency: Option<Currency> = row.currency,
+        net: Option<Amount> = row.net,
+        vat: Option<Amount> = row.vat,
+        gross: Option<Amount> = row.gross,
+    })?;
     Ok(())
 }
 
@@ -300,9 +331,25 @@ pub fn list_results(
 
 /// The sole right to work on a run, for as long as the value, or its session, lives.
 pub struct RunLease {
+    session: RunSession,
+    run_id: InvoiceRunId,
+}
+
+/// A connection to work on a run through, on behalf of whoever asked for it.
+pub struct RunSession {
     conn: Pooled,
     scope: Scope,
-    run_id: InvoiceRunId,
+}
+
+impl RunSession {
+    /// One transaction.
+    pub fn transaction<T, E: From<StoreError>>(
+        &mut self,
+        now: DateTime<Utc>,
+        work: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        transaction(&mut self.conn, self.scope, now, work)
+    }
 }
 
 impl RunLease {
@@ -343,17 +390,14 @@ impl RunLease {
         self.run_id
     }
 
-    pub const fn organization_id(&self) -> OrganizationId {
-        self.scope.organization_id
+    /// The session that holds the lease.
+    pub const fn session(&mut self) -> &mut RunSession {
+        &mut self.session
     }
 
-    /// One transaction on the session that holds the lease, on behalf of whoever asked for the run.
-    pub fn transaction<T, E: From<StoreError>>(
-        &mut self,
-        now: DateTime<Utc>,
-        work: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E> {
-        transaction(&mut self.conn, self.scope, now, work)
+    /// Another session to work on the run beside that of the lease.
+    pub fn beside(&self, db: &Db) -> Result<RunSession> {
+        Ok(RunSession { conn: db.connection()?, scope: self.session.scope })
     }
 
     /// The run may have ended between being read and being locked.
@@ -363,11 +407,11 @@ impl RunLease {
             reason = "whoever asked for the run had the permission when it was queued"
         )]
         let scope = Scope::new(candidate.organization_id, candidate.requested_by(), None);
-        let mut lease = Self { conn, scope, run_id: candidate.id };
+        let mut lease = Self { session: RunSession { conn, scope }, run_id: candidate.id };
         let is_open = unfinished()
             .filter(invoice_runs::organization_id.eq(candidate.organization_id))
             .filter(invoice_runs::id.eq(candidate.id));
-        let is_open: bool = diesel::select(exists(is_open)).get_result(&mut *lease.conn)?;
+        let is_open: bool = diesel::select(exists(is_open)).get_result(&mut *lease.session.conn)?;
         Ok(is_open.then_some(lease))
     }
 }
@@ -375,7 +419,7 @@ impl RunLease {
 impl Drop for RunLease {
     fn drop(&mut self) {
         // The session goes back to the pool and lives on. Should it be broken, its lock is gone with it.
-        let _ = unlock(&mut self.conn, self.run_id);
+        let _ = unlock(&mut self.session.conn, self.run_id);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Invoices and their lines. An issued one never changes, which the database itself enforces.
 
+use crate::bulk::copy_rows;
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
@@ -241,40 +242,91 @@ pub struct InvoiceFilter {
     pub issued_through: Option<NaiveDate>,
 }
 
-/// Issues invoices, all in two kinds of statement, with one record and event each.
+/// Issues invoices, all in one statement a table, with one record and event each.
 pub fn issue_all(tx: &mut Tx<'_>, new: Vec<NewInvoice>) -> Result<()> {
-    /// PostgreSQL takes 65 535 parameters a statement; an invoice has 36, a line 15.
-    const INVOICES_A_STATEMENT: usize = 1_500;
-    const LINES_A_STATEMENT: usize = 4_000;
-    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let now = tx.now;
     let mut lines = Vec::new();
-    let mut rows = Vec::with_capacity(new.len());
     let mut issued = Vec::with_capacity(new.len());
+    let mut told = Vec::with_capacity(new.len());
     for mut invoice in new {
-        let invoice_id = invoice.id;
+        let id = invoice.id;
         let composed = std::mem::take(&mut invoice.composed.lines);
-        lines.extend((1..).zip(composed).map(|(position, line)| NewLineRow {
-            organization_id,
-            invoice_id,
-            line: InvoiceLine::at(position, line),
-        }));
-        let fields = InvoiceFields::from(invoice);
-        let correction = CorrectionFields::default();
-        let row = Invoice { id: invoice_id, fields, correction, version: 1, created_at: now, updated_at: now };
-        issued.push(Change::new("invoice", InvoiceStatus::Issued.as_str(), (row.id, row.version), None, Some(&row)));
-        rows.push(NewRow { organization_id, id: row.id, fields: row.fields, created_at: now, updated_at: now });
+        lines.extend((1..).zip(composed).map(|(position, line)| (id, InvoiceLine::at(position, line))));
+        let (fields, correction) = (InvoiceFields::from(invoice), CorrectionFields::default());
+        let row = Invoice { id, fields, correction, version: 1, created_at: now, updated_at: now };
+        told.push(Change::new("invoice", InvoiceStatus::Issued.as_str(), (row.id, row.version), None, Some(&row)));
+        issued.push((id, row.fields));
     }
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(INVOICES_A_STATEMENT));
-        diesel::insert_into(invoices::table).values(rows).execute(tx.conn)?;
-        rows = rest;
-    }
-    while !lines.is_empty() {
-        let rest = lines.split_off(lines.len().min(LINES_A_STATEMENT));
-        diesel::insert_into(invoice_lines::table).values(lines).execute(tx.conn)?;
-        lines = rest;
-    }
-    changes::record_all(tx, issued)
+    copy(tx, issued)?;
+    copy_lines(tx, lines)?;
+    changes::record_all(tx, told)
+}
+
+/// Writes new invoices that correct none, by one COPY.
+fn copy(tx: &mut Tx<'_>, invoices: Vec<(InvoiceId, InvoiceFields)>) -> Result<()> {
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    copy_rows!(tx.conn, invoices, invoices, |(id, fields)| {
+        organization_id: OrganizationId = organization_id,
+        id: InvoiceId = id,
+        kind: InvoiceKind = fields.kind,
+        status: InvoiceStatus = fields.status,
+        series_id: Option<NumberSeriesId> = fields.series_id,
+        number: Option<String> = fields.number,
+        customer_id: CustomerId = fields.customer_id,
+        template_id: Option<InvoiceTemplateId> = fields.template_id,
+        subscription_id: Option<SubscriptionId> = fields.subscription_id,
+        run_id: Option<InvoiceRunId> = fields.run_id,
+        seller: Json<Party> = fields.seller,
+        buyer: Json<Party> = fields.buyer,
+        issued_on: Option<NaiveDate> = fields.issued_on,
+        sold_on: Option<NaiveDate> = fields.sold_on,
+        period_start_on: Option<NaiveDate> = fields.period_start_on,
+        period_end_on: Option<NaiveDate> = fields.period_end_on,
+        due_on: Option<NaiveDate> = fields.due_on,
+        currency: Currency = fields.currency,
+        price_mode: PriceMode = fields.price_mode,
+        payment_method: PaymentMethod = fields.payment_method,
+        bank_account: Option<String> = fields.bank_account,
+        notes: Option<String> = fields.notes,
+        language: Language = fields.language,
+        vat_totals: Json<Vec<VatSum>> = fields.vat_totals,
+        net: Amount = fields.net,
+        vat: Amount = fields.vat,
+        gross: Amount = fields.gross,
+        payment_days: Option<i16> = fields.payment_days,
+        exchange_rate: Option<ExchangeRate> = fields.exchange_rate,
+        exchange_rate_on: Option<NaiveDate> = fields.exchange_rate_on,
+        exchange_rate_source: Option<String> = fields.exchange_rate_source,
+        vat_pln: Option<Amount> = fields.vat_pln,
+        split_payment: bool = fields.split_payment,
+        pro_forma_id: Option<InvoiceId> = fields.pro_forma_id,
+        created_at: DateTime<Utc> = now,
+        updated_at: DateTime<Utc> = now,
+    })?;
+    Ok(())
+}
+
+/// Writes lines of invoices, by one COPY.
+fn copy_lines(tx: &mut Tx<'_>, lines: Vec<(InvoiceId, InvoiceLine)>) -> Result<()> {
+    let organization_id = tx.organization_id();
+    copy_rows!(tx.conn, invoice_lines, lines, |(invoice_id, line)| {
+        organization_id: OrganizationId = organization_id,
+        invoice_id: InvoiceId = invoice_id,
+        position: i16 = line.position,
+        key: Option<String> = line.key,
+        text: String = line.text,
+        quantity: Quantity = line.quantity,
+        unit: String = line.unit,
+        unit_price: UnitPrice = line.unit_price,
+        discount_percent: Option<Percent> = line.discount_percent,
+        vat_code: VatCode = line.vat_code,
+        exemption_basis: Option<String> = line.exemption_basis,
+        pkwiu: Option<String> = line.pkwiu,
+        gtu: Option<String> = line.gtu,
+        annex_15: bool = line.annex_15,
+        net: Amount = line.net,
+    })?;
+    Ok(())
 }
 
 pub fn create_draft(tx: &mut Tx<'_>, new: NewDraft) -> Result<Invoice> {

@@ -4,6 +4,7 @@
 //! organization and on whose behalf. The few look-ups that come before anybody is known (a sign-in, a key, a feed's address)
 //! are in [`credentials`]; what a node does for all organizations is in the modules of the work itself.
 
+mod bulk;
 mod db;
 mod error;
 mod json;

@@ -60,7 +60,7 @@ pub enum Outcome {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = occurrences)]
+#[diesel(table_name = occurrences, treat_none_as_default_value = false)]
 struct NewOccurrence {
     organization_id: OrganizationId,
     id: OccurrenceId,
@@ -243,8 +243,15 @@ pub const fn known(state: OccurrenceState) -> Known {
     }
 }
 
+/// Claims periods of locked subscriptions that have no occurrence.
+pub fn settle_new(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<()> {
+    let rows: Vec<NewOccurrence> = periods.iter().map(|period| new_occurrence(tx, period)).collect();
+    diesel::copy_from(occurrences::table).from_insertable(rows).execute(tx.conn)?;
+    Ok(())
+}
+
 /// Claims periods of locked subscriptions, and tells which were free to claim: a period that is invoiced or skipped
-/// stays as it is, one that failed before is overwritten and keeps its id.
+/// stays as it is, one that failed before or was planned is overwritten and keeps its id.
 pub fn settle(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<Vec<(SubscriptionId, u32)>> {
     /// PostgreSQL takes 65 535 parameters a statement; a row has 13.
     const ROWS_A_STATEMENT: usize = 5_000;

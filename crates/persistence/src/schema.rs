@@ -312,7 +312,6 @@ diesel::table! {
         skipped -> Int4,
         failed -> Int4,
         totals -> Jsonb,
-        resume_after -> Nullable<Uuid>,
         problem -> Nullable<Text>,
         started_at -> Nullable<Timestamptz>,
         finished_at -> Nullable<Timestamptz>,

@@ -392,18 +392,24 @@ pub fn list(tx: &mut Tx<'_>, filter: &SubscriptionFilter, page: &PageRequest<()>
     Ok(Page::cut(rows, page, total, |subscription| Cursor::new((), subscription.id)))
 }
 
-/// The first `limit` due subscriptions behind `after`, in the order of their ids.
+/// A stretch of subscriptions in the order of their ids.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stretch {
+    /// Those behind this one.
+    pub after: Option<SubscriptionId>,
+    /// And not behind this one.
+    pub through: Option<SubscriptionId>,
+}
+
+/// The first `limit` due subscriptions of a stretch, in the order of their ids.
 pub fn due(
     tx: &mut Tx<'_>,
     filter: &DueFilter,
-    after: Option<SubscriptionId>,
+    stretch: Stretch,
     limit: i64,
     lock: DueLock,
 ) -> Result<Vec<Subscription>> {
-    let mut is_due = is_due(tx.organization_id(), filter);
-    if let Some(after) = after {
-        is_due = Box::new(is_due.and(subscriptions::id.gt(after)));
-    }
+    let is_due = is_due(tx.organization_id(), filter, stretch);
     let query =
         subscriptions::table.filter(is_due).order(subscriptions::id).limit(limit).select(Subscription::as_select());
     Ok(match lock {
@@ -415,19 +421,23 @@ pub fn due(
 
 /// How many subscriptions are due.
 pub fn count_due(tx: &mut Tx<'_>, filter: &DueFilter) -> Result<i64> {
-    let is_due = is_due(tx.organization_id(), filter);
+    let is_due = is_due(tx.organization_id(), filter, Stretch::default());
     Ok(subscriptions::table.filter(is_due).count().get_result(tx.conn)?)
 }
 
 type Predicate<'a> = Box<dyn BoxableExpression<subscriptions::table, Pg, SqlType = Bool> + 'a>;
 
-fn is_due<'a>(organization_id: OrganizationId, filter: &'a DueFilter) -> Predicate<'a> {
+fn is_due<'a>(organization_id: OrganizationId, filter: &'a DueFilter, stretch: Stretch) -> Predicate<'a> {
     // Not `not exists`: nothing is known about a new run's results but that there are few, so PostgreSQL would look
-    // through all of them for each subscription. A list apart is hashed, however long it has become.
-    let in_run = invoice_run_results::table
+    // through all of them for each subscription. A list apart is hashed, and that of a stretch is short.
+    let mut in_run = invoice_run_results::table
         .filter(invoice_run_results::organization_id.eq(organization_id))
         .filter(invoice_run_results::run_id.eq(filter.not_in_run))
-        .select(invoice_run_results::subscription_id);
+        .select(invoice_run_results::subscription_id)
+        .into_boxed();
+    if let Some(after) = stretch.after {
+        in_run = in_run.filter(invoice_run_results::subscription_id.gt(after));
+    }
     let mut is_due: Predicate<'a> = Box::new(
         subscriptions::organization_id
             .eq(organization_id)
@@ -435,6 +445,12 @@ fn is_due<'a>(organization_id: OrganizationId, filter: &'a DueFilter) -> Predica
             .and(subscriptions::next_issue_on.le(filter.through_on).assume_not_null())
             .and(not(subscriptions::id.eq_any(in_run))),
     );
+    if let Some(after) = stretch.after {
+        is_due = Box::new(is_due.and(subscriptions::id.gt(after)));
+    }
+    if let Some(through) = stretch.through {
+        is_due = Box::new(is_due.and(subscriptions::id.le(through)));
+    }
     if let Some(ids) = &filter.subscription_ids {
         is_due = Box::new(is_due.and(subscriptions::id.eq_any(ids)));
     }

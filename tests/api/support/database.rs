@@ -47,15 +47,20 @@ pub fn connection(url: &str) -> PgConnection {
     PgConnection::establish(url).unwrap()
 }
 
-/// An empty database of the test's own, dropped when this is.
+/// A database of the test's own, dropped when this is.
 pub struct Scratch {
     name: String,
     pub url: String,
 }
 
+/// An empty one.
 pub fn scratch_database() -> Scratch {
+    scratch_like("template1")
+}
+
+fn scratch_like(template: &str) -> Scratch {
     let name = format!("scratch_{}", uuid::Uuid::now_v7().simple());
-    execute(&format!("create database {name}")).unwrap();
+    execute(&format!("create database {name} template {template}")).unwrap();
     // The path of the address is the database's name.
     let url = &Database::shared().url;
     let (rest, query) =
@@ -65,6 +70,11 @@ pub fn scratch_database() -> Scratch {
 }
 
 impl Scratch {
+    /// Another with the same content. Nobody else may be connected.
+    pub fn copy(&self) -> Self {
+        scratch_like(&self.name)
+    }
+
     pub fn connection(&self) -> PgConnection {
         connection(&self.url)
     }

@@ -5,6 +5,7 @@ mod client;
 mod database;
 mod drafts;
 pub mod files;
+pub mod firm;
 pub mod fixtures;
 mod matters;
 pub mod operations;
@@ -26,8 +27,13 @@ use std::time::{Duration, Instant};
 
 /// Looks until there is what background work is to bring about, and fails when it takes too long.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_within(Duration::from_secs(30), what, look)
+}
+
+#[track_caller]
+pub fn eventually_within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
             return found;

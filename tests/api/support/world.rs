@@ -2,7 +2,7 @@
 
 use super::client::{Client, Record};
 use super::drafts::Draft;
-use super::server::{Database, SECRET, clock};
+use super::server::{Database, SECRET, Server, clock};
 use chrono::{DateTime, Utc};
 use opiekun_domain::address::Address;
 use opiekun_domain::currency::Currency;
@@ -90,6 +90,12 @@ impl World {
             add_operator(tx, Role::Owner, BillingRight::Write, None)
         });
         Self { organization_id, owner, db: db.clone() }
+    }
+
+    /// The same one, whose owner calls another server: `World::within(&db, …).at(&Server::over(&db, …))`.
+    pub fn at(mut self, server: &Server) -> Self {
+        self.owner.client = self.owner.client.on(server);
+        self
     }
 
     /// One more operator, signed in: `w.operator("manager", "none", None)`.

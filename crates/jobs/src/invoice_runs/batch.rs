@@ -1,25 +1,22 @@
 //! One batch of a run: from due subscriptions to written invoices, in one transaction.
 
+use super::lanes::Ticket;
 use super::plan::{Bill, Book, Item, Outcome, Plan};
 use chrono::NaiveDate;
-use opiekun_domain::billing::{Invoice, add_to_totals};
-use opiekun_domain::ids::{InvoiceId, NumberSeriesId, OccurrenceId, SubscriptionId, uuid_at};
+use opiekun_domain::billing::{CurrencyTotal, Invoice};
+use opiekun_domain::ids::{InvoiceId, NumberSeriesId, OccurrenceId};
 use opiekun_domain::invoice_run::{RunMode, RunProblem};
 use opiekun_domain::numbering::NumberPattern;
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::plan::Planned;
-use opiekun_persistence::invoice_runs::{self, InvoiceRun, RunProgress, RunResult};
+use opiekun_persistence::invoice_runs::{self, InvoiceRun, InvoiceRunFields, RunResult, Tally};
 use opiekun_persistence::invoices::{self, NewInvoice};
 use opiekun_persistence::number_series::{self, NumberSeries};
 use opiekun_persistence::occurrences::{self, Settled};
-use opiekun_persistence::subscriptions::{self, Advance, DueLock, Subscription};
+use opiekun_persistence::subscriptions::{self, Advance, Subscription};
 use opiekun_persistence::{StoreError, Tx, Violation};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
-
-/// How many subscriptions are taken up in one transaction: enough that its cost is spread thin, few enough that
-/// a cancellation, a stop and everybody who waits for a number are soon heard.
-const SUBSCRIPTIONS_MAX: i64 = 1_000;
 
 /// How many invoices are written in one transaction, but for those of its last subscription. Some subscriptions
 /// have many periods to catch up with.
@@ -36,66 +33,31 @@ pub enum BatchError {
 
 type Result<T, E = BatchError> = std::result::Result<T, E>;
 
-/// Takes up the next subscriptions behind `after` and tells the last of them; `None` when there are none.
-pub fn work(
-    tx: &mut Tx<'_>,
-    run: &InvoiceRun,
-    after: Option<SubscriptionId>,
-    lock: DueLock,
-) -> Result<Option<SubscriptionId>> {
-    let due = subscriptions::due(tx, &run.due_filter(), after, SUBSCRIPTIONS_MAX, lock)?;
-    if due.is_empty() {
-        return Ok(None);
-    }
-    let progress = match tx.attempt(|tx| take_up(tx, run, run.progress.clone(), &due)) {
-        Err(error) if problem_of(&error).is_some() => one_by_one(tx, run, &due)?,
-        progress => progress?,
-    };
-    let last = progress.resume_after;
-    invoice_runs::set_progress(tx, run, progress)?;
-    Ok(last)
-}
-
-/// Plans subscriptions in their order, until there are enough invoices, and does or shows what is planned.
-fn take_up(
-    tx: &mut Tx<'_>,
-    run: &InvoiceRun,
-    progress: RunProgress,
-    subscriptions: &[Subscription],
-) -> Result<RunProgress> {
-    let book = Book::load(tx, subscriptions)?;
-    let mut plans = Vec::with_capacity(subscriptions.len());
-    let mut invoices = 0;
-    for subscription in subscriptions {
-        let plan = book.plan(subscription, run.fields.through_on, run.fields.issue_on)?;
-        invoices += plan.invoices();
-        plans.push(plan);
-        if invoices >= INVOICES_MAX {
-            break;
+/// Takes up due subscriptions in their order and tells how many of them: fewer where they have many periods.
+pub fn work(tx: &mut Tx<'_>, run: &InvoiceRun, due: &[Subscription], ticket: &Ticket<'_>) -> Result<usize> {
+    let batch = Batch { run, ticket, claim: Claim::AtOnce };
+    match tx.attempt(|tx| batch.take_up(tx, due)) {
+        Err(error) if problem_of(&error).is_some() => {
+            Batch { claim: Claim::OneByOne, ..batch }.one_by_one(tx, due)?;
+            Ok(due.len())
         }
+        taken => taken,
     }
-    carry_out(tx, run, progress, plans)
 }
 
-/// The same for each subscription alone, so that the one which the database refuses fails alone.
-fn one_by_one(tx: &mut Tx<'_>, run: &InvoiceRun, due: &[Subscription]) -> Result<RunProgress> {
-    let mut progress = run.progress.clone();
-    for subscription in due {
-        let alone = tx.attempt(|tx| take_up(tx, run, progress.clone(), std::slice::from_ref(subscription)));
-        progress = match alone.map_err(|error| (problem_of(&error), error)) {
-            Err((Some(problem), error)) => {
-                tracing::error!(run = %run.id, subscription = %subscription.id, %error, "a subscription failed");
-                let plan = match tx.attempt(|tx| Book::load(tx, std::slice::from_ref(subscription))) {
-                    Ok(book) => book.refuse(subscription, run.fields.through_on, problem)?,
-                    Err(_) => Plan::refused(subscription, problem)?,
-                };
-                tx.attempt(|tx| carry_out(tx, run, progress.clone(), vec![plan]))?
-            }
-            Err((None, error)) => return Err(error),
-            Ok(progress) => progress,
-        };
-    }
-    Ok(progress)
+/// What one transaction works for.
+struct Batch<'a> {
+    run: &'a InvoiceRun,
+    ticket: &'a Ticket<'a>,
+    claim: Claim,
+}
+
+/// How periods are claimed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// Those without an occurrence in one stream, which fails as a whole should one have come about after all.
+    AtOnce,
+    OneByOne,
 }
 
 /// What a subscription fails of where it, and neither the run nor the database, is what is wrong.
@@ -120,28 +82,175 @@ struct Row<'a> {
     item: Item,
 }
 
-/// Does, or in a preview only notes, what is planned.
-fn carry_out(
-    tx: &mut Tx<'_>,
-    run: &InvoiceRun,
-    mut progress: RunProgress,
-    plans: Vec<Plan<'_>>,
-) -> Result<RunProgress> {
-    progress.done = progress.done.saturating_add(counted(plans.len()));
-    progress.resume_after = plans.last().map(|plan| plan.subscription.id).or(progress.resume_after);
-    let steps: Vec<Advance<'_>> = plans.iter().map(advance).collect();
-    let rows: Vec<Row<'_>> = plans
-        .into_iter()
-        .flat_map(|Plan { subscription, items, .. }| items.into_iter().map(move |item| Row { subscription, item }))
-        .collect();
-    match run.fields.mode {
-        RunMode::Preview => preview(tx, run, &mut progress, rows)?,
-        RunMode::Issue => {
-            issue(tx, run, &mut progress, rows)?;
-            subscriptions::advance(tx, &steps)?;
+impl Row<'_> {
+    fn bill(&self) -> Option<&Bill> {
+        match &self.item.outcome {
+            Outcome::Bill(bill) => Some(bill),
+            Outcome::Skip | Outcome::Fail(_) => None,
         }
     }
-    Ok(progress)
+}
+
+impl Batch<'_> {
+    /// Plans subscriptions in their order, until there are enough invoices, does or shows what is planned, and tells how
+    /// many it took up.
+    fn take_up(&self, tx: &mut Tx<'_>, subscriptions: &[Subscription]) -> Result<usize> {
+        let InvoiceRunFields { through_on, issue_on, .. } = self.run.fields;
+        let book = Book::load(tx, subscriptions)?;
+        let mut plans = Vec::with_capacity(subscriptions.len());
+        let mut invoices = 0;
+        for subscription in subscriptions {
+            let plan = book.plan(subscription, through_on, issue_on)?;
+            invoices += plan.invoices();
+            plans.push(plan);
+            if invoices >= INVOICES_MAX {
+                break;
+            }
+        }
+        let taken = plans.len();
+        self.carry_out(tx, plans)?;
+        Ok(taken)
+    }
+
+    /// The same for each subscription alone, so that the one which the database refuses fails alone.
+    fn one_by_one(&self, tx: &mut Tx<'_>, due: &[Subscription]) -> Result<()> {
+        for subscription in due {
+            let alone = std::slice::from_ref(subscription);
+            let taken = tx.attempt(|tx| self.take_up(tx, alone));
+            if let Err((problem, error)) = taken.map_err(|error| (problem_of(&error), error)) {
+                let Some(problem) = problem else { return Err(error) };
+                tracing::error!(run = %self.run.id, subscription = %subscription.id, %error, "a subscription failed");
+                let plan = match tx.attempt(|tx| Book::load(tx, alone)) {
+                    Ok(book) => book.refuse(subscription, self.run.fields.through_on, problem)?,
+                    Err(_) => Plan::refused(subscription, problem)?,
+                };
+                tx.attempt(|tx| self.carry_out(tx, vec![plan]))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does, or in a preview only notes, what is planned, and adds it to the progress of the run.
+    fn carry_out(&self, tx: &mut Tx<'_>, plans: Vec<Plan<'_>>) -> Result<()> {
+        let mut tally = Tally { done: counted(plans.len()), ..Tally::default() };
+        let steps: Vec<Advance<'_>> = plans.iter().map(advance).collect();
+        let rows: Vec<Row<'_>> = plans
+            .into_iter()
+            .flat_map(|Plan { subscription, items, .. }| items.into_iter().map(move |item| Row { subscription, item }))
+            .collect();
+        match self.run.fields.mode {
+            RunMode::Preview => self.preview(tx, &mut tally, rows)?,
+            RunMode::Issue => {
+                subscriptions::advance(tx, &steps)?;
+                self.issue(tx, &mut tally, rows)?;
+            }
+        }
+        let run = invoice_runs::lock(tx, self.run.id)?;
+        let progress = run.progress.with(tally).map_err(|_| RunProblem::AmountOverflow)?;
+        invoice_runs::set_progress(tx, &run, progress)?;
+        Ok(())
+    }
+
+    /// Claims the periods, takes numbers for those to bill, and writes their invoices. Whatever needs no number is
+    /// written before it is this batch's turn.
+    fn issue(&self, tx: &mut Tx<'_>, tally: &mut Tally, rows: Vec<Row<'_>>) -> Result<()> {
+        let claimed = self.claim(tx, rows)?;
+        let ids = self.ticket.ids(claimed.len());
+        let mut results = Vec::with_capacity(claimed.len());
+        let mut bills = Vec::with_capacity(claimed.len());
+        for ((row, invoice_id), id) in claimed.into_iter().zip(ids) {
+            let mut result = result(self.run, id, &row);
+            match row.item.outcome {
+                Outcome::Bill(bill) => {
+                    tally.invoiced = tally.invoiced.saturating_add(1);
+                    add_sums(&mut result, tally, &bill.invoice)?;
+                    result.outcome = OccurrenceState::Invoiced;
+                    result.invoice_id = Some(invoice_id);
+                    bills.push((invoice_id, row.subscription, bill));
+                }
+                Outcome::Skip => tally.skipped = tally.skipped.saturating_add(1),
+                Outcome::Fail(_) => tally.failed = tally.failed.saturating_add(1),
+            }
+            results.push(result);
+        }
+        invoice_runs::add_results(tx, results)?;
+        self.ticket.wait();
+        let counts = counts(bills.iter().map(|(_, _, bill)| &**bill));
+        let mut numbers = Numbers::take(tx, self.run.fields.issue_on, &counts)?;
+        let numbered = bills.into_iter().map(|(id, subscription, bill)| {
+            let Bill { series_id, template_id, invoice } = *bill;
+            Ok(NewInvoice {
+                id,
+                series_id,
+                number: numbers.next(series_id)?,
+                customer_id: subscription.fields.customer_id,
+                template_id,
+                subscription_id: subscription.id,
+                run_id: self.run.id,
+                composed: invoice,
+            })
+        });
+        let invoices = numbered.collect::<Result<Vec<_>>>()?;
+        invoices::issue_all(tx, invoices)?;
+        Ok(())
+    }
+
+    /// Claims periods, and gives those that were free, each with the id of the invoice that it may get. Somebody else's
+    /// period is not ours to bill, however it came about.
+    fn claim<'a>(&self, tx: &mut Tx<'_>, rows: Vec<Row<'a>>) -> Result<Vec<(Row<'a>, InvoiceId)>> {
+        let is_at_once = |row: &Row<'_>| self.claim == Claim::AtOnce && row.item.is_new;
+        let ids = self.ticket.ids(rows.len()).zip(self.ticket.ids(rows.len()));
+        let (mut new, mut known) = (Vec::with_capacity(rows.len()), Vec::new());
+        let mut claimed = Vec::with_capacity(rows.len());
+        for (row, (id, invoice_id)) in rows.into_iter().zip(ids) {
+            let invoice_id = InvoiceId(invoice_id);
+            let settled = Settled {
+                id: OccurrenceId(id),
+                subscription_id: row.subscription.id,
+                period: row.item.planned.period,
+                scheduled_on: row.item.planned.issue_on,
+                outcome: match &row.item.outcome {
+                    Outcome::Bill(_) => occurrences::Outcome::Invoiced(invoice_id),
+                    Outcome::Skip => occurrences::Outcome::Skipped,
+                    Outcome::Fail(problem) => occurrences::Outcome::Failed(problem),
+                },
+            };
+            if is_at_once(&row) { &mut new } else { &mut known }.push(settled);
+            claimed.push((row, invoice_id));
+        }
+        occurrences::settle_new(tx, &new)?;
+        if !known.is_empty() {
+            let free: BTreeSet<_> = occurrences::settle(tx, &known)?.into_iter().collect();
+            claimed.retain(|(row, _)| {
+                is_at_once(row) || free.contains(&(row.subscription.id, row.item.planned.period.index))
+            });
+        }
+        Ok(claimed)
+    }
+
+    /// Notes what an issue would do, and does nothing of it.
+    fn preview(&self, tx: &mut Tx<'_>, tally: &mut Tally, rows: Vec<Row<'_>>) -> Result<()> {
+        let ids: Vec<NumberSeriesId> = counts(rows.iter().filter_map(Row::bill)).into_keys().collect();
+        for series in number_series::find_all(tx, &ids)? {
+            check_date(&series, self.run.fields.issue_on)?;
+        }
+        let ids = self.ticket.ids(rows.len());
+        let mut results = Vec::with_capacity(rows.len());
+        for (row, id) in rows.into_iter().zip(ids) {
+            let mut result = result(self.run, id, &row);
+            match row.item.outcome {
+                Outcome::Bill(bill) => {
+                    tally.planned = tally.planned.saturating_add(1);
+                    add_sums(&mut result, tally, &bill.invoice)?;
+                }
+                Outcome::Skip => tally.skipped = tally.skipped.saturating_add(1),
+                Outcome::Fail(_) => tally.failed = tally.failed.saturating_add(1),
+            }
+            results.push(result);
+        }
+        invoice_runs::add_results(tx, results)?;
+        Ok(())
+    }
 }
 
 /// Where a subscription stands after what is planned for it.
@@ -150,91 +259,6 @@ fn advance<'a>(plan: &Plan<'a>) -> Advance<'a> {
     let consecutive_failures = if plan.has_failed() { before.consecutive_failures.saturating_add(1) } else { 0 };
     let state = before.state_at(plan.position, consecutive_failures);
     Advance { before, state, position: plan.position, consecutive_failures }
-}
-
-/// Claims the periods, takes numbers for those to bill, and writes their invoices.
-fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Vec<Row<'_>>) -> Result<()> {
-    let invoice_ids: Vec<InvoiceId> = ascending_ids(tx, rows.len()).map(InvoiceId).collect();
-    let occurrence_ids = ascending_ids(tx, rows.len()).map(OccurrenceId);
-    let settled: Vec<Settled> = rows
-        .iter()
-        .zip(occurrence_ids)
-        .zip(&invoice_ids)
-        .map(|((row, id), invoice_id)| Settled {
-            id,
-            subscription_id: row.subscription.id,
-            period: row.item.planned.period,
-            scheduled_on: row.item.planned.issue_on,
-            outcome: match &row.item.outcome {
-                Outcome::Bill(_) => occurrences::Outcome::Invoiced(*invoice_id),
-                Outcome::Skip => occurrences::Outcome::Skipped,
-                Outcome::Fail(problem) => occurrences::Outcome::Failed(problem),
-            },
-        })
-        .collect();
-    // Somebody else's period is not ours to bill, however it came about.
-    let claimed: BTreeSet<_> = occurrences::settle(tx, &settled)?.into_iter().collect();
-    let rows: Vec<_> = rows
-        .into_iter()
-        .zip(invoice_ids)
-        .filter(|(row, _)| claimed.contains(&(row.subscription.id, row.item.planned.period.index)))
-        .collect();
-
-    let mut numbers = Numbers::take(tx, run.fields.issue_on, &counts(rows.iter().map(|(row, _)| row)))?;
-    let mut results = Vec::with_capacity(rows.len());
-    let mut invoices = Vec::with_capacity(rows.len());
-    for ((row, invoice_id), id) in rows.into_iter().zip(ascending_ids(tx, settled.len())) {
-        let mut result = result(run, id, &row);
-        match row.item.outcome {
-            Outcome::Bill(bill) => {
-                let Bill { series_id, template_id, invoice } = *bill;
-                progress.invoiced = progress.invoiced.saturating_add(1);
-                add_sums(&mut result, progress, &invoice)?;
-                result.outcome = OccurrenceState::Invoiced;
-                result.invoice_id = Some(invoice_id);
-                invoices.push(NewInvoice {
-                    id: invoice_id,
-                    series_id,
-                    number: numbers.next(series_id)?,
-                    customer_id: row.subscription.fields.customer_id,
-                    template_id,
-                    subscription_id: row.subscription.id,
-                    run_id: run.id,
-                    composed: invoice,
-                });
-            }
-            Outcome::Skip => progress.skipped = progress.skipped.saturating_add(1),
-            Outcome::Fail(_) => progress.failed = progress.failed.saturating_add(1),
-        }
-        results.push(result);
-    }
-    invoices::issue_all(tx, invoices)?;
-    invoice_runs::add_results(tx, results)?;
-    Ok(())
-}
-
-/// Notes what an issue would do, and does nothing of it.
-fn preview(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Vec<Row<'_>>) -> Result<()> {
-    let ids: Vec<NumberSeriesId> = counts(rows.iter()).into_keys().collect();
-    for series in number_series::find_all(tx, &ids)? {
-        check_date(&series, run.fields.issue_on)?;
-    }
-    let ids = ascending_ids(tx, rows.len());
-    let mut results = Vec::with_capacity(rows.len());
-    for (row, id) in rows.into_iter().zip(ids) {
-        let mut result = result(run, id, &row);
-        match row.item.outcome {
-            Outcome::Bill(bill) => {
-                progress.planned = progress.planned.saturating_add(1);
-                add_sums(&mut result, progress, &bill.invoice)?;
-            }
-            Outcome::Skip => progress.skipped = progress.skipped.saturating_add(1),
-            Outcome::Fail(_) => progress.failed = progress.failed.saturating_add(1),
-        }
-        results.push(result);
-    }
-    invoice_runs::add_results(tx, results)?;
-    Ok(())
 }
 
 /// What came of a period, but for its invoice.
@@ -263,22 +287,21 @@ fn result(run: &InvoiceRun, id: Uuid, row: &Row<'_>) -> RunResult {
     }
 }
 
-/// Puts an invoice's sums into its result and adds them to the run's totals.
-fn add_sums(result: &mut RunResult, progress: &mut RunProgress, invoice: &Invoice) -> Result<(), RunProblem> {
+/// Puts an invoice's sums into its result and adds them to the tally's totals.
+fn add_sums(result: &mut RunResult, tally: &mut Tally, invoice: &Invoice) -> Result<(), RunProblem> {
     result.currency = Some(invoice.currency);
     result.net = Some(invoice.totals.net);
     result.vat = Some(invoice.totals.vat);
     result.gross = Some(invoice.totals.gross);
-    add_to_totals(&mut progress.totals.0, invoice.currency, &invoice.totals).map_err(|_| RunProblem::AmountOverflow)
+    let total = CurrencyTotal::of(invoice.currency, &invoice.totals);
+    total.add_to(&mut tally.totals).map_err(|_| RunProblem::AmountOverflow)
 }
 
 /// How many numbers are needed of each series.
-fn counts<'a>(rows: impl Iterator<Item = &'a Row<'a>>) -> BTreeMap<NumberSeriesId, i64> {
+fn counts<'a>(bills: impl Iterator<Item = &'a Bill>) -> BTreeMap<NumberSeriesId, i64> {
     let mut counts = BTreeMap::new();
-    for row in rows {
-        if let Outcome::Bill(bill) = &row.item.outcome {
-            *counts.entry(bill.series_id).or_default() += 1;
-        }
+    for bill in bills {
+        *counts.entry(bill.series_id).or_default() += 1;
     }
     counts
 }
@@ -321,13 +344,6 @@ fn check_date(series: &NumberSeries, issue_on: NaiveDate) -> Result<(), RunProbl
         Some(last) if last > issue_on => Err(RunProblem::IssuedBeforeLast),
         _ => Ok(()),
     }
-}
-
-/// New ids that sort as they come, so that whatever is listed by them is listed in the order of working.
-fn ascending_ids(tx: &Tx<'_>, count: usize) -> impl Iterator<Item = Uuid> + use<> {
-    let mut ids: Vec<Uuid> = (0..count).map(|_| uuid_at(tx.now)).collect();
-    ids.sort_unstable();
-    ids.into_iter()
 }
 
 fn counted(count: usize) -> i32 {

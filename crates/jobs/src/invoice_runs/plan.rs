@@ -33,6 +33,8 @@ pub struct Plan<'a> {
 /// A period, and what is to become of it.
 pub struct Item {
     pub planned: Planned,
+    /// Whether the period has no occurrence yet.
+    pub is_new: bool,
     pub outcome: Outcome,
 }
 
@@ -104,13 +106,17 @@ impl Book {
                 Outcome::Skip
             };
             let failed = matches!(outcome, Outcome::Fail(_));
-            items.push(Item { planned, outcome });
+            items.push(Item { planned, is_new: self.is_new(subscription.id, planned), outcome });
             if failed {
                 position = Position::new(planned.period.index, Some(planned));
                 break;
             }
         }
         Ok(Plan { subscription, items, position })
+    }
+
+    fn is_new(&self, id: SubscriptionId, planned: Planned) -> bool {
+        !self.ahead.contains_key(&(id, planned.period.index))
     }
 
     /// What a template says.
@@ -143,8 +149,9 @@ impl Book {
             return Plan::refused(subscription, problem);
         };
         let (skipped, rest) = planned.split_at(first_billed);
-        let skip = skipped.iter().map(|(planned, _)| Item { planned: *planned, outcome: Outcome::Skip });
-        let fail = rest.first().map(|(planned, _)| Item { planned: *planned, outcome: Outcome::Fail(problem) });
+        let item = |planned: Planned, outcome| Item { planned, is_new: self.is_new(subscription.id, planned), outcome };
+        let skip = skipped.iter().map(|(planned, _)| item(*planned, Outcome::Skip));
+        let fail = rest.first().map(|(planned, _)| item(*planned, Outcome::Fail(problem)));
         let next = rest.first().map(|(planned, _)| *planned);
         let position = Position::new(subscription.progress().next_index, next);
         Ok(Plan { subscription, items: skip.chain(fail).collect(), position })
@@ -175,7 +182,7 @@ impl<'a> Plan<'a> {
     pub fn refused(subscription: &'a Subscription, problem: &'static str) -> Result<Self> {
         let schedule = subscription.fields.schedule.schedule()?;
         let next = next_planned(&schedule, subscription.progress());
-        let items = next.map(|planned| Item { planned, outcome: Outcome::Fail(problem) });
+        let items = next.map(|planned| Item { planned, is_new: false, outcome: Outcome::Fail(problem) });
         let position = Position::new(subscription.progress().next_index, next);
         Ok(Self { subscription, items: items.into_iter().collect(), position })
     }

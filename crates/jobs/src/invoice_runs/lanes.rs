@@ -1,0 +1,115 @@
+//! Lanes: batches of a run that are worked on side by side. While one takes its numbers and writes its invoices,
+//! another reads and composes; the numbers themselves are taken in turn.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use opiekun_domain::ids::{SubscriptionId, uuid_at};
+use opiekun_persistence::invoice_runs::InvoiceRun;
+use opiekun_persistence::subscriptions::{self, DueLock, Stretch, Subscription};
+use opiekun_persistence::{Result, Tx};
+use std::collections::BTreeSet;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
+
+/// One way through everything that a run has due, shared by its lanes.
+pub struct Round {
+    lock: DueLock,
+    state: Mutex<State>,
+    passed: Condvar,
+}
+
+struct State {
+    /// The last subscription that a lane has taken up.
+    after: Option<SubscriptionId>,
+    /// Whether a lane has come to something that ends the round for all.
+    is_over: bool,
+    /// The number of the next ticket, and its moment at the earliest.
+    next_ticket: u64,
+    next_moment: DateTime<Utc>,
+    /// Whose turn it is, and who has passed before that.
+    turn: u64,
+    passed: BTreeSet<u64>,
+}
+
+/// A batch's place in the order of a round, until it is dropped.
+pub struct Ticket<'r> {
+    round: &'r Round,
+    number: u64,
+    /// The moment of the ids that the batch makes. It counts up with the tickets, so that whatever is listed by ids is
+    /// listed in the order of numbers.
+    moment: DateTime<Utc>,
+}
+
+impl Round {
+    pub fn new(lock: DueLock) -> Self {
+        let state = State {
+            after: None,
+            is_over: false,
+            next_ticket: 0,
+            next_moment: DateTime::<Utc>::MIN_UTC,
+            turn: 0,
+            passed: BTreeSet::new(),
+        };
+        Self { lock, state: Mutex::new(state), passed: Condvar::new() }
+    }
+
+    /// Takes up the next subscriptions of `rest`, what a lane has left of an earlier batch, or of those that no lane has
+    /// taken up. None are left where there are none.
+    pub fn take(
+        &self,
+        tx: &mut Tx<'_>,
+        run: &InvoiceRun,
+        rest: Option<Stretch>,
+        limit: i64,
+    ) -> Result<(Vec<Subscription>, Ticket<'_>)> {
+        let mut state = self.state();
+        let stretch = rest.unwrap_or(Stretch { after: state.after, through: None });
+        let due = subscriptions::due(tx, &run.due_filter(), stretch, limit, self.lock)?;
+        if rest.is_none() {
+            state.after = due.last().map(|last| last.id).or(state.after);
+        }
+        let (number, moment) = (state.next_ticket, state.next_moment.max(tx.now));
+        state.next_ticket = number + 1;
+        state.next_moment = moment + TimeDelta::milliseconds(1);
+        Ok((due, Ticket { round: self, number, moment }))
+    }
+
+    /// Ends the round for all lanes: each ends the batch that it is at.
+    pub fn end(&self) {
+        self.state().is_over = true;
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.state().is_over
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket<'_> {
+    /// Waits until every ticket before this one is dropped.
+    pub fn wait(&self) {
+        let is_early = |state: &mut State| state.turn < self.number;
+        drop(self.round.passed.wait_while(self.round.state(), is_early));
+    }
+
+    /// New ids that sort as they come, behind those of the tickets before.
+    pub fn ids(&self, count: usize) -> impl Iterator<Item = Uuid> + use<> {
+        let mut ids: Vec<Uuid> = (0..count).map(|_| uuid_at(self.moment)).collect();
+        ids.sort_unstable();
+        ids.into_iter()
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut state = self.round.state();
+        state.passed.insert(self.number);
+        while let Some(number) = state.passed.first().copied().filter(|number| *number == state.turn) {
+            state.passed.remove(&number);
+            state.turn += 1;
+        }
+        self.round.passed.notify_all();
+    }
+}
