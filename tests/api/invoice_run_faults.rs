@@ -3,9 +3,7 @@
 
 use crate::support::files::Store;
 use crate::support::firm::{found, january, owner_at};
-use crate::support::{
-    Process, Record, Server, World, connection, eventually_within, execute, now, scratch_database, text_rows_of,
-};
+use crate::support::{Process, Record, Server, World, eventually_within, execute, now, scratch_database, text_rows_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use opiekun_jobs::Worker;
@@ -135,7 +133,7 @@ fn a_database_that_is_restarted_in_the_middle_of_a_run() {
     let before = invoices();
     let run = eventually_within(A_MINUTE, "the end of the run", || {
         let answer = owner.get(&format!("/invoice-runs/{}", run.id()));
-        (answer.status() == 200).then(|| answer.expect(200)).filter(|run| run["finished_at"].is_string())
+        (answer.status == 200).then(|| answer.expect(200)).filter(|run| run["finished_at"].is_string())
     });
     assert!((1..SUBSCRIPTIONS).contains(&before), "restarted behind {before} invoices");
     assert_eq!((&run["status"], &run["counts"]["invoiced"]), (&json!("succeeded"), &json!(SUBSCRIPTIONS)));

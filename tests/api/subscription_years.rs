@@ -50,9 +50,9 @@ fn every_day_is_as_a_slow_reference_has_it() {
         references.iter_mut().for_each(|reference| reference.run(today));
     }
 
-    let fates = "select (subscription_id, period_start_on, period_end_on, scheduled_on, o.state,
+    let fates = "select (o.subscription_id, o.period_start_on, o.period_end_on, o.scheduled_on, o.state,
                          coalesce(i.issued_on, (o.updated_at at time zone 'UTC')::date))
-                 from occurrences o left join invoices i on i.id = o.invoice_id order by subscription_id, period_start_on";
+                 from occurrences o left join invoices i on i.id = o.invoice_id order by o.subscription_id, o.period_start_on";
     let expected: Vec<String> = references.iter().flat_map(Reference::fates).collect();
     let found: Vec<String> = database.text_rows(fates).into_iter().flatten().collect();
     let differing: Vec<_> = found.iter().zip(&expected).filter(|(found, expected)| found != expected).collect();
@@ -154,7 +154,7 @@ impl Drawn {
         });
         match self.day {
             Some(32) => schedule["day"] = json!("last_day"),
-            Some(day) => schedule["day"] = json!(day.to_string()),
+            Some(day) => schedule["day"] = json!(day),
             None => {}
         }
         json!({ "template_id": template_id, "customer_id": customer_id, "schedule": schedule,

@@ -219,7 +219,7 @@ struct NewLineRow {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InvoiceSort {
-    /// The order of the ids, which count up with time and, within a series, with the numbers.
+    /// The order of the ids, which count up with time and, within a run, with the numbers.
     #[default]
     CreatedAt,
     IssuedOn,

@@ -15,7 +15,8 @@ pub fn found(database_url: &str, subscriptions: usize) {
     let owner = ["--owner-email", "anna@test.example", "--owner-name", "Anna Nowak"];
     let mut create = opiekun(database_url);
     create.args(organization).args(address).args(owner).env("OPIEKUN_OWNER_PASSWORD", PASSWORD);
-    assert!(create.output().unwrap().status.success());
+    let created = create.output().unwrap();
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
     let server = Process::serve(database_url);
     subscribe(&owner_at(&server));
     drop(server);

@@ -19,12 +19,18 @@ fn binary() -> &'static PathBuf {
         // With all tests beside it, so that its libraries are those that they have: not built once more with
         // fewer features.
         let build = ["build", "--workspace", "--bins", "--tests", "--message-format", "json"];
-        let built = Command::new(env!("CARGO")).args(build).stderr(Stdio::inherit()).output().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        // What cargo tells these tests of their package is not there when it is called from a shell, and libraries
+        // whose build looks at it would be built anew each time.
+        let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        std::env::vars().filter(|(name, _)| of_package(name)).for_each(|(name, _)| drop(cargo.env_remove(name)));
+        let built = cargo.args(build).stderr(Stdio::inherit()).output().unwrap();
         assert!(built.status.success(), "the binary does not build");
         let messages =
             built.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
         let mut binaries = messages
-            .filter(|it| it["target"]["name"] == "opiekun")
+            // Not its unit tests, which are called the same.
+            .filter(|it| it["target"]["name"] == "opiekun" && it["profile"]["test"] == false)
             .filter_map(|it| it["executable"].as_str().map(PathBuf::from));
         binaries.next().unwrap()
     });
