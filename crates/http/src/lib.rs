@@ -17,6 +17,7 @@ mod docs;
 mod edge;
 mod events;
 mod expand;
+mod extra_lines;
 mod files;
 mod funnel;
 mod gate;

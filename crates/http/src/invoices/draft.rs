@@ -389,7 +389,8 @@ pub async fn update_invoice(
 /// Throw a draft away.
 ///
 /// It becomes `void`: it can still be read, and never changes again. The period that a run drafted it for is `planned`
-/// again, and the next run bills it anew. What is issued stays, and is corrected: 409.
+/// again, and the next run bills it anew, with the extra lines that were on the draft. What is issued stays, and is
+/// corrected: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/invoices/{id}")]

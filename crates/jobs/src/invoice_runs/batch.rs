@@ -8,6 +8,7 @@ use opiekun_domain::invoice_run::{RunMode, RunProblem};
 use opiekun_domain::numbering::NumberPattern;
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::plan::Planned;
+use opiekun_persistence::extra_lines;
 use opiekun_persistence::invoice_runs::{self, InvoiceRun, RunProgress, RunResult};
 use opiekun_persistence::invoices::{self, NewInvoice};
 use opiekun_persistence::number_series::{self, NumberSeries};
@@ -183,15 +184,17 @@ fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Ve
     let mut numbers = Numbers::take(tx, run.fields.issue_on, &counts(rows.iter().map(|(row, _)| row)))?;
     let mut results = Vec::with_capacity(rows.len());
     let mut invoices = Vec::with_capacity(rows.len());
+    let mut billed_lines = Vec::new();
     for ((row, invoice_id), id) in rows.into_iter().zip(ascending_ids(tx, settled.len())) {
         let mut result = result(run, id, &row);
         match row.item.outcome {
             Outcome::Bill(bill) => {
-                let Bill { series_id, template_id, invoice } = *bill;
+                let Bill { series_id, template_id, invoice, extra_lines } = *bill;
                 progress.invoiced = progress.invoiced.saturating_add(1);
                 add_sums(&mut result, progress, &invoice)?;
                 result.outcome = OccurrenceState::Invoiced;
                 result.invoice_id = Some(invoice_id);
+                billed_lines.extend(extra_lines.into_iter().map(|line| (line, invoice_id)));
                 invoices.push(NewInvoice {
                     id: invoice_id,
                     series_id,
@@ -209,6 +212,7 @@ fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Ve
         results.push(result);
     }
     invoices::issue_all(tx, invoices)?;
+    extra_lines::bill(tx, billed_lines)?;
     invoice_runs::add_results(tx, results)?;
     Ok(())
 }
