@@ -23,6 +23,7 @@ mod hourly_rates;
 mod interactions;
 mod invoice_corrections;
 mod invoice_drafts;
+mod invoice_run_drafts;
 mod invoice_runs;
 mod invoice_templates;
 mod invoices;

@@ -134,12 +134,16 @@ pub struct Invoice {
     /// What it is issued for; a one-off invoice has none.
     pub period: Option<Period>,
     pub due_on: NaiveDate,
+    /// What the day of payment follows from.
+    pub payment_term: PaymentTerm,
     pub currency: Currency,
     /// The rate that tells its VAT in złoty, where it is in another currency.
     pub exchange_rate: Option<TableRate>,
     pub price_mode: PriceMode,
     pub payment_method: PaymentMethod,
     pub bank_account: Option<String>,
+    /// Whether none was told, so that it is the seller's first.
+    pub is_first_account: bool,
     pub notes: Option<String>,
     pub language: Language,
     pub lines: Vec<InvoiceLine>,

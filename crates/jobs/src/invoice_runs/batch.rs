@@ -137,7 +137,7 @@ fn carry_out(
         .collect();
     match run.fields.mode {
         RunMode::Preview => preview(tx, run, &mut progress, rows)?,
-        RunMode::Issue => {
+        RunMode::Draft | RunMode::Issue => {
             issue(tx, run, &mut progress, rows)?;
             subscriptions::advance(tx, &steps)?;
         }
@@ -153,7 +153,7 @@ fn advance<'a>(plan: &Plan<'a>) -> Advance<'a> {
     Advance { before, state, position: plan.position, consecutive_failures }
 }
 
-/// Claims the periods, takes numbers for those to bill, and writes their invoices.
+/// Claims the periods, takes numbers for those to bill unless they are only drafted, and writes their invoices.
 fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Vec<Row<'_>>) -> Result<()> {
     let invoice_ids: Vec<InvoiceId> = ascending_ids(tx, rows.len()).map(InvoiceId).collect();
     let occurrence_ids = ascending_ids(tx, rows.len()).map(OccurrenceId);
@@ -181,7 +181,10 @@ fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Ve
         .filter(|(row, _)| claimed.contains(&(row.subscription.id, row.item.planned.period.index)))
         .collect();
 
-    let mut numbers = Numbers::take(tx, run.fields.issue_on, &counts(rows.iter().map(|(row, _)| row)))?;
+    let mut numbers = match run.fields.mode {
+        RunMode::Issue => Some(Numbers::take(tx, run.fields.issue_on, &counts(rows.iter().map(|(row, _)| row)))?),
+        RunMode::Draft | RunMode::Preview => None,
+    };
     let mut results = Vec::with_capacity(rows.len());
     let mut invoices = Vec::with_capacity(rows.len());
     let mut billed_lines = Vec::new();
@@ -198,7 +201,7 @@ fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Ve
                 invoices.push(NewInvoice {
                     id: invoice_id,
                     series_id,
-                    number: numbers.next(series_id)?,
+                    number: numbers.as_mut().map(|numbers| numbers.next(series_id)).transpose()?,
                     customer_id: row.subscription.fields.customer_id,
                     template_id,
                     subscription_id: row.subscription.id,
@@ -211,7 +214,7 @@ fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Ve
         }
         results.push(result);
     }
-    invoices::issue_all(tx, invoices)?;
+    invoices::create_all(tx, invoices)?;
     extra_lines::bill(tx, billed_lines)?;
     invoice_runs::add_results(tx, results)?;
     Ok(())
