@@ -29,6 +29,7 @@ mod invoice_templates;
 mod invoices;
 mod limits;
 mod month_locks;
+mod not_invoiced;
 mod number_series;
 mod occurrences;
 mod operators;

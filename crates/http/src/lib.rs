@@ -32,6 +32,7 @@ mod limits;
 mod listing;
 mod me;
 mod month_locks;
+mod not_invoiced;
 mod number_series;
 mod occurrences;
 mod once;

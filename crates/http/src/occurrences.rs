@@ -157,7 +157,8 @@ impl From<OccurrenceQuery> for OccurrenceFilter {
 
 /// List occurrences.
 ///
-/// Who got no invoice this month? Those with `state=failed` or `state=skipped`. Newest first.
+/// Who got no invoice this month? Those with `state=failed` or `state=skipped`; `GET /reports/not-invoiced` adds those
+/// that no run has taken up. Newest first.
 #[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:read"])),
     params(OccurrenceQuery, Listing<OccurrenceSort>), responses((status = 200, body = PageBody<OccurrenceBody>)))]
 #[get("/occurrences")]

@@ -2,9 +2,9 @@
 
 use crate::{
     api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, extra_lines, files, funnel,
-    hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences,
-    operators, opportunities, organization, payments, people, pipelines, price_changes, progress, stages, statements,
-    subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
+    hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, month_locks, not_invoiced,
+    number_series, occurrences, operators, opportunities, organization, payments, people, pipelines, price_changes,
+    progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -45,6 +45,7 @@ pub fn api(config: &mut ServiceConfig) {
     invoices::routes(config);
     payments::routes(config);
     statements::routes(config);
+    not_invoiced::routes(config);
     audit_log::routes(config);
     events::routes(config);
 }

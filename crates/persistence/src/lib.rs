@@ -31,6 +31,7 @@ pub mod invoice_runs;
 pub mod invoice_templates;
 pub mod invoices;
 pub mod month_locks;
+pub mod not_invoiced;
 pub mod number_series;
 pub mod occurrences;
 pub mod operators;
