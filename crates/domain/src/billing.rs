@@ -21,6 +21,9 @@ use serde::{Deserialize, Serialize};
 /// How many characters the text of a line may have once its placeholders are filled in.
 pub const LINE_TEXT_MAX: usize = 512;
 
+/// How many lines an invoice may have.
+pub const LINES_MAX: usize = 100;
+
 /// How often in a row a subscription may fail before it is parked.
 pub const FAILURES_MAX: i16 = 3;
 
@@ -63,23 +66,6 @@ pub struct LineOverride {
     pub discount_percent: Option<Percent>,
 }
 
-/// A line that a subscription has once, on its next invoice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExtraLine {
-    /// With placeholders, see [`TextTemplate`].
-    pub text: String,
-    pub quantity: Quantity,
-    pub unit: String,
-    /// Net or gross, as the template's [`PriceMode`] says.
-    pub unit_price: UnitPrice,
-    pub discount_percent: Option<Percent>,
-    pub vat: LineVat,
-    pub pkwiu: Option<String>,
-    pub gtu: Option<String>,
-    /// Whether it is of the goods and services that ustawa o VAT names in Annex 15.
-    pub annex_15: bool,
-}
-
 /// What a subscription is billed for.
 #[derive(Debug, Clone, Copy)]
 pub struct Occasion<'a> {
@@ -87,8 +73,9 @@ pub struct Occasion<'a> {
     /// What the period is of the schedule's one, where it is not all of it: fixed lines are billed by its days.
     pub part: Option<PartPeriod>,
     pub overrides: &'a [LineOverride],
-    /// Billed whole, behind the template's lines.
-    pub extra_lines: &'a [ExtraLine],
+    /// What the subscription has once, on this invoice: billed whole, behind the template's lines. With placeholders,
+    /// as the template's texts.
+    pub extra_lines: &'a [DraftLine],
 }
 
 /// A seller or buyer as an invoice names it.
@@ -147,12 +134,16 @@ pub struct Invoice {
     /// What it is issued for; a one-off invoice has none.
     pub period: Option<Period>,
     pub due_on: NaiveDate,
+    /// What the day of payment follows from.
+    pub payment_term: PaymentTerm,
     pub currency: Currency,
     /// The rate that tells its VAT in złoty, where it is in another currency.
     pub exchange_rate: Option<TableRate>,
     pub price_mode: PriceMode,
     pub payment_method: PaymentMethod,
     pub bank_account: Option<String>,
+    /// Whether none was told, so that it is the seller's first.
+    pub is_first_account: bool,
     pub notes: Option<String>,
     pub language: Language,
     pub lines: Vec<InvoiceLine>,
@@ -201,6 +192,8 @@ pub enum Refusal {
     TextInvalid,
     #[error("the text of a line is too long once its placeholders are filled in")]
     TextTooLong,
+    #[error("with its extra lines the invoice would have more than {LINES_MAX} lines")]
+    TooManyLines,
     #[error("the amounts are too large")]
     AmountOverflow,
     #[error("the invoice would be about less than nothing")]
@@ -227,6 +220,7 @@ impl Refusal {
             Self::OverriddenLineMissing => "overridden_line_missing",
             Self::TextInvalid => "text_invalid",
             Self::TextTooLong => "text_too_long",
+            Self::TooManyLines => "too_many_lines",
             Self::AmountOverflow => "amount_overflow",
             Self::TotalNegative => "total_negative",
             Self::ExchangeRateMissing => "exchange_rate_missing",
@@ -287,20 +281,10 @@ pub fn compose(
         });
     }
     for line in extra_lines {
-        let ExtraLine { text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } = line.clone();
-        let text = render(&text)?;
-        lines.push(DraftLine {
-            key: None,
-            text,
-            quantity,
-            unit,
-            unit_price,
-            discount_percent,
-            vat,
-            pkwiu,
-            gtu,
-            annex_15,
-        });
+        lines.push(DraftLine { text: render(&line.text)?, ..line.clone() });
+    }
+    if lines.len() > LINES_MAX {
+        return Err(Refusal::TooManyLines);
     }
     let draft = InvoiceDraft {
         kind: InvoiceKind::Invoice,
@@ -465,7 +449,8 @@ mod tests {
     fn part_of_a_period_costs_and_tells_its_days() {
         let used = Period { start_on: day("2026-11-19"), ..november() };
         let part = PartPeriod::of((november().start_on, november().end_on), (used.start_on, used.end_on));
-        let extra = ExtraLine {
+        let extra = DraftLine {
+            key: None,
             text: "Wdrożenie, {{period.month_name}}".to_owned(),
             quantity: "1".parse().unwrap(),
             unit: "szt.".to_owned(),
@@ -551,6 +536,24 @@ mod tests {
         assert_eq!(with(&seller(), &buyer(), terms(&unknown)), "text_invalid");
         let long = [TemplateLine { text: "ą".repeat(LINE_TEXT_MAX + 1), ..lines[0].clone() }];
         assert_eq!(with(&seller(), &buyer(), terms(&long)), "text_too_long");
+        let extra = DraftLine {
+            key: None,
+            text: "Wdrożenie".to_owned(),
+            quantity: "1".parse().unwrap(),
+            unit: "szt.".to_owned(),
+            unit_price: "1.00".parse().unwrap(),
+            discount_percent: None,
+            vat: LineVat { code: VatCode::Percent23, exemption_basis: None },
+            pkwiu: None,
+            gtu: None,
+            annex_15: false,
+        };
+        let many = vec![extra; LINES_MAX];
+        let of = |extra_lines| {
+            let occasion = Occasion { extra_lines, ..whole(&[]) };
+            compose(&seller(), &buyer(), terms(&lines), occasion, day("2026-11-05")).map(|it| it.lines.len())
+        };
+        assert_eq!((of(&many), of(&many[1..])), (Err(Refusal::TooManyLines), Ok(LINES_MAX)));
     }
 
     #[test]

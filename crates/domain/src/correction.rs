@@ -1,14 +1,11 @@
 //! Corrections: what an invoice says after a correcting invoice (faktura korygująca), and what that changes of its sums.
 
-use crate::billing::{Invoice, LineVat};
+use crate::billing::{Invoice, LINES_MAX, LineVat};
 use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
 use crate::invoice::VatInPln;
 use crate::invoice_draft::{DraftLine, Priced};
 use crate::vat::VatCode;
 use std::collections::BTreeMap;
-
-/// How many lines an invoice may have after a correction.
-pub const LINES_MAX: usize = 100;
 
 /// A line at its place, by which corrections name it. It keeps its place for as long as it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -114,6 +114,8 @@ id! { /// New prices of a template from a day on.
 PriceChangeId }
 id! { /// A template put on a customer with a schedule.
 SubscriptionId }
+id! { /// A line that a subscription has once, on its next invoice.
+ExtraLineId }
 id! { /// One period of one subscription.
 OccurrenceId }
 id! { /// One execution of "issue everything due".

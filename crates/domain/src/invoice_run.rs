@@ -5,6 +5,8 @@ vocabulary! {
     RunMode {
         /// Shows what would come, with totals; takes no number and leaves no trace on the subscriptions.
         Preview = "preview",
+        /// Makes drafts, which have no number: each is changed, issued or thrown away by itself.
+        Draft = "draft",
         /// Issues the invoices.
         Issue = "issue",
     }

@@ -132,6 +132,7 @@ pub fn planned_on(schedule: &Schedule, progress: Progress, start_on: NaiveDate) 
 /// The periods to be invoiced on the days from `from_on` until before `until_on`, in their order.
 pub fn fell_due(schedule: &Schedule, mut progress: Progress, from_on: NaiveDate, until_on: NaiveDate) -> Vec<Planned> {
     let mut fell_due = Vec::new();
+    progress.next_index = last_index_before(schedule, progress, from_on);
     while let Some(planned) = next_planned(schedule, progress).filter(|planned| planned.issue_on < until_on) {
         progress.next_index = planned.period.index.saturating_add(1);
         if planned.issue_on >= from_on {
@@ -139,6 +140,25 @@ pub fn fell_due(schedule: &Schedule, mut progress: Progress, from_on: NaiveDate,
         }
     }
     fell_due
+}
+
+/// The last undecided period to be invoiced before a day, or the first one where none is, by its index. Issue days go on
+/// with the periods, so it is found by halving, however many there are.
+fn last_index_before(schedule: &Schedule, progress: Progress, day: NaiveDate) -> u32 {
+    let Some(first) = next_planned(schedule, progress) else { return progress.next_index };
+    let is_before = |index| planned_at(schedule, progress, index).is_some_and(|planned| planned.issue_on < day);
+    let (mut index, mut stride) = (first.period.index, 1_u32);
+    while is_before(index.saturating_add(stride)) {
+        index = index.saturating_add(stride);
+        stride = stride.saturating_mul(2);
+    }
+    while stride > 1 {
+        stride /= 2;
+        if is_before(index.saturating_add(stride)) {
+            index = index.saturating_add(stride);
+        }
+    }
+    index
 }
 
 /// The first period that nothing has been decided about, due or not; `None` where the subscription has run out.
@@ -410,6 +430,23 @@ mod tests {
                 skip.extend(part.skip);
             }
             prop_assert_eq!((bill, skip, progress.next_index), (whole.bill, whole.skip, whole.next_index));
+        }
+
+        #[test]
+        fn what_fell_due_is_every_period_between_two_days(
+            rule in rules(),
+            (starts_after, ends_after) in (0_u64..800, proptest::option::of(0_u64..2000)),
+            (from_after, days) in (0_u64..2000, 0_u64..500),
+            next_index in 0_u32..30,
+            prorates in proptest::bool::ANY,
+        ) {
+            let schedule = Schedule::new(rule).expect("a schedule");
+            let progress = progress_of(&schedule, (starts_after, ends_after), prorates, next_index);
+            let after = |days| schedule.rule().anchor_on.checked_add_days(Days::new(days)).expect("a day");
+            let (from_on, until_on) = (after(from_after), after(from_after + days));
+            let all = due(&schedule, progress, until_on.pred_opt().expect("a day"), CatchUp::All, usize::MAX, nothing).bill;
+            let between: Vec<_> = all.into_iter().filter(|planned| planned.issue_on >= from_on).collect();
+            prop_assert_eq!(fell_due(&schedule, progress, from_on, until_on), between);
         }
 
         #[test]

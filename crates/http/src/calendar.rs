@@ -132,10 +132,11 @@ pub struct CalendarEntryBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoiceDay)]
 pub struct InvoiceDayBody {
-    /// Subscriptions whose next period is to be billed on that day. Periods after the next one are not known yet.
+    /// Subscriptions whose next period is to be billed on that day, and periods planned for it whose invoice is a draft
+    /// yet. Periods after the next one are not known yet.
     #[schema(minimum = 0, example = 12)]
     due: i64,
-    /// Periods planned for that day that have been billed.
+    /// Periods planned for that day whose invoice is issued.
     #[schema(minimum = 0, example = 0)]
     issued: i64,
 }

@@ -1,4 +1,4 @@
-//! Invoice runs: issuing everything that is due through a day, or previewing it.
+//! Invoice runs: issuing or drafting everything that is due through a day, or previewing it.
 
 use crate::actor::Actor;
 use crate::body::Valid;
@@ -45,14 +45,15 @@ pub fn routes(config: &mut ServiceConfig) {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct InvoiceRunInput {
-    /// `preview` shows what `issue` would do, and does nothing of it.
+    /// `preview` shows what `issue` would do, and does nothing of it. `draft` makes a draft for each period, without a
+    /// number: it can be changed, is issued by `POST /invoices/{id}/issuance`, and thrown away makes its period due again.
     pub mode: RunMode,
     /// Everything with an issue day up to and including this one; today unless told.
     #[schema(example = "2026-11-30")]
     #[serde(default)]
     pub through_on: Option<NaiveDate>,
     /// The date on the invoices: today unless told, and not later. Not before the last invoice of a series that is
-    /// used, or the run fails with `issued_before_last`.
+    /// used, or the run fails with `issued_before_last`. Drafts get their dates when they are issued.
     #[serde(default)]
     pub issue_on: Option<NaiveDate>,
     /// Only these subscriptions. All that is given must hold.
@@ -99,13 +100,13 @@ pub struct InvoiceRunBody {
     pub status: RunStatus,
     pub progress: ProgressBody,
     pub counts: CountsBody,
-    /// What was invoiced, or in a preview would be, in each currency.
+    /// What was invoiced or drafted, or in a preview would be, in each currency.
     #[schema(max_items = 200)]
     pub totals: Vec<CurrencyTotalBody>,
     /// Where what became of each period is listed, once the run is finished.
     #[schema(max_length = 200)]
     pub result: Option<String>,
-    /// Why the run as a whole failed. What it issued before stays issued.
+    /// Why the run as a whole failed. What it issued or drafted before stays.
     pub problem: Option<RunProblemBody>,
     /// Since when it is to stop.
     pub cancel_requested_at: Option<DateTime<Utc>>,
@@ -138,6 +139,7 @@ pub struct CountsBody {
     /// That an issue would invoice; of a preview.
     #[schema(minimum = 0)]
     pub planned: i32,
+    /// Issued or drafted.
     #[schema(minimum = 0)]
     pub invoiced: i32,
     /// Missed, and by the subscription's `catch_up` not billed any more.
@@ -192,6 +194,7 @@ pub struct InvoiceRunResultBody {
     /// Why it failed, as the occurrence tells it.
     #[schema(max_length = 60)]
     pub problem: Option<String>,
+    /// The invoice, or the draft.
     pub invoice_id: Option<InvoiceId>,
     /// With the sums, where it was invoiced or would be.
     pub currency: Option<Currency>,
@@ -395,7 +398,7 @@ async fn list_invoice_runs(
         .await
 }
 
-/// Issue, or preview, what is due.
+/// Issue, draft or preview what is due.
 ///
 /// The run works in the background, survives a restart, and bills each period of a subscription at most once however
 /// often it is asked for: repeating a call is safe. A subscription that can't be billed fails alone, and after three
@@ -507,7 +510,7 @@ async fn list_invoice_run_results(
 
 /// Stop an invoice run.
 ///
-/// It stops after the batch that it is at; what it issued stays issued, and another run goes on with the rest. A run
+/// It stops after the batch that it is at; what it issued or drafted stays, and another run goes on with the rest. A run
 /// that is finished answers `state_invalid`; asked twice, a run stops once.
 #[utoipa::path(tag = "Invoice runs", security(("sign_in" = ["billing:write"])),
     responses((status = 200, body = InvoiceRunBody)))]

@@ -452,7 +452,7 @@ fn set_archived(tx: &mut Tx<'_>, id: InvoiceTemplateId, archived: bool) -> Resul
     Ok(Reply::at_version(body.version, &body))
 }
 
-fn known_placeholders(text: &str) -> Result<(), ValidationError> {
+pub(crate) fn known_placeholders(text: &str) -> Result<(), ValidationError> {
     TextTemplate::new(text)
         .map(|_| ())
         .map_err(|problem| ValidationError::new("placeholder").with_message(capitalised(&problem.to_string()).into()))

@@ -17,6 +17,7 @@ mod docs;
 mod edge;
 mod events;
 mod expand;
+mod extra_lines;
 mod files;
 mod funnel;
 mod gate;
@@ -31,6 +32,7 @@ mod limits;
 mod listing;
 mod me;
 mod month_locks;
+mod not_invoiced;
 mod number_series;
 mod occurrences;
 mod once;
@@ -138,7 +140,7 @@ const WORKERS: usize = 2;
         (name = "Invoice templates", description = "What is billed: lines, terms, texts."),
         (name = "Subscriptions", description = "A template put on a customer with a schedule."),
         (name = "Occurrences", description = "One row for each period of each subscription: what became of it."),
-        (name = "Invoice runs", description = "Issuing everything that is due through a day, or a preview of it."),
+        (name = "Invoice runs", description = "Issuing or drafting everything that is due through a day, or a preview of it."),
         (name = "Invoices", description = "Drafts and what was issued. An issued invoice never changes; it is corrected."),
         (name = "Payments", description = "Money that came from customers, and the invoices that it is for."),
         (name = "Audit log", description = "Who changed what, when, from what to what."),

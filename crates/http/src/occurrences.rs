@@ -17,7 +17,7 @@ use opiekun_domain::permission::Permission;
 use opiekun_domain::plan::{Progress, next_open, next_planned, planned_on};
 use opiekun_persistence::occurrences::{Occurrence, OccurrenceFilter, OccurrenceSort};
 use opiekun_persistence::subscriptions::{Position, Subscription};
-use opiekun_persistence::{Page, Tx, occurrences, subscriptions};
+use opiekun_persistence::{Page, Tx, extra_lines, occurrences, subscriptions};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -76,7 +76,7 @@ pub struct OccurrenceBody {
     /// periods of the subscription. An `invoiced` one has an invoice, issued or still a draft.
     pub state: OccurrenceState,
     /// Why it failed: `customer_archived`, `template_archived`, `buyer_address_missing`, `seller_tax_number_missing`,
-    /// `currency_mismatch`, `overridden_line_missing`, `amount_overflow`,
+    /// `currency_mismatch`, `overridden_line_missing`, `too_many_lines`, `amount_overflow`,
     /// `exchange_rate_missing` and others.
     #[schema(max_length = 60)]
     pub problem: Option<String>,
@@ -157,7 +157,8 @@ impl From<OccurrenceQuery> for OccurrenceFilter {
 
 /// List occurrences.
 ///
-/// Who got no invoice this month? Those with `state=failed` or `state=skipped`. Newest first.
+/// Who got no invoice this month? Those with `state=failed` or `state=skipped`; `GET /reports/not-invoiced` adds those
+/// that no run has taken up. Newest first.
 #[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:read"])),
     params(OccurrenceQuery, Listing<OccurrenceSort>), responses((status = 200, body = PageBody<OccurrenceBody>)))]
 #[get("/occurrences")]
@@ -346,11 +347,12 @@ fn plan_again(tx: &mut Tx<'_>, occurrence: &Occurrence, subscription: &Subscript
 }
 
 /// Plans the period again that a draft was made for, if it was made for one: it is thrown away, and a run bills the
-/// period anew.
+/// period anew. The extra lines on it wait for the next invoice again.
 pub(crate) fn give_back(tx: &mut Tx<'_>, draft_id: InvoiceId) -> Result<(), ApiError> {
     if let Some(occurrence) = occurrences::find_invoiced(tx, draft_id)? {
         let (occurrence, subscription) = locked(tx, occurrence.id)?;
         plan_again(tx, &occurrence, &subscription)?;
+        extra_lines::reopen(tx, draft_id)?;
     }
     Ok(())
 }

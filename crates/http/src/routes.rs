@@ -1,10 +1,10 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, files, funnel, hourly_rates,
-    interactions, invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences, operators,
-    opportunities, organization, payments, people, pipelines, price_changes, progress, stages, statements,
-    subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
+    api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, extra_lines, files, funnel,
+    hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, month_locks, not_invoiced,
+    number_series, occurrences, operators, opportunities, organization, payments, people, pipelines, price_changes,
+    progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -39,11 +39,13 @@ pub fn api(config: &mut ServiceConfig) {
     invoice_templates::routes(config);
     price_changes::routes(config);
     subscriptions::routes(config);
+    extra_lines::routes(config);
     occurrences::routes(config);
     invoice_runs::routes(config);
     invoices::routes(config);
     payments::routes(config);
     statements::routes(config);
+    not_invoiced::routes(config);
     audit_log::routes(config);
     events::routes(config);
 }

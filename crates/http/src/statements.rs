@@ -230,13 +230,13 @@ async fn report_receivables(
     }
 }
 
-fn json() -> actix_web::HttpResponseBuilder {
+pub(crate) fn json() -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response.content_type("application/json");
     response
 }
 
-fn csv(disposition: &'static str) -> actix_web::HttpResponseBuilder {
+pub(crate) fn csv(disposition: &'static str) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response.content_type("text/csv; charset=utf-8");
     response.insert_header((header::CONTENT_DISPOSITION, disposition));

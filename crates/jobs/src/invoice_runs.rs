@@ -1,4 +1,5 @@
-//! Invoice runs: everything due through a date, planned, composed and issued (or only shown), batch by batch.
+//! Invoice runs: everything due through a date, planned, composed and issued (or drafted, or only shown), batch by
+//! batch.
 //!
 //! A batch is one transaction: its subscriptions are locked, their periods claimed, their numbers taken, their
 //! invoices written and the run's progress with them. Whatever stops a run leaves both the invoices and the numbers
@@ -66,7 +67,7 @@ fn work_through(db: &Db, lease: &mut RunLease, clock: Clock, stop: &Stop) -> Res
     // What another transaction holds at first, another run's batch most likely, is waited for in a second round.
     let rounds: &[DueLock] = match run.fields.mode {
         RunMode::Preview => &[DueLock::None],
-        RunMode::Issue => &[DueLock::SkipLocked, DueLock::Wait],
+        RunMode::Draft | RunMode::Issue => &[DueLock::SkipLocked, DueLock::Wait],
     };
     for lock in rounds {
         // Beside a lane that waits for others a second one would but wait too. A small run needs none.

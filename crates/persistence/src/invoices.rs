@@ -122,12 +122,13 @@ pub struct InvoiceLine {
     pub net: Amount,
 }
 
-/// An invoice to be issued, and what it is issued for.
+/// An invoice of a period, and what it is for.
 #[derive(Debug, Clone)]
 pub struct NewInvoice {
     pub id: InvoiceId,
     pub series_id: NumberSeriesId,
-    pub number: String,
+    /// Without one it is a draft.
+    pub number: Option<String>,
     pub customer_id: CustomerId,
     pub template_id: InvoiceTemplateId,
     pub subscription_id: SubscriptionId,
@@ -242,22 +243,26 @@ pub struct InvoiceFilter {
     pub issued_through: Option<NaiveDate>,
 }
 
-/// Issues invoices, all in one statement a table, with one record and event each.
-pub fn issue_all(tx: &mut Tx<'_>, new: Vec<NewInvoice>) -> Result<()> {
+/// Issues invoices, or drafts those without a number, all in one statement a table, with one record and event each.
+pub fn create_all(tx: &mut Tx<'_>, new: Vec<NewInvoice>) -> Result<()> {
     let now = tx.now;
     let mut lines = Vec::new();
-    let mut issued = Vec::with_capacity(new.len());
+    let mut rows = Vec::with_capacity(new.len());
     let mut told = Vec::with_capacity(new.len());
     for mut invoice in new {
         let id = invoice.id;
         let composed = std::mem::take(&mut invoice.composed.lines);
-        lines.extend((1..).zip(composed).map(|(position, line)| (id, InvoiceLine::at(position, line))));
+        let of_invoice: Vec<_> = (1..).zip(composed).map(|(position, line)| InvoiceLine::at(position, line)).collect();
         let (fields, correction) = (InvoiceFields::from(invoice), CorrectionFields::default());
         let row = Invoice { id, fields, correction, version: 1, created_at: now, updated_at: now };
-        told.push(Change::new("invoice", InvoiceStatus::Issued.as_str(), (row.id, row.version), None, Some(&row)));
-        issued.push((id, row.fields));
+        told.push(match row.fields.status {
+            InvoiceStatus::Draft => change("created", None, (&row, &of_invoice)),
+            _ => Change::new("invoice", InvoiceStatus::Issued.as_str(), (row.id, row.version), None, Some(&row)),
+        });
+        lines.extend(of_invoice.into_iter().map(|line| (id, line)));
+        rows.push((id, row.fields));
     }
-    copy(tx, issued)?;
+    copy(tx, rows)?;
     copy_lines(tx, lines)?;
     changes::record_all(tx, told)
 }
@@ -449,7 +454,6 @@ pub fn issue(tx: &mut Tx<'_>, draft: &Invoice, number: String, composed: Compose
         run_id: of.run_id,
         period_start_on: of.period_start_on,
         period_end_on: of.period_end_on,
-        payment_days: of.payment_days,
         pro_forma_id: of.pro_forma_id,
         ..InvoiceFields::from((of.customer_id, composed))
     };
@@ -494,10 +498,17 @@ fn record(
     before: Option<(&Invoice, &[InvoiceLine])>,
     (invoice, lines): (&Invoice, &[InvoiceLine]),
 ) -> Result<()> {
+    changes::record(tx, change(action, before, (invoice, lines)))
+}
+
+fn change(
+    action: &'static str,
+    before: Option<(&Invoice, &[InvoiceLine])>,
+    (invoice, lines): (&Invoice, &[InvoiceLine]),
+) -> Change {
     let before = before.map(|(invoice, lines)| Told { invoice, lines });
     let after = Told { invoice, lines };
-    let named = (invoice.id, invoice.version);
-    changes::record(tx, Change::new("invoice", action, named, before.as_ref(), Some(&after)))
+    Change::new("invoice", action, (invoice.id, invoice.version), before.as_ref(), Some(&after))
 }
 
 pub fn find(tx: &mut Tx<'_>, id: InvoiceId) -> Result<Invoice> {
@@ -709,13 +720,25 @@ fn columns_of(rate: Option<TableRate>) -> (Option<ExchangeRate>, Option<NaiveDat
 impl From<NewInvoice> for InvoiceFields {
     fn from(new: NewInvoice) -> Self {
         let NewInvoice { id: _, series_id, number, customer_id, template_id, subscription_id, run_id, composed } = new;
-        Self {
+        let is_first_account = composed.is_first_account;
+        let issued = Self {
             series_id: Some(series_id),
-            number: Some(number),
+            number,
             template_id: Some(template_id),
             subscription_id: Some(subscription_id),
             run_id: Some(run_id),
             ..Self::from((customer_id, composed))
+        };
+        if issued.number.is_some() {
+            return issued;
+        }
+        // What follows from the day of the issue, or is taken as it is on that day, is left to the issue.
+        Self {
+            status: InvoiceStatus::Draft,
+            issued_on: None,
+            due_on: issued.due_on.filter(|_| issued.payment_days.is_none()),
+            bank_account: issued.bank_account.filter(|_| !is_first_account),
+            ..issued
         }
     }
 }
@@ -723,6 +746,10 @@ impl From<NewInvoice> for InvoiceFields {
 impl From<(CustomerId, ComposedInvoice)> for InvoiceFields {
     /// An invoice that was issued to a customer, but for its number and origin.
     fn from((customer_id, composed): (CustomerId, ComposedInvoice)) -> Self {
+        let payment_days = match composed.payment_term {
+            PaymentTerm::Days(days) => Some(days),
+            PaymentTerm::On(_) => None,
+        };
         let (exchange_rate, exchange_rate_on, exchange_rate_source) = columns_of(composed.exchange_rate);
         Self {
             kind: InvoiceKind::Invoice,
@@ -750,7 +777,7 @@ impl From<(CustomerId, ComposedInvoice)> for InvoiceFields {
             net: composed.totals.net,
             vat: composed.totals.vat,
             gross: composed.totals.gross,
-            payment_days: None,
+            payment_days,
             exchange_rate,
             exchange_rate_on,
             exchange_rate_source,

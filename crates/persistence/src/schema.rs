@@ -130,6 +130,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    extra_lines (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        subscription_id -> Uuid,
+        text -> Text,
+        quantity -> Numeric,
+        unit -> Text,
+        unit_price -> Numeric,
+        discount_percent -> Nullable<Numeric>,
+        vat_code -> Text,
+        exemption_basis -> Nullable<Text>,
+        pkwiu -> Nullable<Text>,
+        gtu -> Nullable<Text>,
+        annex_15 -> Bool,
+        invoice_id -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     file_objects (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -847,6 +869,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     customer_tags,
     customers,
     events,
+    extra_lines,
     file_objects,
     files,
     hourly_rates,

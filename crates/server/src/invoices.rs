@@ -26,8 +26,11 @@ pub struct RunArguments {
     #[arg(long, value_name = "ID")]
     organization: Option<OrganizationId>,
     /// Show what would be issued, and issue nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "draft")]
     preview: bool,
+    /// Make drafts, to be looked at and issued one by one
+    #[arg(long)]
+    draft: bool,
 }
 
 pub fn run(db: &Db, arguments: &RunArguments) -> Result<ExitCode, Failure> {
@@ -67,7 +70,11 @@ fn run_one(db: &Db, organization_id: OrganizationId, arguments: &RunArguments) -
             return Err(Failure::new(format_args!("an invoice is not dated ahead: {issue_on} is after {today}")));
         }
         let fields = InvoiceRunFields {
-            mode: if arguments.preview { RunMode::Preview } else { RunMode::Issue },
+            mode: match (arguments.preview, arguments.draft) {
+                (true, _) => RunMode::Preview,
+                (_, true) => RunMode::Draft,
+                _ => RunMode::Issue,
+            },
             through_on: arguments.through,
             issue_on,
             subscription_ids: None,
@@ -83,6 +90,7 @@ fn tell(organization_id: OrganizationId, run: &InvoiceRun) {
     let progress = &run.progress;
     let billed = match run.fields.mode {
         RunMode::Preview => format!("{} would be issued", progress.planned),
+        RunMode::Draft => format!("{} drafted", progress.invoiced),
         RunMode::Issue => format!("{} issued", progress.invoiced),
     };
     let status = progress.status;

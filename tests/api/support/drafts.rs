@@ -158,6 +158,14 @@ impl World {
         )
     }
 
+    /// 50.00 at 23 %, once.
+    pub fn extra_line(&self, subscription_id: &str) -> Draft {
+        let path = format!("/subscriptions/{subscription_id}/extra-lines");
+        let line = json!({ "text": "Implementation", "quantity": "1", "unit": "pcs", "unit_price": "50.00",
+                           "vat": { "code": "23" } });
+        self.draft(path, line)
+    }
+
     /// A period of a subscription, before a run takes it up.
     pub fn occurrence(&self, subscription_id: &str, period_start_on: &str) -> Draft {
         let body = json!({ "subscription_id": subscription_id, "period_start_on": period_start_on });

@@ -119,6 +119,11 @@ const KINDS: &[Kind] = &[
     },
     Kind { collection: "subscriptions", names: &["subscription_id"], make: subscription },
     Kind {
+        collection: "extra-lines",
+        names: &["extra_line_id"],
+        make: |w| w.extra_line(subscription(w).id()).create(),
+    },
+    Kind {
         collection: "occurrences",
         names: &["occurrence_id"],
         make: |w| {

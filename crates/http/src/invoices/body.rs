@@ -73,9 +73,9 @@ pub struct InvoiceBody {
     pub customer_id: CustomerId,
     pub template_id: Option<InvoiceTemplateId>,
     pub subscription_id: Option<SubscriptionId>,
-    /// The period that it was issued for.
+    /// The period that it is for.
     pub occurrence_id: Option<OccurrenceId>,
-    /// The run that issued it.
+    /// The run that issued or drafted it.
     pub run_id: Option<InvoiceRunId>,
     /// The organization as it was at the issue; of a draft, as it was when the draft was last changed.
     pub seller: PartyBody,

@@ -357,6 +357,7 @@ pub async fn update_invoice(
                 return Err(ApiError::state_invalid(InvoiceKind::Correction.as_str(), detail));
             }
             let lines = invoices::lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
+            let keys: Vec<Option<String>> = lines.iter().map(|line| line.key.clone()).collect();
             let mut before =
                 InvoiceInput::of(&draft, lines).ok_or_else(|| ApiError::internal("a draft without series"))?;
             // Whichever of the two terms is given takes the place of the other.
@@ -378,7 +379,13 @@ pub async fn update_invoice(
                     "It is the customer's for whom it was made",
                 ));
             }
-            let new = new_draft(tx, after, fields.pro_forma_id)?;
+            let mut new = new_draft(tx, after, fields.pro_forma_id)?;
+            if patch.field("lines").is_none() {
+                // Lines that stay are those of the template still.
+                for (line, key) in new.priced.lines.iter_mut().zip(keys) {
+                    line.key = key;
+                }
+            }
             let draft = invoices::update_draft(tx, &draft, new)?;
             let body = one(tx, draft)?;
             Ok(Reply::at_version(body.version, &body))
@@ -389,7 +396,8 @@ pub async fn update_invoice(
 /// Throw a draft away.
 ///
 /// It becomes `void`: it can still be read, and never changes again. The period that a run drafted it for is `planned`
-/// again, and the next run bills it anew. What is issued stays, and is corrected: 409.
+/// again, and the next run bills it anew, with the extra lines that were on the draft. What is issued stays, and is
+/// corrected: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/invoices/{id}")]

@@ -53,7 +53,7 @@ pub struct InvoiceQuery {
     customer_id: Option<CustomerId>,
     template_id: Option<InvoiceTemplateId>,
     subscription_id: Option<SubscriptionId>,
-    /// Those that this run issued.
+    /// Those that this run issued or drafted.
     run_id: Option<InvoiceRunId>,
     /// Those that were made from this pro forma.
     pro_forma_id: Option<InvoiceId>,

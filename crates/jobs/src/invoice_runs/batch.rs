@@ -9,6 +9,7 @@ use opiekun_domain::invoice_run::{RunMode, RunProblem};
 use opiekun_domain::numbering::NumberPattern;
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::plan::Planned;
+use opiekun_persistence::extra_lines;
 use opiekun_persistence::invoice_runs::{self, InvoiceRun, InvoiceRunFields, RunResult, Tally};
 use opiekun_persistence::invoices::{self, NewInvoice};
 use opiekun_persistence::number_series::{self, NumberSeries};
@@ -140,7 +141,7 @@ impl Batch<'_> {
             .collect();
         match self.run.fields.mode {
             RunMode::Preview => self.preview(tx, &mut tally, rows)?,
-            RunMode::Issue => {
+            RunMode::Draft | RunMode::Issue => {
                 subscriptions::advance(tx, &steps)?;
                 self.issue(tx, &mut tally, rows)?;
             }
@@ -151,8 +152,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Claims the periods, takes numbers for those to bill, and writes their invoices. Whatever needs no number is
-    /// written before it is this batch's turn.
+    /// Claims the periods, takes numbers for those to bill unless they are only drafted, and writes their invoices.
+    /// Whatever needs no number is written before it is this batch's turn.
     fn issue(&self, tx: &mut Tx<'_>, tally: &mut Tally, rows: Vec<Row<'_>>) -> Result<()> {
         let claimed = self.claim(tx, rows)?;
         let ids = self.ticket.ids(claimed.len());
@@ -176,13 +177,18 @@ impl Batch<'_> {
         invoice_runs::add_results(tx, results)?;
         self.ticket.wait();
         let counts = counts(bills.iter().map(|(_, _, bill)| &**bill));
-        let mut numbers = Numbers::take(tx, self.run.fields.issue_on, &counts)?;
+        let mut numbers = match self.run.fields.mode {
+            RunMode::Issue => Some(Numbers::take(tx, self.run.fields.issue_on, &counts)?),
+            RunMode::Draft | RunMode::Preview => None,
+        };
+        let mut billed_lines = Vec::new();
         let numbered = bills.into_iter().map(|(id, subscription, bill)| {
-            let Bill { series_id, template_id, invoice } = *bill;
+            let Bill { series_id, template_id, invoice, extra_lines } = *bill;
+            billed_lines.extend(extra_lines.into_iter().map(|line| (line, id)));
             Ok(NewInvoice {
                 id,
                 series_id,
-                number: numbers.next(series_id)?,
+                number: numbers.as_mut().map(|numbers| numbers.next(series_id)).transpose()?,
                 customer_id: subscription.fields.customer_id,
                 template_id,
                 subscription_id: subscription.id,
@@ -191,7 +197,8 @@ impl Batch<'_> {
             })
         });
         let invoices = numbered.collect::<Result<Vec<_>>>()?;
-        invoices::issue_all(tx, invoices)?;
+        invoices::create_all(tx, invoices)?;
+        extra_lines::bill(tx, billed_lines)?;
         Ok(())
     }
 

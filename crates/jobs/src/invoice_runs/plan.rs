@@ -3,9 +3,11 @@
 use chrono::NaiveDate;
 use opiekun_domain::billing::{Buyer, Invoice, Occasion, Seller, Terms, compose};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
+use opiekun_domain::invoice_draft::DraftLine;
 use opiekun_domain::plan::{Known, PERIODS_MAX, Planned, due, next_planned};
 use opiekun_domain::price_change::PriceChange;
 use opiekun_domain::schedule::Schedule;
+use opiekun_persistence::extra_lines::{self, ExtraLine};
 use opiekun_persistence::invoice_templates::{self, InvoiceTemplate};
 use opiekun_persistence::subscriptions::{Position, Subscription};
 use opiekun_persistence::{Result, StoreError, Tx, customers, occurrences, organizations, price_changes};
@@ -17,6 +19,8 @@ pub struct Book {
     templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
     price_changes: BTreeMap<InvoiceTemplateId, Vec<PriceChange>>,
     buyers: BTreeMap<CustomerId, Buyer>,
+    /// What waits for the next invoices.
+    extra_lines: BTreeMap<SubscriptionId, Vec<ExtraLine>>,
     /// What has become already of periods that the subscriptions have before them.
     ahead: BTreeMap<(SubscriptionId, u32), Known>,
 }
@@ -50,6 +54,8 @@ pub struct Bill {
     pub series_id: NumberSeriesId,
     pub template_id: InvoiceTemplateId,
     pub invoice: Invoice,
+    /// Those that are on it.
+    pub extra_lines: Vec<ExtraLine>,
 }
 
 impl Book {
@@ -64,12 +70,14 @@ impl Book {
         let templates = invoice_templates::find_all(tx, &template_ids)?;
         let price_changes = price_changes::of_templates(tx, &template_ids)?;
         let customers = customers::find_all(tx, &customer_ids)?;
+        let extra_lines = extra_lines::open_of(tx, &ids)?;
         let ahead = occurrences::ahead(tx, &ids)?;
         Ok(Self {
             seller: organizations::find(tx)?.seller(),
             templates: templates.into_iter().map(|it| (it.id, it)).collect(),
             price_changes,
             buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
+            extra_lines,
             ahead: ahead.into_iter().map(|(id, period, state)| ((id, period), occurrences::known(state))).collect(),
         })
     }
@@ -85,20 +93,25 @@ impl Book {
         let template = self.templates.get(&fields.template_id).ok_or(StoreError::NotFound("invoice_template"))?;
         let buyer = self.buyers.get(&fields.customer_id).ok_or(StoreError::NotFound("customer"))?;
         let (planned, mut position) = self.planned(subscription, &fields.schedule.schedule()?, through_on);
+        // They come once, so the first period that is billed has them all.
+        let mut extra_lines = self.extra_lines.get(&subscription.id).cloned().unwrap_or_default();
         let mut items = Vec::with_capacity(planned.len());
         for (planned, is_billed) in planned {
             let outcome = if is_billed {
+                let extra_lines = std::mem::take(&mut extra_lines);
+                let lines: Vec<DraftLine> = extra_lines.iter().map(|line| line.fields.clone().into()).collect();
                 let occasion = Occasion {
                     period: planned.period,
                     part: planned.part,
                     overrides: &fields.line_overrides.0,
-                    extra_lines: &[],
+                    extra_lines: &lines,
                 };
                 match compose(&self.seller, buyer, self.terms(template), occasion, issue_on) {
                     Ok(invoice) => Outcome::Bill(Box::new(Bill {
                         series_id: template.fields.series_id,
                         template_id: template.id,
                         invoice,
+                        extra_lines,
                     })),
                     Err(refusal) => Outcome::Fail(refusal.code()),
                 }

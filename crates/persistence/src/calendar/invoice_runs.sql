@@ -22,5 +22,13 @@ from (
     where organization_id = $1 and state = 'invoiced' and scheduled_on >= $10 and scheduled_on < $11
         and ($6 is null or subscription_id in (select id from subscriptions where organization_id = $1 and customer_id = $6))
     group by scheduled_on
+    union all
+    -- Of those that were billed, drafts are still to be issued.
+    select o.scheduled_on, count(*), -count(*)
+    from invoices i
+    join occurrences o on o.organization_id = i.organization_id and o.invoice_id = i.id
+    where i.organization_id = $1 and i.status = 'draft' and o.scheduled_on >= $10 and o.scheduled_on < $11
+        and ($6 is null or i.customer_id = $6)
+    group by o.scheduled_on
 ) billed
 group by billed_on)

@@ -1,0 +1,3 @@
+alter table invoice_runs
+    drop constraint invoice_runs_mode_check,
+    add constraint invoice_runs_mode_check check (mode in ('preview', 'draft', 'issue'));

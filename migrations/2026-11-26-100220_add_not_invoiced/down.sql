@@ -1,0 +1,1 @@
+drop index subscriptions_halted_idx;
