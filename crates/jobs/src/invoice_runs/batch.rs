@@ -2,7 +2,7 @@
 
 use super::plan::{Bill, Book, Item, Outcome, Plan};
 use chrono::NaiveDate;
-use opiekun_domain::billing::{Invoice, add_to_totals};
+use opiekun_domain::billing::{Invoice, Refusal, add_to_totals};
 use opiekun_domain::ids::{InvoiceId, NumberSeriesId, OccurrenceId, SubscriptionId, uuid_at};
 use opiekun_domain::invoice_run::{RunMode, RunProblem};
 use opiekun_domain::numbering::NumberPattern;
@@ -13,7 +13,7 @@ use opiekun_persistence::invoices::{self, NewInvoice};
 use opiekun_persistence::number_series::{self, NumberSeries};
 use opiekun_persistence::occurrences::{self, Settled};
 use opiekun_persistence::subscriptions::{self, Advance, DueLock, Subscription};
-use opiekun_persistence::{StoreError, Tx, Violation};
+use opiekun_persistence::{StoreError, Tx, Violation, invoice_time_entries};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -63,7 +63,7 @@ fn take_up(
     progress: RunProgress,
     subscriptions: &[Subscription],
 ) -> Result<RunProgress> {
-    let book = Book::load(tx, subscriptions)?;
+    let mut book = Book::load(tx, run, subscriptions)?;
     let mut plans = Vec::with_capacity(subscriptions.len());
     let mut invoices = 0;
     for subscription in subscriptions {
@@ -85,7 +85,7 @@ fn one_by_one(tx: &mut Tx<'_>, run: &InvoiceRun, due: &[Subscription]) -> Result
         progress = match alone.map_err(|error| (problem_of(&error), error)) {
             Err((Some(problem), error)) => {
                 tracing::error!(run = %run.id, subscription = %subscription.id, %error, "a subscription failed");
-                let plan = match tx.attempt(|tx| Book::load(tx, std::slice::from_ref(subscription))) {
+                let plan = match tx.attempt(|tx| Book::load(tx, run, std::slice::from_ref(subscription))) {
                     Ok(book) => book.refuse(subscription, run.fields.through_on, problem)?,
                     Err(_) => Plan::refused(subscription, problem)?,
                 };
@@ -168,6 +168,7 @@ fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Ve
             outcome: match &row.item.outcome {
                 Outcome::Bill(_) => occurrences::Outcome::Invoiced(*invoice_id),
                 Outcome::Skip => occurrences::Outcome::Skipped,
+                Outcome::NothingToBill => occurrences::Outcome::NothingToBill,
                 Outcome::Fail(problem) => occurrences::Outcome::Failed(problem),
             },
         })
@@ -183,15 +184,17 @@ fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Ve
     let mut numbers = Numbers::take(tx, run.fields.issue_on, &counts(rows.iter().map(|(row, _)| row)))?;
     let mut results = Vec::with_capacity(rows.len());
     let mut invoices = Vec::with_capacity(rows.len());
+    let mut annexes = Vec::new();
     for ((row, invoice_id), id) in rows.into_iter().zip(ascending_ids(tx, settled.len())) {
         let mut result = result(run, id, &row);
         match row.item.outcome {
             Outcome::Bill(bill) => {
-                let Bill { series_id, template_id, invoice } = *bill;
+                let Bill { series_id, template_id, invoice, time } = *bill;
                 progress.invoiced = progress.invoiced.saturating_add(1);
                 add_sums(&mut result, progress, &invoice)?;
                 result.outcome = OccurrenceState::Invoiced;
                 result.invoice_id = Some(invoice_id);
+                annexes.extend(time.iter().flat_map(|time| time.annex(invoice_id)));
                 invoices.push(NewInvoice {
                     id: invoice_id,
                     series_id,
@@ -203,12 +206,13 @@ fn issue(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: Ve
                     composed: invoice,
                 });
             }
-            Outcome::Skip => progress.skipped = progress.skipped.saturating_add(1),
+            Outcome::Skip | Outcome::NothingToBill => progress.skipped = progress.skipped.saturating_add(1),
             Outcome::Fail(_) => progress.failed = progress.failed.saturating_add(1),
         }
         results.push(result);
     }
     invoices::issue_all(tx, invoices)?;
+    invoice_time_entries::bill(tx, annexes)?;
     invoice_runs::add_results(tx, results)?;
     Ok(())
 }
@@ -228,7 +232,7 @@ fn preview(tx: &mut Tx<'_>, run: &InvoiceRun, progress: &mut RunProgress, rows: 
                 progress.planned = progress.planned.saturating_add(1);
                 add_sums(&mut result, progress, &bill.invoice)?;
             }
-            Outcome::Skip => progress.skipped = progress.skipped.saturating_add(1),
+            Outcome::Skip | Outcome::NothingToBill => progress.skipped = progress.skipped.saturating_add(1),
             Outcome::Fail(_) => progress.failed = progress.failed.saturating_add(1),
         }
         results.push(result);
@@ -243,6 +247,7 @@ fn result(run: &InvoiceRun, id: Uuid, row: &Row<'_>) -> RunResult {
     let (outcome, problem) = match row.item.outcome {
         Outcome::Bill(_) => (OccurrenceState::Planned, None),
         Outcome::Skip => (OccurrenceState::Skipped, None),
+        Outcome::NothingToBill => (OccurrenceState::Skipped, Some(Refusal::NothingToBill.code().to_owned())),
         Outcome::Fail(problem) => (OccurrenceState::Failed, Some(problem.to_owned())),
     };
     RunResult {
