@@ -149,7 +149,7 @@ pub enum NamedDay {
 #[schema(as = LineOverride, example = json!({ "key": "bookkeeping", "unit_price": "399.00" }))]
 #[serde(deny_unknown_fields)]
 pub struct LineOverrideBody {
-    /// The key of the template's line.
+    /// The key of the template's line; not of one that bills time.
     #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
     pub key: String,
     #[serde(default)]
