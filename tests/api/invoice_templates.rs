@@ -52,7 +52,7 @@ fn amounts_are_text_with_as_many_places_as_are_kept() {
         ("unit_price", json!("10.00001")),
         ("quantity", json!("1e3")),
         ("discount_percent", json!("100.01")),
-        ("kind", json!("time")),
+        ("kind", json!("hourly")),
     ] {
         let mut line = line("a");
         line[field] = value.clone();

@@ -55,6 +55,7 @@ mod task_trees;
 mod tasks;
 mod threads;
 mod time_cost;
+mod time_lines;
 mod timer;
 mod walk;
 mod work_entries;

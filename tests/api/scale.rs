@@ -93,6 +93,8 @@ impl Firm {
             format!("/api/v1/reports/progress?{period}"),
             format!("/api/v1/reports/funnel?{period}&pipeline_id={pipeline}"),
             format!("/api/v1/reports/time-cost?{period}&group_by=customer,operator"),
+            format!("/api/v1/reports/unbilled-time?customer_id={}", oldest(&self.owner, "/api/v1/customers")),
+            format!("/api/v1/reports/unbilled-time?to_on={to}"),
         ] {
             // What their names are of may be read as a whole.
             let entries = ["interactions", "tasks", "work_entries", "attachments"];
@@ -293,7 +295,7 @@ fn values(client: &Client, name: &str, sample: &[Value]) -> Vec<String> {
     match name {
         // Of many records, of the oldest only, of few; and any of some.
         "tag" => ["urgent", "founding", "dispute", "founding,dispute,urgent"].map(str::to_owned).to_vec(),
-        "closed" | "overdue" | "billable" => ["true", "false"].map(str::to_owned).to_vec(),
+        "closed" | "overdue" | "billable" | "invoiced" => ["true", "false"].map(str::to_owned).to_vec(),
         "task_id" | "parent_task_id" => vec![oldest(client, "/api/v1/tasks")],
         "parent_interaction_id" => vec![oldest(client, "/api/v1/interactions")],
         "thread_id" | "merged_into_id" => vec![oldest(client, "/api/v1/threads")],

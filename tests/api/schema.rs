@@ -18,6 +18,7 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("invoice_balances", "counted by what is issued and paid, each of which has a version"),
     ("invoice_lines", "changes only with its invoice, which has a version"),
     ("invoice_run_results", "what became of a period in a run"),
+    ("invoice_time_entries", "what an invoice bills; changes only with it, which has a version"),
     ("number_counters", "counted under a lock, changed by nobody's hand but through its series"),
     ("opportunity_tags", "follows its opportunity, which has a version"),
     ("payment_allocations", "changes only with its payment, which has a version"),
@@ -105,6 +106,7 @@ fn each_column_that_names_a_record_is_a_reference() {
         "hourly_rates.holder_id",
         "idempotency_keys.caller_id",
         "invoice_runs.requested_by_id",
+        "invoice_time_entries.entry_id",
     ];
     let sql = "select c.relname || '.' || a.attname
                from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped

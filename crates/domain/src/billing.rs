@@ -4,6 +4,7 @@
 //! [`InvoiceDraft::issue`]. Preview and issue both call it, so they cannot disagree.
 
 use crate::address::Address;
+use crate::billable_time::{self, BillableTime};
 use crate::currency::Currency;
 use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
 use crate::invoice::{InvoiceKind, LineKind, PaymentMethod, PriceMode, TableRate, Totals, VatInPln};
@@ -11,7 +12,7 @@ use crate::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
 use crate::language::Language;
 use crate::price_change::{PriceChange, unit_price_on};
 use crate::proration::PartPeriod;
-use crate::schedule::Period;
+use crate::schedule::{BillingTiming, Period};
 use crate::tax_identity::TaxScheme;
 use crate::text_template::{TextTemplate, TextValues};
 use crate::vat::VatCode;
@@ -32,13 +33,11 @@ pub const FAILURES_MAX: i16 = 3;
 pub struct TemplateLine {
     /// Names the line within its template, for the overrides of subscriptions.
     pub key: String,
-    pub kind: LineKind,
+    #[serde(flatten)]
+    pub basis: LineBasis,
     /// With placeholders, see [`TextTemplate`].
     pub text: String,
-    pub quantity: Quantity,
     pub unit: String,
-    /// Net or gross, as the template's [`PriceMode`] says.
-    pub unit_price: UnitPrice,
     pub discount_percent: Option<Percent>,
     pub vat: LineVat,
     pub pkwiu: Option<String>,
@@ -46,6 +45,29 @@ pub struct TemplateLine {
     /// Whether it is of the goods and services that ustawa o VAT names in Annex 15.
     #[serde(default)]
     pub annex_15: bool,
+}
+
+/// What a template's line bills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum LineBasis {
+    Fixed {
+        quantity: Quantity,
+        /// Net or gross, as the template's [`PriceMode`] says.
+        unit_price: UnitPrice,
+    },
+    /// The customer's billable time of the period that is not invoiced yet, at the net rates resolved for it. A
+    /// template has one such line at most, and net prices with it.
+    Time,
+}
+
+impl LineBasis {
+    pub const fn kind(self) -> LineKind {
+        match self {
+            Self::Fixed { .. } => LineKind::Fixed,
+            Self::Time => LineKind::Time,
+        }
+    }
 }
 
 /// How a line is taxed.
@@ -72,7 +94,11 @@ pub struct Occasion<'a> {
     pub period: Period,
     /// What the period is of the schedule's one, where it is not all of it: fixed lines are billed by its days.
     pub part: Option<PartPeriod>,
+    /// At which end of its periods the subscription bills.
+    pub billing: BillingTiming,
     pub overrides: &'a [LineOverride],
+    /// The customer's of the period, for the template's time line.
+    pub time: &'a [BillableTime],
     /// What the subscription has once, on this invoice: billed whole, behind the template's lines. With placeholders,
     /// as the template's texts.
     pub extra_lines: &'a [DraftLine],
@@ -171,7 +197,8 @@ pub struct InvoiceLine {
     pub net: Amount,
 }
 
-/// Why something cannot be invoiced. A period stays due, and is tried again.
+/// Why something cannot be invoiced. A period stays due, and is tried again; but where there is nothing to bill it is
+/// skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the customer is archived")]
@@ -188,6 +215,19 @@ pub enum Refusal {
     CurrencyMismatch,
     #[error("the subscription overrides a line that the template does not have")]
     OverriddenLineMissing,
+    #[error("the subscription overrides a line that bills time")]
+    TimeLineOverridden,
+    /// The time of a period is known when it is over.
+    #[error("time is billed in arrears")]
+    TimeInAdvance,
+    #[error("time of the period has no hourly rate")]
+    TimeUnpriced,
+    #[error("time of the period is priced in another currency than the template's")]
+    TimeCurrencyMismatch,
+    #[error("the period has more than {max} entries of time", max = billable_time::ENTRIES_MAX)]
+    TooMuchTime,
+    #[error("the period has neither lines nor time to bill")]
+    NothingToBill,
     #[error("a text has a placeholder that is not known")]
     TextInvalid,
     #[error("the text of a line is too long once its placeholders are filled in")]
@@ -218,6 +258,12 @@ impl Refusal {
             Self::BuyerAddressMissing => "buyer_address_missing",
             Self::CurrencyMismatch => "currency_mismatch",
             Self::OverriddenLineMissing => "overridden_line_missing",
+            Self::TimeLineOverridden => "time_line_overridden",
+            Self::TimeInAdvance => "time_in_advance",
+            Self::TimeUnpriced => "time_unpriced",
+            Self::TimeCurrencyMismatch => "time_currency_mismatch",
+            Self::TooMuchTime => "too_much_time",
+            Self::NothingToBill => "nothing_to_bill",
             Self::TextInvalid => "text_invalid",
             Self::TextTooLong => "text_too_long",
             Self::TooManyLines => "too_many_lines",
@@ -245,7 +291,7 @@ pub fn compose(
     occasion: Occasion<'_>,
     issued_on: NaiveDate,
 ) -> Result<Invoice, Refusal> {
-    let Occasion { period, part, overrides, extra_lines } = occasion;
+    let Occasion { period, part, billing, overrides, time, extra_lines } = occasion;
     if terms.is_archived {
         return Err(Refusal::TemplateArchived);
     }
@@ -264,15 +310,30 @@ pub fn compose(
     for line in terms.lines {
         let own = overrides.iter().find(|it| it.key == line.key);
         let text = render(&line.text)?;
-        let unit_price = own
-            .and_then(|it| it.unit_price)
-            .unwrap_or_else(|| unit_price_on(line, terms.price_changes, period.start_on));
+        let (text, quantity, unit_price) = match line.basis {
+            LineBasis::Fixed { quantity, unit_price } => {
+                let unit_price = own
+                    .and_then(|it| it.unit_price)
+                    .unwrap_or_else(|| unit_price_on(&line.key, unit_price, terms.price_changes, period.start_on));
+                (
+                    part.map_or_else(|| text.clone(), |part| format!("{text} ({})", days_used(part, terms.language))),
+                    own.and_then(|it| it.quantity).unwrap_or(quantity),
+                    part.map_or(Ok(unit_price), |part| part.price(unit_price))?,
+                )
+            }
+            LineBasis::Time if own.is_some() => return Err(Refusal::TimeLineOverridden),
+            LineBasis::Time if billing == BillingTiming::InAdvance => return Err(Refusal::TimeInAdvance),
+            LineBasis::Time => match billable_time::price(time, terms.currency)? {
+                Some(unit_price) => (text, Quantity::ONE, unit_price),
+                None => continue,
+            },
+        };
         lines.push(DraftLine {
             key: Some(line.key.clone()),
-            text: part.map_or_else(|| text.clone(), |part| format!("{text} ({})", days_used(part, terms.language))),
-            quantity: own.and_then(|it| it.quantity).unwrap_or(line.quantity),
+            text,
+            quantity,
             unit: line.unit.clone(),
-            unit_price: part.map_or(Ok(unit_price), |part| part.price(unit_price))?,
+            unit_price,
             discount_percent: own.and_then(|it| it.discount_percent).or(line.discount_percent),
             vat: line.vat.clone(),
             pkwiu: line.pkwiu.clone(),
@@ -285,6 +346,9 @@ pub fn compose(
     }
     if lines.len() > LINES_MAX {
         return Err(Refusal::TooManyLines);
+    }
+    if lines.is_empty() {
+        return Err(Refusal::NothingToBill);
     }
     let draft = InvoiceDraft {
         kind: InvoiceKind::Invoice,
@@ -381,11 +445,9 @@ mod tests {
     fn line(key: &str, unit_price: &str, code: VatCode) -> TemplateLine {
         TemplateLine {
             key: key.to_owned(),
-            kind: LineKind::Fixed,
+            basis: LineBasis::Fixed { quantity: Quantity::ONE, unit_price: unit_price.parse().unwrap() },
             text: "Obsługa za {{period.month_name}} {{period.year}}".to_owned(),
-            quantity: "1".parse().unwrap(),
             unit: "mies.".to_owned(),
-            unit_price: unit_price.parse().unwrap(),
             discount_percent: None,
             vat: LineVat { code, exemption_basis: None },
             pkwiu: None,
@@ -410,7 +472,8 @@ mod tests {
     }
 
     fn whole(overrides: &[LineOverride]) -> Occasion<'_> {
-        Occasion { period: november(), part: None, overrides, extra_lines: &[] }
+        let billing = BillingTiming::InArrears;
+        Occasion { period: november(), part: None, billing, overrides, time: &[], extra_lines: &[] }
     }
 
     fn composed(terms: Terms<'_>, overrides: &[LineOverride]) -> Result<Invoice, Refusal> {
@@ -468,7 +531,7 @@ mod tests {
             unit_price: Some("200.00".parse().unwrap()),
             discount_percent: None,
         }];
-        let occasion = Occasion { period: used, part, overrides: &overrides, extra_lines: &[extra] };
+        let occasion = Occasion { period: used, part, extra_lines: &[extra], ..whole(&overrides) };
         let of = |terms| compose(&seller(), &buyer(), terms, occasion, day("2026-11-30")).unwrap();
         let invoice = of(terms(&lines));
         let shown: Vec<_> =
@@ -529,8 +592,9 @@ mod tests {
         assert_eq!(with(&seller(), &foreign, terms(&lines)), "currency_mismatch");
         let negative = [line("a", "-1.00", VatCode::Percent23)];
         assert_eq!(with(&seller(), &buyer(), terms(&negative)), "total_negative");
-        let huge =
-            [TemplateLine { quantity: "9999999999".parse().unwrap(), ..line("a", "999999999999", VatCode::Exempt) }];
+        let basis =
+            LineBasis::Fixed { quantity: "9999999999".parse().unwrap(), unit_price: "999999999999".parse().unwrap() };
+        let huge = [TemplateLine { basis, ..line("a", "1.00", VatCode::Exempt) }];
         assert_eq!(with(&seller(), &buyer(), terms(&huge)), "amount_overflow");
         let unknown = [TemplateLine { text: "{{period.moon}}".to_owned(), ..lines[0].clone() }];
         assert_eq!(with(&seller(), &buyer(), terms(&unknown)), "text_invalid");
@@ -562,6 +626,84 @@ mod tests {
             [LineOverride { key: "b".to_owned(), quantity: None, unit_price: None, discount_percent: None }];
         let lines = [line("a", "400.00", VatCode::Percent23)];
         assert_eq!(composed(terms(&lines), &overrides), Err(Refusal::OverriddenLineMissing));
+    }
+
+    fn time_line() -> TemplateLine {
+        TemplateLine { basis: LineBasis::Time, ..line("hours", "0", VatCode::Percent23) }
+    }
+
+    fn time(costs: &[&str]) -> Vec<BillableTime> {
+        let of = |cost: &&str| BillableTime { cost: Some(cost.parse().unwrap()), currency: Currency::PLN };
+        costs.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_time_line_bills_the_sum_of_the_entries_and_knows_no_days() {
+        let time = time(&["112.50", "33.33", "15.16"]);
+        let used = Period { start_on: day("2026-11-19"), ..november() };
+        let part = PartPeriod::of((november().start_on, november().end_on), (used.start_on, used.end_on));
+        let occasion = Occasion { period: used, part, time: &time, ..whole(&[]) };
+        let lines = [line("a", "100.00", VatCode::Percent23), time_line()];
+        let invoice = compose(&seller(), &buyer(), terms(&lines), occasion, day("2026-12-01")).unwrap();
+        let shown: Vec<_> = invoice
+            .lines
+            .iter()
+            .map(|it| format!("{} × {} {}, {} {}", it.quantity, it.unit, it.text, it.unit_price, it.net))
+            .collect();
+        // 112.50 + 33.33 + 15.16 = 160.99; 100.00 × 12 ÷ 30 = 40.00
+        let months = "Obsługa za listopad 2026";
+        assert_eq!(
+            shown,
+            [format!("1 × mies. {months} (12/30 dni), 40.00 40.00"), format!("1 × mies. {months}, 160.99 160.99")]
+        );
+        assert_eq!(invoice.lines[1].key.as_deref(), Some("hours"));
+        let discounted = [TemplateLine { discount_percent: Some("10".parse().unwrap()), ..time_line() }];
+        let invoice = compose(&seller(), &buyer(), terms(&discounted), occasion, day("2026-12-01")).unwrap();
+        assert_eq!(invoice.totals.net.to_string(), "144.89"); // 160.99 − 16.099 = 144.891
+    }
+
+    #[test]
+    fn without_time_the_line_is_left_out_and_alone_it_leaves_nothing_to_bill() {
+        let invoice = composed(terms(&[time_line(), line("a", "100.00", VatCode::Percent23)]), &[]).unwrap();
+        assert_eq!(invoice.lines.iter().map(|it| it.key.as_deref()).collect::<Vec<_>>(), [Some("a")]);
+        assert_eq!(composed(terms(&[time_line()]), &[]), Err(Refusal::NothingToBill));
+    }
+
+    #[test]
+    fn time_that_cannot_be_billed_says_why() {
+        fn with(occasion: Occasion<'_>) -> &'static str {
+            compose(&seller(), &buyer(), terms(&[time_line()]), occasion, day("2026-12-01")).unwrap_err().code()
+        }
+        fn of(time: &[BillableTime]) -> &'static str {
+            with(Occasion { time, ..whole(&[]) })
+        }
+        let hours = time(&["1.00"]);
+        let discount_percent = Some("5".parse().unwrap());
+        let own = LineOverride { key: "hours".to_owned(), quantity: None, unit_price: None, discount_percent };
+        assert_eq!(with(Occasion { time: &hours, ..whole(&[own]) }), "time_line_overridden");
+        let billing = BillingTiming::InAdvance;
+        assert_eq!(with(Occasion { time: &hours, billing, ..whole(&[]) }), "time_in_advance");
+        assert_eq!(of(&[hours[0], BillableTime { cost: None, ..hours[0] }]), "time_unpriced");
+        let euro = "EUR".parse().unwrap();
+        assert_eq!(of(&[hours[0], BillableTime { currency: euro, ..hours[0] }]), "time_currency_mismatch");
+        assert_eq!(of(&vec![hours[0]; billable_time::ENTRIES_MAX + 1]), "too_much_time");
+        assert_eq!(of(&time(&["99999999999999.99", "0.01"])), "amount_overflow");
+        // More than a price has room for, though not more than an amount.
+        assert_eq!(of(&time(&["1000000000000.00"])), "amount_overflow");
+    }
+
+    #[test]
+    fn a_line_is_kept_as_it_always_was() {
+        let kept = r#"{"key":"a","kind":"fixed","text":"x","quantity":"2","unit":"h","unit_price":"49.90",
+            "discount_percent":null,"vat":{"code":"23","exemption_basis":null},"pkwiu":null,"gtu":null}"#;
+        let fixed: TemplateLine = serde_json::from_str(kept).unwrap();
+        let basis = LineBasis::Fixed { quantity: "2".parse().unwrap(), unit_price: "49.90".parse().unwrap() };
+        assert_eq!((fixed.basis, fixed.annex_15), (basis, false));
+        for line in [fixed, time_line()] {
+            let json = serde_json::to_value(&line).unwrap();
+            assert_eq!(json["kind"], line.basis.kind().as_str());
+            assert_eq!(serde_json::from_value::<TemplateLine>(json).unwrap(), line);
+        }
     }
 
     #[test]

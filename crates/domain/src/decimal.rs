@@ -213,6 +213,11 @@ macro_rules! adds_up {
 
 adds_up! { Amount AmountSum }
 
+impl Quantity {
+    /// A single unit.
+    pub const ONE: Self = Self(Decimal::ONE);
+}
+
 impl From<Amount> for AmountSum {
     fn from(amount: Amount) -> Self {
         Self(amount.0)

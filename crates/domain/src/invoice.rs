@@ -64,10 +64,12 @@ vocabulary! {
 }
 
 vocabulary! {
-    /// Where the quantity of a line comes from.
+    /// What a template's line bills.
     LineKind {
-        /// It is given.
+        /// A given quantity at a given price.
         Fixed = "fixed",
+        /// The customer's billable time of the period that is not invoiced yet, at the rates resolved for it.
+        Time = "time",
     }
 }
 

@@ -3,7 +3,7 @@
 //! A line costs what the template says until the first change that names it, and from then on what the latest change
 //! says whose day has come. Which day counts is for the caller to say: of an invoice it is the first of its period.
 
-use crate::billing::TemplateLine;
+use crate::billing::{LineBasis, TemplateLine};
 use crate::decimal::{Overflow, PercentChange, UnitPrice};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -29,7 +29,7 @@ pub struct ChangedPrice {
 /// How prices are to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Repricing {
-    /// Every line with a price, by the same share.
+    /// Every line with a price of its own, by the same share.
     Percent(PercentChange),
     /// The lines with these keys, to these prices.
     Prices(Vec<(String, UnitPrice)>),
@@ -42,6 +42,10 @@ pub enum RepricingProblem {
     NoSuchLine(usize),
     #[error("a line is named once")]
     NamedTwice(usize),
+    #[error("a line that bills time has no price of its own")]
+    TimeLine(usize),
+    #[error("no line of the template has a price of its own")]
+    NoPrices,
     #[error("a price falls by less than 100 percent")]
     TooLow,
     #[error("a price becomes too large")]
@@ -54,14 +58,14 @@ impl From<Overflow> for RepricingProblem {
     }
 }
 
-/// The price of a template's line that is in force on a day, by changes in any order.
+/// The price of a line that is in force on a day, by changes in any order: `unit_price` where none has come.
 ///
 /// A change of a line that the template has no more is passed over: only the lines that there are get asked for.
-pub fn unit_price_on(line: &TemplateLine, changes: &[PriceChange], day: NaiveDate) -> UnitPrice {
-    let named = |change: &PriceChange| change.prices.iter().find(|price| price.key == line.key).map(|it| it.unit_price);
+pub fn unit_price_on(key: &str, unit_price: UnitPrice, changes: &[PriceChange], day: NaiveDate) -> UnitPrice {
+    let named = |change: &PriceChange| change.prices.iter().find(|price| price.key == key).map(|it| it.unit_price);
     let in_force = changes.iter().filter(|change| change.valid_from_on <= day);
     let latest = in_force.filter_map(|change| Some((change.valid_from_on, named(change)?))).max_by_key(|(day, _)| *day);
-    latest.map_or(line.unit_price, |(_, unit_price)| unit_price)
+    latest.map_or(unit_price, |(_, unit_price)| unit_price)
 }
 
 /// A price × (100 + percent) ÷ 100, rounded once, half away from zero to the 4 places of a unit price (the commercial
@@ -82,10 +86,14 @@ pub fn reprice(
 ) -> Result<Vec<ChangedPrice>, RepricingProblem> {
     let earlier: Vec<PriceChange> =
         changes.iter().filter(|change| change.valid_from_on < valid_from_on).cloned().collect();
-    let before = |line: &TemplateLine| unit_price_on(line, &earlier, valid_from_on);
-    let changed = |line: &TemplateLine, unit_price| ChangedPrice {
+    // Those without a price of their own have none before.
+    let before = |line: &TemplateLine| match line.basis {
+        LineBasis::Fixed { unit_price, .. } => Some(unit_price_on(&line.key, unit_price, &earlier, valid_from_on)),
+        LineBasis::Time => None,
+    };
+    let changed = |line: &TemplateLine, unit_price_before, unit_price| ChangedPrice {
         key: line.key.clone(),
-        unit_price_before: before(line),
+        unit_price_before,
         unit_price,
     };
     match repricing {
@@ -93,8 +101,10 @@ pub fn reprice(
             if percent.value() <= -Decimal::ONE_HUNDRED {
                 return Err(RepricingProblem::TooLow);
             }
-            let prices = lines.iter().map(|line| Ok(changed(line, changed_by(before(line), *percent)?)));
-            Ok(prices.collect::<Result<_, Overflow>>()?)
+            let priced = lines.iter().filter_map(|line| Some((line, before(line)?)));
+            let prices = priced.map(|(line, before)| Ok(changed(line, before, changed_by(before, *percent)?)));
+            let prices: Vec<ChangedPrice> = prices.collect::<Result<_, Overflow>>()?;
+            if prices.is_empty() { Err(RepricingProblem::NoPrices) } else { Ok(prices) }
         }
         Repricing::Prices(prices) => {
             for (index, (key, _)) in prices.iter().enumerate() {
@@ -103,11 +113,13 @@ pub fn reprice(
                     Some(_) if prices.iter().take(index).any(|(other, _)| other == key) => {
                         return Err(RepricingProblem::NamedTwice(index));
                     }
+                    Some(line) if line.basis == LineBasis::Time => return Err(RepricingProblem::TimeLine(index)),
                     Some(_) => {}
                 }
             }
             let of = |line: &TemplateLine| prices.iter().find(|(key, _)| *key == line.key);
-            Ok(lines.iter().filter_map(|line| of(line).map(|(_, unit_price)| changed(line, *unit_price))).collect())
+            let named = lines.iter().filter_map(|line| Some((line, before(line)?, of(line)?)));
+            Ok(named.map(|(line, before, (_, unit_price))| changed(line, before, *unit_price)).collect())
         }
     }
 }
@@ -116,7 +128,7 @@ pub fn reprice(
 mod tests {
     use super::*;
     use crate::billing::LineVat;
-    use crate::invoice::LineKind;
+    use crate::decimal::Quantity;
     use crate::vat::VatCode;
     use chrono::Days;
     use proptest::prelude::*;
@@ -132,11 +144,9 @@ mod tests {
     fn line(key: &str, unit_price: UnitPrice) -> TemplateLine {
         TemplateLine {
             key: key.to_owned(),
-            kind: LineKind::Fixed,
+            basis: LineBasis::Fixed { quantity: Quantity::ONE, unit_price },
             text: "Work".to_owned(),
-            quantity: "1".parse().expect("a quantity"),
             unit: "h".to_owned(),
-            unit_price,
             discount_percent: None,
             vat: LineVat { code: VatCode::Percent23, exemption_basis: None },
             pkwiu: None,
@@ -185,6 +195,12 @@ mod tests {
         let percent = |text: &str| Repricing::Percent(text.parse().expect(text));
         assert_eq!(with(&lines, prices(&["a", "b"])), RepricingProblem::NoSuchLine(1));
         assert_eq!(with(&lines, prices(&["a", "a"])), RepricingProblem::NamedTwice(1));
+        let hours = TemplateLine { basis: LineBasis::Time, ..line("hours", price("0")) };
+        let both = [lines[0].clone(), hours.clone()];
+        assert_eq!(with(&both, prices(&["a", "hours"])), RepricingProblem::TimeLine(1));
+        assert_eq!(with(&[hours], percent("5")), RepricingProblem::NoPrices);
+        let of_both = reprice(&both, &[], day(1), &percent("5")).expect("prices");
+        assert_eq!(of_both.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["a"]);
         assert_eq!(with(&lines, percent("-100")), RepricingProblem::TooLow);
         assert_eq!(with(&[line("a", price("999999999999"))], percent("1")), RepricingProblem::TooLarge);
         assert_eq!(reprice(&lines, &[], day(1), &percent("-99.9999")).expect("prices").len(), 1);
@@ -210,7 +226,7 @@ mod tests {
                     expected = price(*number);
                 }
             }
-            prop_assert_eq!(unit_price_on(&line("a", price(own)), &all, day(asked)), expected);
+            prop_assert_eq!(unit_price_on("a", price(own), &all, day(asked)), expected);
         }
 
         #[test]

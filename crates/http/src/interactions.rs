@@ -18,7 +18,9 @@ use chrono::{DateTime, Utc};
 use opiekun_domain::cost::RateSource;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
-use opiekun_domain::ids::{CustomerId, InteractionId, OperatorId, OpportunityId, PersonId, StageId, TaskId, ThreadId};
+use opiekun_domain::ids::{
+    CustomerId, InteractionId, InvoiceId, OperatorId, OpportunityId, PersonId, StageId, TaskId, ThreadId,
+};
 use opiekun_domain::interaction::{Channel, Direction, InteractionStatus};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::work_item::WorkItem;
@@ -182,6 +184,8 @@ pub struct InteractionBody {
     pub cost: Option<Amount>,
     /// The currency of its rates and cost: the organization's.
     pub currency: Currency,
+    /// The invoice, issued or still a draft, that bills its time.
+    pub invoice_id: Option<InvoiceId>,
     /// Counts up with every change; `ETag` holds it too.
     #[schema(minimum = 1)]
     pub version: i32,
@@ -191,7 +195,17 @@ pub struct InteractionBody {
 
 impl From<Interaction> for InteractionBody {
     fn from(row: Interaction) -> Self {
-        let Interaction { id, registered_by_id, fields, stage_id, pricing, version, created_at, updated_at } = row;
+        let Interaction {
+            id,
+            registered_by_id,
+            fields,
+            stage_id,
+            pricing,
+            invoice_id,
+            version,
+            created_at,
+            updated_at,
+        } = row;
         let Pricing { billed_minutes, resolved_rate, rate_source, cost, currency } = pricing;
         Self {
             id,
@@ -203,6 +217,7 @@ impl From<Interaction> for InteractionBody {
             rate_source,
             cost,
             currency,
+            invoice_id,
             version,
             created_at,
             updated_at,
@@ -311,6 +326,8 @@ pub struct InteractionQuery {
     parent_task_id: Option<TaskId>,
     /// Right below this interaction.
     parent_interaction_id: Option<InteractionId>,
+    /// Those whose time an invoice bills, or those whose time none does.
+    invoiced: Option<bool>,
     #[serde(rename = "started_at[gte]")]
     started_from: Option<DateTime<Utc>>,
     #[serde(rename = "started_at[lt]")]
@@ -334,6 +351,7 @@ impl From<InteractionQuery> for InteractionFilter {
             thread_id: query.thread_id,
             parent_task_id: query.parent_task_id,
             parent_interaction_id: query.parent_interaction_id,
+            invoiced: query.invoiced,
             started_from: query.started_from,
             started_before: query.started_before,
             tags: query.tag.map(|tags| tags.0),
@@ -436,7 +454,8 @@ async fn get_interaction(
 /// depends on (customer, operator, start, duration, own rate), it is held only now, or it had no rate: then it is priced
 /// anew, by the rates of its day. Below another `parent` it stays in its thread; to another thread it takes what hangs
 /// below it. In a locked month what reports sum over
-/// stays, or there is 409; texts, people, threads and tags can change.
+/// stays, or there is 409; texts, people, threads and tags can change. So it is where its time is invoiced: customer,
+/// operator, start, minutes, rate, `status` and `billable` stay.
 #[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), params(IfMatch),
     request_body(content = InteractionInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = InteractionBody)))]
@@ -478,7 +497,7 @@ async fn update_interaction(
 ///
 /// For what was registered by mistake; what did not take place has the status `not_held`. The files on it are taken off, and
 /// go where they are on nothing else. The audit log keeps it. While something hangs below it there is 409, as in a locked
-/// month.
+/// month, and where its time is invoiced.
 #[utoipa::path(tag = "Interactions", security(("sign_in" = ["crm:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/interactions/{id}")]

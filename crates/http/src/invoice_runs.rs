@@ -191,7 +191,7 @@ pub struct InvoiceRunResultBody {
     pub scheduled_on: NaiveDate,
     /// `planned`, in a preview, is what an issue would invoice.
     pub outcome: OccurrenceState,
-    /// Why it failed, as the occurrence tells it.
+    /// Why it failed, as the occurrence tells it; `nothing_to_bill` where it was skipped for that.
     #[schema(max_length = 60)]
     pub problem: Option<String>,
     /// The invoice, or the draft.

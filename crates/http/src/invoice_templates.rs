@@ -5,14 +5,14 @@ use crate::body::{Patch, Valid};
 use crate::listing::{Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use crate::values::capitalised;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
-use opiekun_domain::billing::{LineVat, TemplateLine};
+use opiekun_domain::billing::{LineBasis, LineVat, TemplateLine};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{InvoiceTemplateId, NumberSeriesId};
@@ -55,10 +55,11 @@ pub struct InvoiceTemplateInput {
     #[schema(default = "PLN")]
     #[serde(default = "zloty")]
     pub currency: Currency,
-    /// Whether unit prices are net or gross; net unless told.
+    /// Whether unit prices are net or gross; net unless told, and with a line of kind `time`, since hourly rates are.
     #[schema(default = "net")]
     #[serde(default = "net")]
     pub price_mode: PriceMode,
+    /// At most one of them is of kind `time`.
     #[schema(min_items = 1, max_items = 100)]
     #[validate(nested)]
     pub lines: Vec<TemplateLineBody>,
@@ -96,6 +97,10 @@ pub struct TemplateLineBody {
     /// Your name for the line, by which subscriptions override it.
     #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
     pub key: String,
+    /// `fixed`: a quantity at a unit price. `time`: the customer's billable, not yet invoiced interactions that were held
+    /// and work entries that began in the period, as one unit at the sum of their costs; they are listed at
+    /// `/invoices/{id}/time-entries`. For subscriptions that bill in arrears. Where there is no such time the line is
+    /// left out; time of the period that is written down later is on no invoice, as `/reports/unbilled-time` tells.
     #[schema(default = "fixed")]
     #[serde(default = "fixed")]
     pub kind: LineKind,
@@ -106,11 +111,14 @@ pub struct TemplateLineBody {
     #[schema(min_length = 1, max_length = 512)]
     #[validate(custom(function = known_placeholders))]
     pub text: String,
-    pub quantity: Quantity,
+    /// Of a `fixed` line, which requires it; a `time` line has none.
+    #[serde(default)]
+    pub quantity: Option<Quantity>,
     #[schema(min_length = 1, max_length = 20)]
     pub unit: String,
-    /// Net or gross, as `price_mode` says.
-    pub unit_price: UnitPrice,
+    /// Of a `fixed` line, which requires it: net or gross, as `price_mode` says. A `time` line has none.
+    #[serde(default)]
+    pub unit_price: Option<UnitPrice>,
     #[serde(default)]
     pub discount_percent: Option<Percent>,
     #[validate(custom(function = basis_where_exempt))]
@@ -217,9 +225,9 @@ impl From<InvoiceTemplateFields> for InvoiceTemplateInput {
     }
 }
 
-impl From<InvoiceTemplateInput> for InvoiceTemplateFields {
-    fn from(input: InvoiceTemplateInput) -> Self {
-        let InvoiceTemplateInput {
+impl InvoiceTemplateInput {
+    fn fields(self) -> Result<InvoiceTemplateFields, ApiError> {
+        let Self {
             name,
             series_id,
             currency,
@@ -230,46 +238,70 @@ impl From<InvoiceTemplateInput> for InvoiceTemplateFields {
             bank_account,
             notes,
             language,
-        } = input;
-        Self {
+        } = self;
+        let mut wrong = Vec::new();
+        let time_lines: Vec<usize> =
+            lines.iter().enumerate().filter(|(_, line)| line.kind == LineKind::Time).map(|(index, _)| index).collect();
+        if !time_lines.is_empty() && price_mode == PriceMode::Gross {
+            wrong.push(Wrong::field("/price_mode", "time_is_net", "A line that bills time has net prices"));
+        }
+        for index in time_lines.into_iter().skip(1) {
+            let pointer = format!("/lines/{index}/kind");
+            wrong.push(Wrong::field(pointer, "time_line_repeated", "One line bills the time of a period"));
+        }
+        let mut read = Vec::with_capacity(lines.len());
+        for (index, line) in lines.into_iter().enumerate() {
+            match line.line(&format!("/lines/{index}")) {
+                Ok(line) => read.push(line),
+                Err(more) => wrong.extend(more),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(ApiError::invalid(wrong));
+        }
+        Ok(InvoiceTemplateFields {
             name,
             series_id,
             currency,
             price_mode,
-            lines: Json(lines.into_iter().map(TemplateLine::from).collect()),
+            lines: Json(read),
             payment_days,
             payment_method,
             bank_account,
             notes,
             language,
-        }
+        })
     }
 }
 
 impl From<TemplateLine> for TemplateLineBody {
     fn from(line: TemplateLine) -> Self {
-        let TemplateLine { key, kind, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } =
-            line;
+        let TemplateLine { key, basis, text, unit, discount_percent, vat, pkwiu, gtu, annex_15 } = line;
+        let (quantity, unit_price) = match basis {
+            LineBasis::Fixed { quantity, unit_price } => (Some(quantity), Some(unit_price)),
+            LineBasis::Time => (None, None),
+        };
+        let kind = basis.kind();
         Self { key, kind, text, quantity, unit, unit_price, discount_percent, vat: vat.into(), pkwiu, gtu, annex_15 }
     }
 }
 
-impl From<TemplateLineBody> for TemplateLine {
-    fn from(body: TemplateLineBody) -> Self {
-        let TemplateLineBody {
-            key,
-            kind,
-            text,
-            quantity,
-            unit,
-            unit_price,
-            discount_percent,
-            vat,
-            pkwiu,
-            gtu,
-            annex_15,
-        } = body;
-        Self { key, kind, text, quantity, unit, unit_price, discount_percent, vat: vat.into(), pkwiu, gtu, annex_15 }
+impl TemplateLineBody {
+    /// The line that stands at `pointer`, or what is wrong with it.
+    fn line(self, pointer: &str) -> Result<TemplateLine, Vec<Wrong>> {
+        let Self { key, kind, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } = self;
+        let named = [("quantity", quantity.is_some()), ("unit_price", unit_price.is_some())];
+        let told = |is_given: bool, code: &'static str, detail: &'static str| {
+            let those = named.iter().filter(|(_, given)| *given == is_given);
+            those.map(|(name, _)| Wrong::field(format!("{pointer}/{name}"), code, detail)).collect::<Vec<_>>()
+        };
+        let basis = match (kind, quantity, unit_price) {
+            (LineKind::Fixed, Some(quantity), Some(unit_price)) => LineBasis::Fixed { quantity, unit_price },
+            (LineKind::Time, None, None) => LineBasis::Time,
+            (LineKind::Fixed, ..) => return Err(told(false, "required", "Is required")),
+            (LineKind::Time, ..) => return Err(told(true, "not_expected", "A line that bills time has none")),
+        };
+        Ok(TemplateLine { key, basis, text, unit, discount_percent, vat: vat.into(), pkwiu, gtu, annex_15 })
     }
 }
 
@@ -356,7 +388,7 @@ async fn create_invoice_template(
     input: Valid<InvoiceTemplateInput>,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingWrite)?;
-    let fields = InvoiceTemplateFields::from(input.0);
+    let fields = input.0.fields()?;
     state
         .submit(scope, once, move |tx| {
             let body = InvoiceTemplateBody::from(invoice_templates::create(tx, fields)?);
@@ -389,7 +421,8 @@ async fn get_invoice_template(
 /// Change an invoice template.
 ///
 /// It holds for every invoice composed from then on; what is issued stays as it is. `lines` are replaced whole. A line
-/// that is taken away while a subscription overrides it makes the next invoice of that subscription fail.
+/// that is taken away while a subscription overrides it makes the next invoice of that subscription fail, and so does one
+/// of kind `time` while it overrides it or bills in advance.
 #[utoipa::path(tag = "Invoice templates", security(("sign_in" = ["billing:write"])), params(IfMatch),
     request_body(content = InvoiceTemplateInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = InvoiceTemplateBody)))]
@@ -405,7 +438,7 @@ async fn update_invoice_template(
     state
         .transaction(scope, move |tx| {
             let template = invoice_templates::lock(tx, id.0, seen.0)?;
-            let fields = patch.apply(&template.fields.clone().into())?.into();
+            let fields = patch.apply(&template.fields.clone().into())?.fields()?;
             let body = InvoiceTemplateBody::from(invoice_templates::update(tx, &template, fields)?);
             Ok(Reply::at_version(body.version, &body))
         })

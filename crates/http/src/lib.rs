@@ -61,6 +61,7 @@ mod threads;
 mod time_cost;
 mod timeline;
 mod timer;
+mod unbilled_time;
 mod values;
 mod work_entries;
 

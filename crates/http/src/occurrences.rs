@@ -77,14 +77,16 @@ pub struct OccurrenceBody {
     pub state: OccurrenceState,
     /// Why it failed: `customer_archived`, `template_archived`, `buyer_address_missing`, `seller_tax_number_missing`,
     /// `currency_mismatch`, `overridden_line_missing`, `too_many_lines`, `amount_overflow`,
-    /// `exchange_rate_missing` and others.
+    /// `exchange_rate_missing`, `time_unpriced` (time without an hourly rate), `time_currency_mismatch`,
+    /// `time_in_advance`, `time_line_overridden`, `too_much_time` (above 10 000 entries) and others.
     #[schema(max_length = 60)]
     pub problem: Option<String>,
     pub invoice_id: Option<InvoiceId>,
     /// How many runs have tried to invoice it.
     #[schema(minimum = 0)]
     pub attempts: i16,
-    /// Why somebody skipped it.
+    /// Why somebody skipped it; `nothing_to_bill` where a run did, since the template has lines for time alone and there
+    /// was none.
     #[schema(max_length = 500)]
     pub skip_reason: Option<String>,
     /// Counts up with every change; `ETag` holds it too.

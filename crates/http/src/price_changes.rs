@@ -237,6 +237,8 @@ fn refused(problem: &RepricingProblem) -> ApiError {
     let (pointer, code) = match problem {
         RepricingProblem::NoSuchLine(index) => (format!("/prices/{index}/key"), "no_such_line"),
         RepricingProblem::NamedTwice(index) => (format!("/prices/{index}/key"), "uniqueItems"),
+        RepricingProblem::TimeLine(index) => (format!("/prices/{index}/key"), "time_line"),
+        RepricingProblem::NoPrices => ("/percent".to_owned(), "no_prices"),
         RepricingProblem::TooLow => ("/percent".to_owned(), "exclusiveMinimum"),
         RepricingProblem::TooLarge => ("/percent".to_owned(), "maximum"),
     };
@@ -294,7 +296,7 @@ async fn list_price_changes(
 /// Change the prices of a template from a day on.
 ///
 /// The price in force on the first day of a period counts, also where the period is caught up with later; subscriptions
-/// with a price of their own keep it. A line costs the `unit_price` of the template until the first change that names
+/// with a price of their own keep it, and lines that bill time have none. A line costs the `unit_price` of the template until the first change that names
 /// it, so a later change of the template itself counts only for what is before that. A line that is taken out of the
 /// template leaves its changes without effect, until there is one with its key again. The new prices are kept as
 /// amounts, which a later change with an earlier day leaves as they are. With `preview` the answer is 200: it shows the

@@ -393,6 +393,9 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
         Violation::Restrict if constraint == "month_locks_refusal" => {
             return ApiError::state_invalid("locked", "The month of this time is locked");
         }
+        Violation::Restrict if constraint == "invoiced_time_refusal" => {
+            return ApiError::state_invalid("invoiced", "This time is invoiced; what was billed of it stays");
+        }
         Violation::Restrict => {
             return ApiError { cause: Some(constraint.to_owned()), ..ApiError::new(Code::StateInvalid) };
         }

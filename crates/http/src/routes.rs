@@ -4,7 +4,7 @@ use crate::{
     api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, extra_lines, files, funnel,
     hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, month_locks, not_invoiced,
     number_series, occurrences, operators, opportunities, organization, payments, people, pipelines, price_changes,
-    progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
+    progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer, unbilled_time, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -33,6 +33,7 @@ pub fn api(config: &mut ServiceConfig) {
     calendar_feeds::routes(config);
     month_locks::routes(config);
     time_cost::routes(config);
+    unbilled_time::routes(config);
     progress::routes(config);
     funnel::routes(config);
     number_series::routes(config);

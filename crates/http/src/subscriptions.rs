@@ -12,7 +12,7 @@ use crate::state::State;
 use crate::values::capitalised;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
-use opiekun_domain::billing::LineOverride;
+use opiekun_domain::billing::{LineBasis, LineOverride};
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, OccurrenceId, SubscriptionId};
@@ -96,6 +96,7 @@ pub struct ScheduleBody {
     /// The anchor's own day unless told. Only for months, quarters and years.
     #[serde(default)]
     pub day: Option<ScheduleDayBody>,
+    /// With a template that has a line of kind `time` it is `in_arrears`.
     pub billing: BillingTiming,
     /// Days from the period's first day (in advance), or from the first day after it (in arrears), to the issue day.
     #[schema(minimum = -366, maximum = 366, default = 0, example = 0)]
@@ -148,7 +149,7 @@ pub enum NamedDay {
 #[schema(as = LineOverride, example = json!({ "key": "bookkeeping", "unit_price": "399.00" }))]
 #[serde(deny_unknown_fields)]
 pub struct LineOverrideBody {
-    /// The key of the template's line.
+    /// The key of the template's line; not of one that bills time.
     #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
     pub key: String,
     #[serde(default)]
@@ -562,7 +563,8 @@ fn position(
     Position::new(next_index, next)
 }
 
-/// Template and customer exist, are in use, and go together; overrides name lines of the template.
+/// Template and customer exist, are in use, and go together; overrides name lines of the template, and time is billed in
+/// arrears.
 ///
 /// What stays as it was is not held against the caller: a subscription of an archived customer can still be ended.
 fn check_references(
@@ -586,12 +588,21 @@ fn check_references(
         let detail = "The customer is billed in another currency than the template's";
         wrong.push(Wrong::field("/customer_id", "currency_mismatch", detail));
     }
+    let lines = &template.fields.lines.0;
     let overridden = fields.line_overrides.0.iter().enumerate().filter(|_| other_template || other_lines);
     for (index, line) in overridden {
-        if template.fields.lines.0.iter().all(|it| it.key != line.key) {
-            let pointer = format!("/line_overrides/{index}/key");
-            wrong.push(Wrong::field(pointer, "line_missing", "The template has no line with this key"));
-        }
+        let (code, detail) = match lines.iter().find(|it| it.key == line.key).map(|it| it.basis) {
+            None => ("line_missing", "The template has no line with this key"),
+            Some(LineBasis::Time) => ("time_line_overridden", "A line that bills time is as the entries say"),
+            Some(LineBasis::Fixed { .. }) => continue,
+        };
+        wrong.push(Wrong::field(format!("/line_overrides/{index}/key"), code, detail));
+    }
+    let other_schedule = before.is_none_or(|before| before.schedule != fields.schedule);
+    let bills_time = lines.iter().any(|it| it.basis == LineBasis::Time);
+    if (other_template || other_schedule) && bills_time && fields.schedule.billing == BillingTiming::InAdvance {
+        let detail = "The template bills time, which is known when the period is over";
+        wrong.push(Wrong::field("/schedule/billing", "time_in_advance", detail));
     }
     if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(wrong)) }
 }

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use opiekun_domain::cost::RateSource;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
-use opiekun_domain::ids::{CustomerId, OperatorId, OpportunityId, StageId, TaskId, ThreadId, WorkEntryId};
+use opiekun_domain::ids::{CustomerId, InvoiceId, OperatorId, OpportunityId, StageId, TaskId, ThreadId, WorkEntryId};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::work_entries::{
     WorkEntry, WorkEntryFields, WorkEntryFilter, WorkEntryPricing, WorkEntrySort, WorkEntryTies,
@@ -97,6 +97,8 @@ pub struct WorkEntryBody {
     pub cost: Option<Amount>,
     /// The currency of its rates and cost: the organization's.
     pub currency: Currency,
+    /// The invoice, issued or still a draft, that bills it.
+    pub invoice_id: Option<InvoiceId>,
     /// Counts up with every change; `ETag` holds it too.
     #[schema(minimum = 1)]
     pub version: i32,
@@ -106,7 +108,8 @@ pub struct WorkEntryBody {
 
 impl From<WorkEntry> for WorkEntryBody {
     fn from(row: WorkEntry) -> Self {
-        let WorkEntry { id, registered_by_id, fields, ties, pricing, version, created_at, updated_at } = row;
+        let WorkEntry { id, registered_by_id, fields, ties, pricing, invoice_id, version, created_at, updated_at } =
+            row;
         let WorkEntryTies { customer_id, thread_id, opportunity_id, stage_id } = ties;
         let WorkEntryPricing { billed_minutes, resolved_rate, rate_source, cost, currency } = pricing;
         Self {
@@ -122,6 +125,7 @@ impl From<WorkEntry> for WorkEntryBody {
             rate_source,
             cost,
             currency,
+            invoice_id,
             version,
             created_at,
             updated_at,
@@ -170,6 +174,8 @@ pub struct WorkEntryQuery {
     /// Who worked.
     operator_id: Option<OperatorId>,
     billable: Option<bool>,
+    /// Those that an invoice bills, or those that none does.
+    invoiced: Option<bool>,
     #[serde(rename = "started_at[gte]")]
     started_from: Option<DateTime<Utc>>,
     #[serde(rename = "started_at[lt]")]
@@ -185,10 +191,21 @@ impl From<WorkEntryQuery> for WorkEntryFilter {
             opportunity_id,
             operator_id,
             billable,
+            invoiced,
             started_from,
             started_before,
         } = query;
-        Self { task_id, customer_id, thread_id, opportunity_id, operator_id, billable, started_from, started_before }
+        Self {
+            task_id,
+            customer_id,
+            thread_id,
+            opportunity_id,
+            operator_id,
+            billable,
+            invoiced,
+            started_from,
+            started_before,
+        }
     }
 }
 
@@ -291,7 +308,7 @@ async fn get_work_entry(
 ///
 /// Who worked may, who registered it, and those above them. It keeps its rate unless something changes that its price
 /// depends on (customer, operator, start, duration, own rate), or it had no rate: then it is priced anew, by the rates
-/// of its day. In a locked month only the note changes; for the rest there is 409.
+/// of its day. In a locked month, and where it is invoiced, only the note changes; for the rest there is 409.
 #[utoipa::path(tag = "Work entries", security(("sign_in" = ["crm:write"])), params(IfMatch),
     request_body(content = WorkEntryInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = WorkEntryBody)))]
@@ -320,7 +337,8 @@ async fn update_work_entry(
 
 /// Remove a work entry.
 ///
-/// For what was written down by mistake. The audit log keeps it. In a locked month there is 409.
+/// For what was written down by mistake. The audit log keeps it. In a locked month there is 409, and where it is
+/// invoiced.
 #[utoipa::path(tag = "Work entries", security(("sign_in" = ["crm:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/work-entries/{id}")]

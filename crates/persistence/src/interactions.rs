@@ -20,7 +20,8 @@ use opiekun_domain::cost::RateSource;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
 use opiekun_domain::ids::{
-    CustomerId, InteractionId, OperatorId, OpportunityId, OrganizationId, PersonId, StageId, TaskId, ThreadId,
+    CustomerId, InteractionId, InvoiceId, OperatorId, OpportunityId, OrganizationId, PersonId, StageId, TaskId,
+    ThreadId,
 };
 use opiekun_domain::interaction::{Channel, Direction, InteractionStatus};
 use opiekun_domain::work_item::WorkItem;
@@ -40,6 +41,8 @@ pub struct Interaction {
     #[diesel(embed)]
     #[serde(flatten)]
     pub pricing: Pricing,
+    /// The invoice that bills its time.
+    pub invoice_id: Option<InvoiceId>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -145,6 +148,7 @@ pub struct InteractionFilter {
     pub thread_id: Option<ThreadId>,
     pub parent_task_id: Option<TaskId>,
     pub parent_interaction_id: Option<InteractionId>,
+    pub invoiced: Option<bool>,
     pub started_from: Option<DateTime<Utc>>,
     pub started_before: Option<DateTime<Utc>>,
     /// Any of these.
@@ -299,6 +303,11 @@ pub fn list(
         }
         if let Some(interaction_id) = filter.parent_interaction_id {
             query = query.filter(interactions::parent_interaction_id.eq(interaction_id));
+        }
+        match filter.invoiced {
+            Some(true) => query = query.filter(interactions::invoice_id.is_not_null()),
+            Some(false) => query = query.filter(interactions::invoice_id.is_null()),
+            None => {}
         }
         query
     };

@@ -30,6 +30,7 @@ pub mod idempotency;
 pub mod interactions;
 pub mod invoice_runs;
 pub mod invoice_templates;
+pub mod invoice_time_entries;
 pub mod invoices;
 pub mod month_locks;
 pub mod not_invoiced;
@@ -56,6 +57,7 @@ pub mod threads;
 pub mod time_cost;
 pub mod timeline;
 pub mod timers;
+pub mod unbilled_time;
 pub mod work_entries;
 pub mod work_tree;
 

@@ -11,6 +11,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use diesel::upsert::excluded;
+use opiekun_domain::billing::Refusal;
 use opiekun_domain::ids::{InvoiceId, OccurrenceId, OrganizationId, SubscriptionId};
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::plan::{Known, Planned};
@@ -32,7 +33,7 @@ pub struct Occurrence {
     pub problem: Option<String>,
     pub invoice_id: Option<InvoiceId>,
     pub attempts: i16,
-    /// Why somebody skipped it.
+    /// Why somebody skipped it; `nothing_to_bill` where a run did for that reason.
     pub skip_reason: Option<String>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
@@ -55,6 +56,8 @@ pub enum Outcome {
     Planned,
     Invoiced(InvoiceId),
     Skipped,
+    /// Skipped, since there was nothing to bill.
+    NothingToBill,
     /// A stable code that says why.
     Failed(&'static str),
 }
@@ -73,6 +76,7 @@ struct NewOccurrence {
     problem: Option<&'static str>,
     invoice_id: Option<InvoiceId>,
     attempts: i16,
+    skip_reason: Option<&'static str>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -253,8 +257,8 @@ pub fn settle_new(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<()> {
 /// Claims periods of locked subscriptions, and tells which were free to claim: a period that is invoiced or skipped
 /// stays as it is, one that failed before or was planned is overwritten and keeps its id.
 pub fn settle(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<Vec<(SubscriptionId, u32)>> {
-    /// PostgreSQL takes 65 535 parameters a statement; a row has 13.
-    const ROWS_A_STATEMENT: usize = 5_000;
+    /// PostgreSQL takes 65 535 parameters a statement; a row has 14.
+    const ROWS_A_STATEMENT: usize = 4_000;
     let mut claimed = Vec::with_capacity(periods.len());
     for periods in periods.chunks(ROWS_A_STATEMENT) {
         let rows: Vec<NewOccurrence> = periods.iter().map(|period| new_occurrence(tx, period)).collect();
@@ -271,6 +275,7 @@ pub fn settle(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<Vec<(SubscriptionI
                 occurrences::problem.eq(excluded(occurrences::problem)),
                 occurrences::invoice_id.eq(excluded(occurrences::invoice_id)),
                 occurrences::attempts.eq(occurrences::attempts + excluded(occurrences::attempts)),
+                occurrences::skip_reason.eq(excluded(occurrences::skip_reason)),
                 occurrences::version.eq(occurrences::version + 1),
                 occurrences::updated_at.eq(excluded(occurrences::updated_at)),
             ));
@@ -284,11 +289,12 @@ pub fn settle(tx: &mut Tx<'_>, periods: &[Settled]) -> Result<Vec<(SubscriptionI
 }
 
 fn new_occurrence(tx: &Tx<'_>, period: &Settled) -> NewOccurrence {
-    let (state, problem, invoice_id, attempts) = match period.outcome {
-        Outcome::Planned => (OccurrenceState::Planned, None, None, 0),
-        Outcome::Invoiced(id) => (OccurrenceState::Invoiced, None, Some(id), 1),
-        Outcome::Skipped => (OccurrenceState::Skipped, None, None, 0),
-        Outcome::Failed(problem) => (OccurrenceState::Failed, Some(problem), None, 1),
+    let (state, problem, invoice_id, attempts, skip_reason) = match period.outcome {
+        Outcome::Planned => (OccurrenceState::Planned, None, None, 0, None),
+        Outcome::Invoiced(id) => (OccurrenceState::Invoiced, None, Some(id), 1, None),
+        Outcome::Skipped => (OccurrenceState::Skipped, None, None, 0, None),
+        Outcome::NothingToBill => (OccurrenceState::Skipped, None, None, 1, Some(Refusal::NothingToBill.code())),
+        Outcome::Failed(problem) => (OccurrenceState::Failed, Some(problem), None, 1, None),
     };
     NewOccurrence {
         organization_id: tx.scope.organization_id,
@@ -303,6 +309,7 @@ fn new_occurrence(tx: &Tx<'_>, period: &Settled) -> NewOccurrence {
         problem,
         invoice_id,
         attempts,
+        skip_reason,
         created_at: tx.now,
         updated_at: tx.now,
     }

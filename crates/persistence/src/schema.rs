@@ -257,6 +257,7 @@ diesel::table! {
         thread_id -> Nullable<Uuid>,
         parent_task_id -> Nullable<Uuid>,
         parent_interaction_id -> Nullable<Uuid>,
+        invoice_id -> Nullable<Uuid>,
     }
 }
 
@@ -362,6 +363,26 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         series_kind -> Text,
+    }
+}
+
+diesel::table! {
+    invoice_time_entries (organization_id, invoice_id, position) {
+        organization_id -> Uuid,
+        invoice_id -> Uuid,
+        position -> Int4,
+        line_key -> Text,
+        kind -> Text,
+        entry_id -> Uuid,
+        started_at -> Timestamptz,
+        started_on -> Date,
+        operator_id -> Uuid,
+        operator_name -> Text,
+        text -> Nullable<Text>,
+        duration_minutes -> Int4,
+        billed_minutes -> Int4,
+        resolved_rate -> Numeric,
+        cost -> Numeric,
     }
 }
 
@@ -840,6 +861,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        invoice_id -> Nullable<Uuid>,
     }
 }
 
@@ -881,6 +903,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     invoice_run_results,
     invoice_runs,
     invoice_templates,
+    invoice_time_entries,
     invoices,
     month_locks,
     number_counters,

@@ -65,7 +65,7 @@ pub struct ScheduleColumns {
     anchor_on: NaiveDate,
     on_day: Option<i16>,
     on_last_day: bool,
-    billing: BillingTiming,
+    pub billing: BillingTiming,
     issue_offset_days: i32,
     issue_day_shift: IssueDayShift,
 }

@@ -16,7 +16,7 @@ use opiekun_domain::cost::RateSource;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
 use opiekun_domain::ids::{
-    CustomerId, OperatorId, OpportunityId, OrganizationId, StageId, TaskId, ThreadId, WorkEntryId,
+    CustomerId, InvoiceId, OperatorId, OpportunityId, OrganizationId, StageId, TaskId, ThreadId, WorkEntryId,
 };
 use serde::Serialize;
 
@@ -35,6 +35,8 @@ pub struct WorkEntry {
     #[diesel(embed)]
     #[serde(flatten)]
     pub pricing: WorkEntryPricing,
+    /// The invoice that bills its time.
+    pub invoice_id: Option<InvoiceId>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -127,6 +129,7 @@ pub struct WorkEntryFilter {
     pub opportunity_id: Option<OpportunityId>,
     pub operator_id: Option<OperatorId>,
     pub billable: Option<bool>,
+    pub invoiced: Option<bool>,
     pub started_from: Option<DateTime<Utc>>,
     pub started_before: Option<DateTime<Utc>>,
 }
@@ -249,6 +252,11 @@ pub fn list(tx: &mut Tx<'_>, filter: &WorkEntryFilter, page: &PageRequest<WorkEn
         }
         if let Some(billable) = filter.billable {
             query = query.filter(work_entries::billable.eq(billable));
+        }
+        match filter.invoiced {
+            Some(true) => query = query.filter(work_entries::invoice_id.is_not_null()),
+            Some(false) => query = query.filter(work_entries::invoice_id.is_null()),
+            None => {}
         }
         if let Some(from) = filter.started_from {
             query = query.filter(work_entries::started_at.ge(from));

@@ -124,16 +124,17 @@ create temp table task as
 select row_number() over (order by id) - 1 as n, id, customer_id, thread_id, opportunity_id from tasks;
 analyze task;
 
--- Half of those below something are below the first.
+-- Half of those below something are below the first. What could be billed is invoiced, but for the last years.
 insert into interactions (organization_id, id, customer_id, person_id, operator_id, registered_by_id, caretaker_id, channel, direction, status,
     started_at, duration_minutes, subject, billable, billed_minutes, resolved_rate, rate_source, cost, currency, opportunity_id, stage_id,
-    thread_id, parent_task_id, parent_interaction_id, tags, created_at, updated_at)
+    thread_id, parent_task_id, parent_interaction_id, tags, invoice_id, created_at, updated_at)
 select organization_id, pg_temp.id_at(at, i), c.id, case when i % 4 = 0 then c.id end, o.id, o.id, o.id,
     (array['phone', 'email', 'meeting', 'video', 'chat', 'letter', 'other'])[1 + i % 7], 'inbound',
     case when i % 40 = 0 then 'not_held' when i > 990000 then 'planned' else 'held' end, at + interval '20 days', i % 90, 'Contact ' || i,
     i % 2 = 0, i % 90, 120, 'organization', round(i % 90 * 120.00 / 60, 2), 'PLN', p.id, p.stage_id, t.id,
     case when i % 10 = 0 then k.id end, case when i > 0 and i % 1000 = 1 then pg_temp.id_at(since, 0) end,
-    pg_temp.tags(i, 1000000), at, at
+    pg_temp.tags(i, 1000000),
+    case when i < 950000 and i % 2 = 0 and i % 40 > 0 and i % 90 > 0 then pg_temp.id_at(since, c.n::integer) end, at, at
 from firm, (select i, pg_temp.moment(i, 1000000) as at from generate_series(0, 999999) i offset 0) written
 join customer c on c.n = i % 2000 join operator o on o.n = i % 40
 left join thread t on t.n = case when i % 200 = 0 then 0 when i % 3 = 0 then i % 19000 end
@@ -142,9 +143,10 @@ left join task k on i % 10 = 0 and k.n = case when i % 2000 = 0 then 0 else i / 
 
 -- A great deal of the work is on the first task.
 insert into work_entries (organization_id, id, task_id, customer_id, thread_id, opportunity_id, stage_id, operator_id, registered_by_id,
-    started_at, duration_minutes, billable, billed_minutes, resolved_rate, rate_source, cost, currency, created_at, updated_at)
+    started_at, duration_minutes, billable, billed_minutes, resolved_rate, rate_source, cost, currency, invoice_id, created_at, updated_at)
 select organization_id, pg_temp.id_at(at, i), k.id, k.customer_id, k.thread_id, p.id, p.stage_id, o.id, o.id, at, 1 + i % 120, i % 500 > 0,
-    1 + i % 120, 120, 'organization', round((1 + i % 120) * 120.00 / 60, 2), 'PLN', at, at
+    1 + i % 120, 120, 'organization', round((1 + i % 120) * 120.00 / 60, 2), 'PLN',
+    case when i < 285000 and i % 500 > 0 then pg_temp.id_at(since, (k.n % 2000)::integer) end, at, at
 from firm, (select i, pg_temp.moment(i, 300000) as at from generate_series(0, 299999) i offset 0) written
 join operator o on o.n = i % 40 join task k on k.n = case when i % 1000 = 0 then 0 else i end
 left join opportunity p on p.id = k.opportunity_id;

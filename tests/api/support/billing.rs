@@ -1,7 +1,7 @@
 //! What tests about invoices begin with: somebody who can be billed, and runs.
 
 use super::client::{Answer, Record};
-use super::drafts::Draft;
+use super::drafts::{Draft, time_line};
 use super::world::World;
 use serde_json::{Value, json};
 
@@ -16,6 +16,19 @@ impl World {
     pub fn template(&self) -> Record {
         let series = self.number_series().create();
         self.invoice_template(series.id()).create()
+    }
+
+    /// A template with a line for time, `hours`, and a series of its own.
+    pub fn time_template(&self) -> Record {
+        let series = self.number_series().create();
+        self.invoice_template(series.id()).name("Hours").with("lines", json!([time_line()])).create()
+    }
+
+    /// A template put on a customer, every month in arrears, from the beginning of 2026.
+    pub fn arrears(&self, template_id: &str, customer_id: &str) -> Draft {
+        let every = json!({ "unit": "month", "count": 1 });
+        let schedule = json!({ "every": every, "anchor_on": "2026-01-01", "billing": "in_arrears" });
+        self.subscription(template_id, customer_id).with("schedule", schedule)
     }
 
     /// So many customers, each with a monthly subscription of one template. Gives the subscriptions in their order.

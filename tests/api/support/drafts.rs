@@ -190,3 +190,9 @@ impl World {
 pub fn line(quantity: &str, unit_price: &str) -> Value {
     json!({ "text": "Work", "quantity": quantity, "unit": "h", "unit_price": unit_price, "vat": { "code": "23" } })
 }
+
+/// A template's line that bills time at 23 %.
+pub fn time_line() -> Value {
+    json!({ "key": "hours", "kind": "time", "text": "Hours of {{period.month}}/{{period.year}}", "unit": "month",
+            "vat": { "code": "23" } })
+}

@@ -4,6 +4,7 @@
 //! in some state, or whose example cannot stand as it is, needs a line in [`STATES`] or [`BODIES`].
 
 use super::client::{Answer, Client, Record};
+use super::drafts::time_line;
 use super::files::Form;
 use super::operations::{FORM_OF_PARTS, Operation, document};
 use super::world::{PASSWORD, World, now};
@@ -179,6 +180,18 @@ const STATES: &[(&str, Make)] = &[
         let series = number_series_of(w, "pro_forma");
         let pro_forma = w.invoice_draft(w.buyer().create().id(), series.id()).with("kind", "pro_forma").create();
         w.issue(&pro_forma, "2026-01-30")
+    }),
+    ("list_invoice_time_entries", |w| {
+        w.hourly_rate("120.00", "2026-01-01").send();
+        let customer = w.buyer().create();
+        let template = w.invoice_template(number_series(w).id()).name(&mark()).with("lines", json!([time_line()]));
+        w.arrears(template.create().id(), customer.id()).create();
+        for day in ["2026-01-07", "2026-01-08", "2026-01-09"] {
+            w.interaction(customer.id()).with("started_at", format!("{day}T09:00:00Z")).create();
+        }
+        let run = json!({ "mode": "issue", "through_on": "2026-02-01", "customer_ids": [customer.id()] });
+        w.run_with(run).expect(200);
+        w.owner.get(&format!("/invoices?customer_id={}", customer.id())).expect(200).items().remove(0)
     }),
     ("skip_occurrence", planned_occurrence),
     ("restore_occurrence", planned_occurrence),

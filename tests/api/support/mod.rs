@@ -16,7 +16,7 @@ mod world;
 
 pub use client::{Answer, Client, Record};
 pub use database::{Scratch, connection, count, execute, scratch_database, text_rows, text_rows_of};
-pub use drafts::{Draft, line};
+pub use drafts::{Draft, line, time_line};
 pub use matters::Sale;
 pub use plans::{Plan, Plans};
 pub use process::{Process, opiekun};

@@ -1,7 +1,7 @@
 //! Corrections: drafts that say what an issued invoice is to say instead.
 
-use super::draft::{InvoiceLineInput, PAYMENT_DAYS_DEFAULT, check_series, created, refused};
-use super::one;
+use super::draft::{InvoiceLineInput, PAYMENT_DAYS_DEFAULT, check_keys, check_series, created, refused};
+use super::{one, time_entries};
 use crate::actor::Actor;
 use crate::body::Valid;
 use crate::invoice_templates::{LineVatBody, basis_where_exempt};
@@ -164,6 +164,7 @@ fn new_correction(tx: &mut Tx<'_>, invoice: &Invoice, input: CorrectionInput) ->
         due_on,
         notes,
     } = input;
+    check_keys("/added_lines", &added_lines, &[])?;
     let (before, last_position) = invoices::corrected_state(tx, invoice)?;
     let buyer = buyer.map(BuyerInput::party).transpose()?.unwrap_or_else(|| before.buyer.clone());
     let changes = LineChanges {
@@ -178,6 +179,7 @@ fn new_correction(tx: &mut Tx<'_>, invoice: &Invoice, input: CorrectionInput) ->
     if after == lines_before && buyer == before.buyer {
         return Err(ApiError::invalid_field("", "unchanged", "The invoice says that already"));
     }
+    time_entries::unless_billed_again(tx, invoice.id, &lines_before, &after)?;
     let seller = organizations::find(tx)?.seller().party;
     let of_invoice = invoice.draft(Vec::new());
     let draft_with = |lines: &[PlacedLine]| InvoiceDraft {
@@ -214,6 +216,9 @@ fn new_correction(tx: &mut Tx<'_>, invoice: &Invoice, input: CorrectionInput) ->
 /// invoice. It is issued by `POST /invoices/{id}/issuance`, under a number of its own series, and may be followed by
 /// others: each begins from what the last one left. One is in draft at a time. A correction is not corrected itself, but
 /// the invoice once more. An invoice never comes to less than nothing.
+///
+/// One that takes away the line that bills time, or its quantity, gives the time back once it is issued: it can be billed
+/// anew. The line can't be billed again then: 409 `state_invalid` with state `time_given_back`.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])),
     extensions(("x-idempotency-required" = json!(true))), request_body = CorrectionInput,
     responses((status = 201, body = super::body::InvoiceBody)))]

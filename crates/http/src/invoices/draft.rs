@@ -1,7 +1,7 @@
 //! Drafts: made, changed, thrown away or issued.
 
 use super::body::{InvoiceBody, TableRateBody};
-use super::one;
+use super::{one, time_entries};
 use crate::actor::Actor;
 use crate::body::{Patch, Valid};
 use crate::invoice_templates::{LineVatBody, basis_where_exempt};
@@ -9,7 +9,7 @@ use crate::listing::Id;
 use crate::occurrences;
 use crate::once::Once;
 use crate::precondition::IfMatch;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::state::State;
 use crate::values::capitalised;
@@ -26,7 +26,7 @@ use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::customers::Customer;
 use opiekun_persistence::invoices::{Invoice, InvoiceLine, NewDraft};
-use opiekun_persistence::{StoreError, Tx, customers, invoices, number_series, organizations};
+use opiekun_persistence::{StoreError, Tx, customers, invoice_time_entries, invoices, number_series, organizations};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
@@ -97,6 +97,11 @@ pub struct InvoiceInput {
 }))]
 #[serde(deny_unknown_fields)]
 pub struct InvoiceLineInput {
+    /// Of the template's line that it was drafted from; a draft takes no other. The time that a line bills is given back
+    /// when none has its key any more, or for a quantity of 0.
+    #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
+    #[serde(default)]
+    pub key: Option<String>,
     #[schema(min_length = 1, max_length = 512)]
     pub text: String,
     pub quantity: Quantity,
@@ -250,17 +255,18 @@ impl InvoiceInput {
 
 impl From<InvoiceLineInput> for DraftLine {
     fn from(input: InvoiceLineInput) -> Self {
-        let InvoiceLineInput { text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } = input;
+        let InvoiceLineInput { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } =
+            input;
         let vat = vat.into();
-        Self { key: None, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
+        Self { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
     }
 }
 
 impl From<DraftLine> for InvoiceLineInput {
     fn from(line: DraftLine) -> Self {
-        let DraftLine { key: _, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } = line;
+        let DraftLine { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 } = line;
         let vat = vat.into();
-        Self { text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
+        Self { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
     }
 }
 
@@ -273,6 +279,22 @@ pub(super) fn refused(refusal: Refusal) -> ApiError {
         }
         _ => ApiError::state_invalid(refusal.code(), detail),
     }
+}
+
+/// Lines have keys of the template's that a draft was made from, which are `known`, and none of their own.
+pub(super) fn check_keys(pointer: &str, lines: &[InvoiceLineInput], known: &[Option<String>]) -> Result<(), ApiError> {
+    let mut wrong = Vec::new();
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.key.is_some()) {
+        let (code, detail) = if !known.contains(&line.key) {
+            ("no_such_line", "The draft was made from no line with this key")
+        } else if lines.iter().take(index).any(|other| other.key == line.key) {
+            ("uniqueItems", "The keys of lines differ from each other")
+        } else {
+            continue;
+        };
+        wrong.push(Wrong::field(format!("{pointer}/{index}/key"), code, detail));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(wrong)) }
 }
 
 /// The series of a draft, which has to be one of its kind.
@@ -325,6 +347,7 @@ pub async fn create_invoice(
     let scope = actor.scope(Permission::BillingWrite)?;
     state
         .submit(scope, once, move |tx| {
+            check_keys("/lines", &input.0.lines, &[])?;
             let new = new_draft(tx, input.0, None)?;
             let draft = invoices::create_draft(tx, new)?;
             Ok(created(&one(tx, draft)?))
@@ -334,7 +357,7 @@ pub async fn create_invoice(
 
 /// Change a draft.
 ///
-/// `lines` are replaced whole, and the sums with them. What is issued or thrown away stays as it is, and so does a
+/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back. What is issued or thrown away stays as it is, and so does a
 /// correction, which is thrown away and made anew: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     request_body(content = InvoiceInput, content_type = "application/merge-patch+json"),
@@ -379,12 +402,10 @@ pub async fn update_invoice(
                     "It is the customer's for whom it was made",
                 ));
             }
-            let mut new = new_draft(tx, after, fields.pro_forma_id)?;
-            if patch.field("lines").is_none() {
-                // Lines that stay are those of the template still.
-                for (line, key) in new.priced.lines.iter_mut().zip(keys) {
-                    line.key = key;
-                }
+            check_keys("/lines", &after.lines, &keys)?;
+            let new = new_draft(tx, after, fields.pro_forma_id)?;
+            if time_entries::give_back_unless_billed(tx, draft.id, &new.draft.lines)? {
+                invoice_time_entries::remove(tx, draft.id)?;
             }
             let draft = invoices::update_draft(tx, &draft, new)?;
             let body = one(tx, draft)?;
@@ -396,8 +417,8 @@ pub async fn update_invoice(
 /// Throw a draft away.
 ///
 /// It becomes `void`: it can still be read, and never changes again. The period that a run drafted it for is `planned`
-/// again, and the next run bills it anew, with the extra lines that were on the draft. What is issued stays, and is
-/// corrected: 409.
+/// again, and the next run bills it anew, with the extra lines that were on the draft; time that it billed is given back.
+/// What is issued stays, and is corrected: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/invoices/{id}")]
@@ -413,6 +434,7 @@ pub async fn void_invoice(
             let draft = invoices::lock(tx, id.0, seen.0)?;
             unless_draft(&draft)?;
             occurrences::give_back(tx, draft.id)?;
+            invoice_time_entries::give_back(tx, draft.id)?;
             invoices::void(tx, &draft)?;
             Ok(Reply::empty())
         })
@@ -422,7 +444,8 @@ pub async fn void_invoice(
 /// Issue a draft.
 ///
 /// It gets the next number of its series, without gap or double, and takes seller and buyer as they are now (a
-/// correction the buyer of its draft); from then on it never changes. Nobody is told. 409 names what is missing: an address of the buyer
+/// correction the buyer of its draft); from then on it never changes. A correction by which an invoice bills its time no
+/// more gives the time back. Nobody is told. 409 names what is missing: an address of the buyer
 /// (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
 /// (`exchange_rate_missing`), or that it is no draft any more.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
@@ -453,7 +476,11 @@ pub async fn issue_invoice(
                 // It says whose the invoice is, changed or as it was; what became of the customer since is no part of it.
                 buyer.party = draft.fields.buyer.0.clone();
             }
-            let mut invoice = draft.draft(lines).issue(&seller, &buyer, issued_on).map_err(refused)?;
+            let said = draft.draft(lines);
+            if let Some(corrected_id) = draft.correction.corrects_id {
+                time_entries::give_back_unless_billed(tx, corrected_id, &said.lines)?;
+            }
+            let mut invoice = said.issue(&seller, &buyer, issued_on).map_err(refused)?;
             if let Some(before) = &draft.correction.before {
                 let before =
                     draft.draft(before.0.lines.clone()).price(&seller.party, &before.0.buyer).map_err(refused)?;

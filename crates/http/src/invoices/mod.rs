@@ -3,6 +3,7 @@
 mod body;
 mod correction;
 mod draft;
+mod time_entries;
 
 use crate::actor::Actor;
 use crate::listing::{Filters, Id, Listing, Sorting};
@@ -32,7 +33,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(draft::void_invoice)
         .service(draft::issue_invoice)
         .service(draft::make_final_invoice)
-        .service(correction::create_correction);
+        .service(correction::create_correction)
+        .service(time_entries::list_invoice_time_entries);
 }
 
 impl Sorting for InvoiceSort {

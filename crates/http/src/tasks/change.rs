@@ -49,7 +49,8 @@ pub enum ApplyTo {
 ///
 /// Who registered it may, its caretaker, and those above them; a new caretaker is the caller or somebody below. Main
 /// tasks above follow. A moved task takes everything below it along, and so does one that goes to another thread.
-/// Closing an instance of a series makes the next one: cancelling it skips it.
+/// Closing an instance of a series makes the next one: cancelling it skips it. While time of it is invoiced its customer
+/// stays, or there is 409.
 #[utoipa::path(tag = "Tasks", security(("sign_in" = ["crm:write"])), params(TaskChangeQuery, IfMatch),
     request_body(content = TaskInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = TaskBody)))]

@@ -3,7 +3,7 @@
 use super::lanes::Ticket;
 use super::plan::{Bill, Book, Item, Outcome, Plan};
 use chrono::NaiveDate;
-use opiekun_domain::billing::{CurrencyTotal, Invoice};
+use opiekun_domain::billing::{CurrencyTotal, Invoice, Refusal};
 use opiekun_domain::ids::{InvoiceId, NumberSeriesId, OccurrenceId};
 use opiekun_domain::invoice_run::{RunMode, RunProblem};
 use opiekun_domain::numbering::NumberPattern;
@@ -15,7 +15,7 @@ use opiekun_persistence::invoices::{self, NewInvoice};
 use opiekun_persistence::number_series::{self, NumberSeries};
 use opiekun_persistence::occurrences::{self, Settled};
 use opiekun_persistence::subscriptions::{self, Advance, Subscription};
-use opiekun_persistence::{StoreError, Tx, Violation};
+use opiekun_persistence::{StoreError, Tx, Violation, invoice_time_entries};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -87,7 +87,7 @@ impl Row<'_> {
     fn bill(&self) -> Option<&Bill> {
         match &self.item.outcome {
             Outcome::Bill(bill) => Some(bill),
-            Outcome::Skip | Outcome::Fail(_) => None,
+            Outcome::Skip | Outcome::NothingToBill | Outcome::Fail(_) => None,
         }
     }
 }
@@ -97,7 +97,7 @@ impl Batch<'_> {
     /// many it took up.
     fn take_up(&self, tx: &mut Tx<'_>, subscriptions: &[Subscription]) -> Result<usize> {
         let InvoiceRunFields { through_on, issue_on, .. } = self.run.fields;
-        let book = Book::load(tx, subscriptions)?;
+        let mut book = Book::load(tx, self.run, self.ticket, subscriptions)?;
         let mut plans = Vec::with_capacity(subscriptions.len());
         let mut invoices = 0;
         for subscription in subscriptions {
@@ -121,7 +121,7 @@ impl Batch<'_> {
             if let Err((problem, error)) = taken.map_err(|error| (problem_of(&error), error)) {
                 let Some(problem) = problem else { return Err(error) };
                 tracing::error!(run = %self.run.id, subscription = %subscription.id, %error, "a subscription failed");
-                let plan = match tx.attempt(|tx| Book::load(tx, alone)) {
+                let plan = match tx.attempt(|tx| Book::load(tx, self.run, self.ticket, alone)) {
                     Ok(book) => book.refuse(subscription, self.run.fields.through_on, problem)?,
                     Err(_) => Plan::refused(subscription, problem)?,
                 };
@@ -169,7 +169,7 @@ impl Batch<'_> {
                     result.invoice_id = Some(invoice_id);
                     bills.push((invoice_id, row.subscription, bill));
                 }
-                Outcome::Skip => tally.skipped = tally.skipped.saturating_add(1),
+                Outcome::Skip | Outcome::NothingToBill => tally.skipped = tally.skipped.saturating_add(1),
                 Outcome::Fail(_) => tally.failed = tally.failed.saturating_add(1),
             }
             results.push(result);
@@ -181,10 +181,11 @@ impl Batch<'_> {
             RunMode::Issue => Some(Numbers::take(tx, self.run.fields.issue_on, &counts)?),
             RunMode::Draft | RunMode::Preview => None,
         };
-        let mut billed_lines = Vec::new();
+        let (mut billed_lines, mut annexes) = (Vec::new(), Vec::new());
         let numbered = bills.into_iter().map(|(id, subscription, bill)| {
-            let Bill { series_id, template_id, invoice, extra_lines } = *bill;
+            let Bill { series_id, template_id, invoice, extra_lines, time } = *bill;
             billed_lines.extend(extra_lines.into_iter().map(|line| (line, id)));
+            annexes.extend(time.iter().flat_map(|time| time.annex(id)));
             Ok(NewInvoice {
                 id,
                 series_id,
@@ -199,6 +200,7 @@ impl Batch<'_> {
         let invoices = numbered.collect::<Result<Vec<_>>>()?;
         invoices::create_all(tx, invoices)?;
         extra_lines::bill(tx, billed_lines)?;
+        invoice_time_entries::bill(tx, annexes)?;
         Ok(())
     }
 
@@ -219,6 +221,7 @@ impl Batch<'_> {
                 outcome: match &row.item.outcome {
                     Outcome::Bill(_) => occurrences::Outcome::Invoiced(invoice_id),
                     Outcome::Skip => occurrences::Outcome::Skipped,
+                    Outcome::NothingToBill => occurrences::Outcome::NothingToBill,
                     Outcome::Fail(problem) => occurrences::Outcome::Failed(problem),
                 },
             };
@@ -250,7 +253,7 @@ impl Batch<'_> {
                     tally.planned = tally.planned.saturating_add(1);
                     add_sums(&mut result, tally, &bill.invoice)?;
                 }
-                Outcome::Skip => tally.skipped = tally.skipped.saturating_add(1),
+                Outcome::Skip | Outcome::NothingToBill => tally.skipped = tally.skipped.saturating_add(1),
                 Outcome::Fail(_) => tally.failed = tally.failed.saturating_add(1),
             }
             results.push(result);
@@ -274,6 +277,7 @@ fn result(run: &InvoiceRun, id: Uuid, row: &Row<'_>) -> RunResult {
     let (outcome, problem) = match row.item.outcome {
         Outcome::Bill(_) => (OccurrenceState::Planned, None),
         Outcome::Skip => (OccurrenceState::Skipped, None),
+        Outcome::NothingToBill => (OccurrenceState::Skipped, Some(Refusal::NothingToBill.code().to_owned())),
         Outcome::Fail(problem) => (OccurrenceState::Failed, Some(problem.to_owned())),
     };
     RunResult {

@@ -1,17 +1,25 @@
 //! What a run is to do for each subscription of a batch, decided before anything is written.
 
+use super::lanes::Ticket;
 use chrono::NaiveDate;
-use opiekun_domain::billing::{Buyer, Invoice, Occasion, Seller, Terms, compose};
-use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
+use chrono_tz::Tz;
+use opiekun_domain::billable_time::BillableTime;
+use opiekun_domain::billing::{Buyer, Invoice, LineBasis, Occasion, Refusal, Seller, Terms, compose};
+use opiekun_domain::calendar_day::{day_bounds, day_of};
+use opiekun_domain::ids::{CustomerId, InvoiceId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
 use opiekun_domain::invoice_draft::DraftLine;
+use opiekun_domain::invoice_run::RunMode;
 use opiekun_domain::plan::{Known, PERIODS_MAX, Planned, due, next_planned};
 use opiekun_domain::price_change::PriceChange;
-use opiekun_domain::schedule::Schedule;
+use opiekun_domain::schedule::{Period, Schedule};
 use opiekun_persistence::extra_lines::{self, ExtraLine};
+use opiekun_persistence::invoice_runs::InvoiceRun;
 use opiekun_persistence::invoice_templates::{self, InvoiceTemplate};
+use opiekun_persistence::invoice_time_entries::{self, NewTimeEntry, TimeLock, TimeSpan, UnbilledEntry};
 use opiekun_persistence::subscriptions::{Position, Subscription};
 use opiekun_persistence::{Result, StoreError, Tx, customers, occurrences, organizations, price_changes};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What the invoices of a batch are composed from.
 pub struct Book {
@@ -23,6 +31,10 @@ pub struct Book {
     extra_lines: BTreeMap<SubscriptionId, Vec<ExtraLine>>,
     /// What has become already of periods that the subscriptions have before them.
     ahead: BTreeMap<(SubscriptionId, u32), Known>,
+    /// The organization's, whose calendar tells which time is of a period.
+    zone: Tz,
+    /// What of the customers' time can still be billed, in the order of time. Whatever an invoice of the batch bills goes.
+    time: BTreeMap<CustomerId, Vec<UnbilledEntry>>,
 }
 
 /// Everything that is to be done for a subscription.
@@ -45,6 +57,7 @@ pub struct Item {
 pub enum Outcome {
     Bill(Box<Bill>),
     Skip,
+    NothingToBill,
     /// A stable code that says why it can't be billed.
     Fail(&'static str),
 }
@@ -56,10 +69,38 @@ pub struct Bill {
     pub invoice: Invoice,
     /// Those that are on it.
     pub extra_lines: Vec<ExtraLine>,
+    pub time: Option<BilledTime>,
+}
+
+/// The time that a line of an invoice bills.
+pub struct BilledTime {
+    line_key: String,
+    zone: Tz,
+    /// In the order of time.
+    entries: Vec<UnbilledEntry>,
+}
+
+impl BilledTime {
+    /// The annex of the invoice.
+    pub fn annex(&self, invoice_id: InvoiceId) -> impl Iterator<Item = NewTimeEntry> {
+        (1..).zip(&self.entries).map(move |(position, entry)| NewTimeEntry {
+            invoice_id,
+            position,
+            line_key: self.line_key.clone(),
+            kind: entry.kind,
+            id: entry.id,
+            started_on: day_of(entry.started_at, self.zone),
+        })
+    }
 }
 
 impl Book {
-    pub fn load(tx: &mut Tx<'_>, subscriptions: &[Subscription]) -> Result<Self> {
+    pub fn load(
+        tx: &mut Tx<'_>,
+        run: &InvoiceRun,
+        ticket: &Ticket<'_>,
+        subscriptions: &[Subscription],
+    ) -> Result<Self> {
         let ids: Vec<_> = subscriptions.iter().map(|it| it.id).collect();
         let mut template_ids: Vec<_> = subscriptions.iter().map(|it| it.fields.template_id).collect();
         let mut customer_ids: Vec<_> = subscriptions.iter().map(|it| it.fields.customer_id).collect();
@@ -72,47 +113,124 @@ impl Book {
         let customers = customers::find_all(tx, &customer_ids)?;
         let extra_lines = extra_lines::open_of(tx, &ids)?;
         let ahead = occurrences::ahead(tx, &ids)?;
-        Ok(Self {
-            seller: organizations::find(tx)?.seller(),
+        let organization = organizations::find(tx)?;
+        let mut book = Self {
+            zone: organization.time_zone(),
+            seller: organization.seller(),
             templates: templates.into_iter().map(|it| (it.id, it)).collect(),
             price_changes,
             buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
             extra_lines,
             ahead: ahead.into_iter().map(|(id, period, state)| ((id, period), occurrences::known(state))).collect(),
-        })
+            time: BTreeMap::new(),
+        };
+        book.load_time(tx, run, ticket, subscriptions)?;
+        Ok(book)
+    }
+
+    /// Loads the time that may be billed, where any template of the batch has a line for it.
+    fn load_time(
+        &mut self,
+        tx: &mut Tx<'_>,
+        run: &InvoiceRun,
+        ticket: &Ticket<'_>,
+        subscriptions: &[Subscription],
+    ) -> Result<()> {
+        let mut spans = Vec::new();
+        for subscription in subscriptions {
+            let fields = &subscription.fields;
+            let template = self.templates.get(&fields.template_id);
+            if template.and_then(time_line).is_none() {
+                continue;
+            }
+            let (planned, _) = self.planned(subscription, &fields.schedule.schedule()?, run.fields.through_on);
+            spans.extend(planned.iter().filter(|(_, is_billed)| *is_billed).map(|(planned, _)| TimeSpan {
+                customer_id: fields.customer_id,
+                from_at: day_bounds(planned.period.start_on, self.zone).0,
+                before_at: day_bounds(planned.period.end_on, self.zone).0,
+            }));
+        }
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let lock = match run.fields.mode {
+            RunMode::Preview => TimeLock::None,
+            RunMode::Draft | RunMode::Issue => TimeLock::Wait,
+        };
+        // A customer may have subscriptions in two batches: neither waits for its turn with time that the other waits for.
+        ticket.wait();
+        for entry in invoice_time_entries::unbilled(tx, spans, lock)? {
+            self.time.entry(entry.customer_id).or_default().push(entry);
+        }
+        if run.fields.mode == RunMode::Preview {
+            // Nothing is marked by a preview, so what its earlier batches have planned to bill is told by their results.
+            let customer_ids: Vec<CustomerId> = self.time.keys().copied().collect();
+            for (customer_id, start_on, end_on) in invoice_time_entries::planned_days(tx, run.id, &customer_ids)? {
+                let planned = self.time_of(customer_id, start_on, end_on);
+                self.time.entry(customer_id).or_default().drain(planned);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the time of some days of a customer stands, the end exclusive.
+    fn time_of(&self, customer_id: CustomerId, start_on: NaiveDate, end_on: NaiveDate) -> Range<usize> {
+        let entries = self.time.get(&customer_id).map_or(&[][..], Vec::as_slice);
+        let first_since = |day| {
+            let at = day_bounds(day, self.zone).0;
+            entries.partition_point(|entry| entry.started_at < at)
+        };
+        first_since(start_on)..first_since(end_on)
+    }
+
+    /// Takes what an invoice bills of a customer's time, so that no other of the batch does.
+    fn take_time(&mut self, subscription: &Subscription, period: Period, invoice: &Invoice) -> Option<BilledTime> {
+        let line_key = time_line(self.templates.get(&subscription.fields.template_id)?)?.to_owned();
+        if invoice.lines.iter().all(|line| line.key.as_ref() != Some(&line_key)) {
+            return None;
+        }
+        let customer_id = subscription.fields.customer_id;
+        let range = self.time_of(customer_id, period.start_on, period.end_on);
+        let entries = self.time.get_mut(&customer_id)?.drain(range).collect();
+        Some(BilledTime { line_key, zone: self.zone, entries })
     }
 
     /// Plans and composes everything of a subscription that is due through a day, dated `issue_on`.
     pub fn plan<'a>(
-        &self,
+        &mut self,
         subscription: &'a Subscription,
         through_on: NaiveDate,
         issue_on: NaiveDate,
     ) -> Result<Plan<'a>> {
         let fields = &subscription.fields;
-        let template = self.templates.get(&fields.template_id).ok_or(StoreError::NotFound("invoice_template"))?;
-        let buyer = self.buyers.get(&fields.customer_id).ok_or(StoreError::NotFound("customer"))?;
-        let (planned, mut position) = self.planned(subscription, &fields.schedule.schedule()?, through_on);
+        let schedule = fields.schedule.schedule()?;
+        let (planned, mut position) = self.planned(subscription, &schedule, through_on);
         // They come once, so the first period that is billed has them all.
         let mut extra_lines = self.extra_lines.get(&subscription.id).cloned().unwrap_or_default();
         let mut items = Vec::with_capacity(planned.len());
         for (planned, is_billed) in planned {
             let outcome = if is_billed {
-                let extra_lines = std::mem::take(&mut extra_lines);
+                let template =
+                    self.templates.get(&fields.template_id).ok_or(StoreError::NotFound("invoice_template"))?;
+                let buyer = self.buyers.get(&fields.customer_id).ok_or(StoreError::NotFound("customer"))?;
+                let (series_id, template_id) = (template.fields.series_id, template.id);
+                let time = self.billable_time(template, fields.customer_id, planned.period);
                 let lines: Vec<DraftLine> = extra_lines.iter().map(|line| line.fields.clone().into()).collect();
                 let occasion = Occasion {
                     period: planned.period,
                     part: planned.part,
+                    billing: schedule.rule().billing,
                     overrides: &fields.line_overrides.0,
+                    time: &time,
                     extra_lines: &lines,
                 };
                 match compose(&self.seller, buyer, self.terms(template), occasion, issue_on) {
-                    Ok(invoice) => Outcome::Bill(Box::new(Bill {
-                        series_id: template.fields.series_id,
-                        template_id: template.id,
-                        invoice,
-                        extra_lines,
-                    })),
+                    Ok(invoice) => {
+                        let extra_lines = std::mem::take(&mut extra_lines);
+                        let time = self.take_time(subscription, planned.period, &invoice);
+                        Outcome::Bill(Box::new(Bill { series_id, template_id, invoice, extra_lines, time }))
+                    }
+                    Err(Refusal::NothingToBill) => Outcome::NothingToBill,
                     Err(refusal) => Outcome::Fail(refusal.code()),
                 }
             } else {
@@ -130,6 +248,16 @@ impl Book {
 
     fn is_new(&self, id: SubscriptionId, planned: Planned) -> bool {
         !self.ahead.contains_key(&(id, planned.period.index))
+    }
+
+    /// What a template's time line can bill of a customer's time of a period; nothing where there is no such line.
+    fn billable_time(&self, template: &InvoiceTemplate, customer_id: CustomerId, period: Period) -> Vec<BillableTime> {
+        if time_line(template).is_none() {
+            return Vec::new();
+        }
+        let entries = self.time.get(&customer_id).map_or(&[][..], Vec::as_slice);
+        let of_period = entries.get(self.time_of(customer_id, period.start_on, period.end_on));
+        of_period.into_iter().flatten().map(UnbilledEntry::billable).collect()
     }
 
     /// What a template says.
@@ -188,6 +316,12 @@ impl Book {
         periods.sort_by_key(|(planned, _)| planned.period.index);
         (periods, Position::new(due.next_index, due.next))
     }
+}
+
+/// The key of a template's line that bills time.
+fn time_line(template: &InvoiceTemplate) -> Option<&str> {
+    let lines = &template.fields.lines.0;
+    lines.iter().find(|line| line.basis == LineBasis::Time).map(|line| line.key.as_str())
 }
 
 impl<'a> Plan<'a> {

@@ -7,11 +7,12 @@ use super::{Year, pass_a_minute};
 use crate::failure::Failure;
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
-use opiekun_domain::billing::{LineOverride, LineVat, TemplateLine};
+use opiekun_domain::billing::{LineBasis, LineOverride, LineVat, TemplateLine};
 use opiekun_domain::calendar_day::{day_bounds, shift_to_working_day};
 use opiekun_domain::currency::Currency;
+use opiekun_domain::decimal::Quantity;
 use opiekun_domain::ids::{InvoiceTemplateId, NumberSeriesId};
-use opiekun_domain::invoice::{InvoiceKind, LineKind, PaymentMethod, PriceMode};
+use opiekun_domain::invoice::{InvoiceKind, PaymentMethod, PriceMode};
 use opiekun_domain::invoice_run::{RunMode, RunStatus};
 use opiekun_domain::language::Language;
 use opiekun_domain::numbering::Reset;
@@ -161,11 +162,9 @@ fn template(
 fn line(key: &str, text: &str, unit: &str, unit_price: &str) -> TemplateLine {
     TemplateLine {
         key: key.to_owned(),
-        kind: LineKind::Fixed,
+        basis: LineBasis::Fixed { quantity: Quantity::ONE, unit_price: unit_price.parse().unwrap_or_default() },
         text: text.to_owned(),
-        quantity: "1".parse().unwrap_or_default(),
         unit: unit.to_owned(),
-        unit_price: unit_price.parse().unwrap_or_default(),
         discount_percent: None,
         vat: LineVat { code: VatCode::Percent23, exemption_basis: None },
         pkwiu: Some("69.20.2".to_owned()),
