@@ -4,7 +4,8 @@ use crate::{
     api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, extra_lines, files, funnel,
     hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, month_locks, not_invoiced,
     number_series, occurrences, operators, opportunities, organization, payments, people, pipelines, price_changes,
-    progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer, unbilled_time, work_entries,
+    progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer, unbilled_time,
+    work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
