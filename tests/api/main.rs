@@ -16,6 +16,7 @@ mod crash;
 mod customers;
 mod demo;
 mod events;
+mod exchange_rates;
 mod files;
 mod funnel;
 mod hourly_rates;

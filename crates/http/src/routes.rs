@@ -1,9 +1,9 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, files, funnel, hourly_rates,
-    interactions, invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences, operators,
-    opportunities, organization, payments, people, pipelines, price_changes, progress, stages, statements,
+    api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, exchange_rates, files, funnel,
+    hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, month_locks, number_series, occurrences,
+    operators, opportunities, organization, payments, people, pipelines, price_changes, progress, stages, statements,
     subscriptions, tasks, threads, time_cost, timeline, timer, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -35,6 +35,7 @@ pub fn api(config: &mut ServiceConfig) {
     time_cost::routes(config);
     progress::routes(config);
     funnel::routes(config);
+    exchange_rates::routes(config);
     number_series::routes(config);
     invoice_templates::routes(config);
     price_changes::routes(config);

@@ -20,6 +20,7 @@ pub mod changes;
 pub mod credentials;
 pub mod customers;
 pub mod events;
+pub mod exchange_rates;
 pub mod file_objects;
 pub mod files;
 pub mod funnel;

@@ -130,6 +130,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    exchange_rates (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        currency -> Text,
+        quoted_on -> Date,
+        rate -> Numeric,
+        source -> Text,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     file_objects (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -827,6 +841,7 @@ diesel::joinable!(audit_entries -> organizations (organization_id));
 diesel::joinable!(calendar_feeds -> organizations (organization_id));
 diesel::joinable!(customers -> organizations (organization_id));
 diesel::joinable!(events -> organizations (organization_id));
+diesel::joinable!(exchange_rates -> organizations (organization_id));
 diesel::joinable!(file_objects -> organizations (organization_id));
 diesel::joinable!(hourly_rates -> organizations (organization_id));
 diesel::joinable!(idempotency_keys -> organizations (organization_id));
@@ -848,6 +863,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     customer_tags,
     customers,
     events,
+    exchange_rates,
     file_objects,
     files,
     hourly_rates,

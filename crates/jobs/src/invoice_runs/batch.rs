@@ -63,7 +63,7 @@ fn take_up(
     progress: RunProgress,
     subscriptions: &[Subscription],
 ) -> Result<RunProgress> {
-    let book = Book::load(tx, subscriptions)?;
+    let book = Book::load(tx, subscriptions, run.fields.issue_on)?;
     let mut plans = Vec::with_capacity(subscriptions.len());
     let mut invoices = 0;
     for subscription in subscriptions {
@@ -85,10 +85,11 @@ fn one_by_one(tx: &mut Tx<'_>, run: &InvoiceRun, due: &[Subscription]) -> Result
         progress = match alone.map_err(|error| (problem_of(&error), error)) {
             Err((Some(problem), error)) => {
                 tracing::error!(run = %run.id, subscription = %subscription.id, %error, "a subscription failed");
-                let plan = match tx.attempt(|tx| Book::load(tx, std::slice::from_ref(subscription))) {
-                    Ok(book) => book.refuse(subscription, run.fields.through_on, problem)?,
-                    Err(_) => Plan::refused(subscription, problem)?,
-                };
+                let plan =
+                    match tx.attempt(|tx| Book::load(tx, std::slice::from_ref(subscription), run.fields.issue_on)) {
+                        Ok(book) => book.refuse(subscription, run.fields.through_on, problem)?,
+                        Err(_) => Plan::refused(subscription, problem)?,
+                    };
                 tx.attempt(|tx| carry_out(tx, run, progress.clone(), vec![plan]))?
             }
             Err((None, error)) => return Err(error),

@@ -2,20 +2,25 @@
 
 use chrono::NaiveDate;
 use opiekun_domain::billing::{Buyer, Invoice, Occasion, Seller, Terms, compose};
+use opiekun_domain::currency::Currency;
+use opiekun_domain::exchange_rate::{ExchangeRates, table_day};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
 use opiekun_domain::plan::{Known, PERIODS_MAX, Planned, due, next_planned};
 use opiekun_domain::price_change::PriceChange;
 use opiekun_domain::schedule::Schedule;
 use opiekun_persistence::invoice_templates::{self, InvoiceTemplate};
 use opiekun_persistence::subscriptions::{Position, Subscription};
-use opiekun_persistence::{Result, StoreError, Tx, customers, occurrences, organizations, price_changes};
-use std::collections::BTreeMap;
+use opiekun_persistence::{
+    Result, StoreError, Tx, customers, exchange_rates, occurrences, organizations, price_changes,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the invoices of a batch are composed from.
 pub struct Book {
     seller: Seller,
     templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
     price_changes: BTreeMap<InvoiceTemplateId, Vec<PriceChange>>,
+    exchange_rates: ExchangeRates,
     buyers: BTreeMap<CustomerId, Buyer>,
     /// What has become already of periods that the subscriptions have before them.
     ahead: BTreeMap<(SubscriptionId, u32), Known>,
@@ -51,7 +56,7 @@ pub struct Bill {
 }
 
 impl Book {
-    pub fn load(tx: &mut Tx<'_>, subscriptions: &[Subscription]) -> Result<Self> {
+    pub fn load(tx: &mut Tx<'_>, subscriptions: &[Subscription], issue_on: NaiveDate) -> Result<Self> {
         let ids: Vec<_> = subscriptions.iter().map(|it| it.id).collect();
         let mut template_ids: Vec<_> = subscriptions.iter().map(|it| it.fields.template_id).collect();
         let mut customer_ids: Vec<_> = subscriptions.iter().map(|it| it.fields.customer_id).collect();
@@ -60,12 +65,14 @@ impl Book {
         customer_ids.sort_unstable();
         customer_ids.dedup();
         let templates = invoice_templates::find_all(tx, &template_ids)?;
+        let templates: BTreeMap<_, _> = templates.into_iter().map(|it| (it.id, it)).collect();
         let price_changes = price_changes::of_templates(tx, &template_ids)?;
         let customers = customers::find_all(tx, &customer_ids)?;
         let ahead = occurrences::ahead(tx, &ids)?;
         Ok(Self {
             seller: organizations::find(tx)?.seller(),
-            templates: templates.into_iter().map(|it| (it.id, it)).collect(),
+            exchange_rates: rates_for(tx, subscriptions, &templates, issue_on)?,
+            templates,
             price_changes,
             buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
             ahead: ahead.into_iter().map(|(id, period, state)| ((id, period), occurrences::known(state))).collect(),
@@ -121,6 +128,7 @@ impl Book {
             price_mode: fields.price_mode,
             lines: &fields.lines.0,
             price_changes: self.price_changes.get(&template.id).map_or(&[], Vec::as_slice),
+            exchange_rates: &self.exchange_rates,
             payment_days: fields.payment_days,
             payment_method: fields.payment_method,
             bank_account: fields.bank_account.as_deref(),
@@ -168,6 +176,30 @@ impl Book {
         periods.sort_by_key(|(planned, _)| planned.period.index);
         (periods, Position::new(due.next_index, due.next))
     }
+}
+
+/// The rates that invoices of these subscriptions can need, dated `issue_on`: of the tables from that of the earliest
+/// period which is not billed yet to that of the issue. Where all are in złoty nothing is asked.
+fn rates_for(
+    tx: &mut Tx<'_>,
+    subscriptions: &[Subscription],
+    templates: &BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
+    issue_on: NaiveDate,
+) -> Result<ExchangeRates> {
+    let mut currencies = BTreeSet::new();
+    let mut sold_from = issue_on;
+    for subscription in subscriptions {
+        let template = templates.get(&subscription.fields.template_id);
+        let Some(template) = template.filter(|it| it.fields.currency != Currency::PLN) else { continue };
+        if let Some(next) = next_planned(&subscription.fields.schedule.schedule()?, subscription.progress()) {
+            currencies.insert(template.fields.currency);
+            sold_from = sold_from.min(next.period.last_on());
+        }
+    }
+    if currencies.is_empty() {
+        return Ok(ExchangeRates::default());
+    }
+    exchange_rates::quoted(tx, currencies, table_day(sold_from, issue_on)..=table_day(issue_on, issue_on))
 }
 
 impl<'a> Plan<'a> {
