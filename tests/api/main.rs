@@ -16,6 +16,7 @@ mod crash;
 mod customers;
 mod demo;
 mod events;
+mod exchange_rates;
 mod extra_lines;
 mod files;
 mod funnel;

@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::billable_time::{self, BillableTime};
 use crate::currency::Currency;
 use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
+use crate::exchange_rate::ExchangeRates;
 use crate::invoice::{InvoiceKind, LineKind, PaymentMethod, PriceMode, TableRate, Totals, VatInPln};
 use crate::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
 use crate::language::Language;
@@ -140,6 +141,8 @@ pub struct Terms<'a> {
     pub lines: &'a [TemplateLine],
     /// In any order.
     pub price_changes: &'a [PriceChange],
+    /// Looked into where the currency is another than złoty.
+    pub exchange_rates: &'a ExchangeRates,
     pub payment_days: i16,
     pub payment_method: PaymentMethod,
     pub bank_account: Option<&'a str>,
@@ -350,7 +353,7 @@ pub fn compose(
     if lines.is_empty() {
         return Err(Refusal::NothingToBill);
     }
-    let draft = InvoiceDraft {
+    let mut draft = InvoiceDraft {
         kind: InvoiceKind::Invoice,
         sold_on: Some(period.last_on()),
         payment_term: PaymentTerm::Days(buyer.payment_days.unwrap_or(terms.payment_days)),
@@ -363,6 +366,8 @@ pub fn compose(
         language: terms.language,
         lines,
     };
+    let wanted = draft.table_wanted(issued_on);
+    draft.exchange_rate = wanted.and_then(|(currency, day)| terms.exchange_rates.on(currency, day)).cloned();
     Ok(Invoice { period: Some(period), ..draft.issue(seller, buyer, issued_on)? })
 }
 
@@ -408,6 +413,7 @@ impl CurrencyTotal {
 mod tests {
     use super::*;
     use crate::invoice::{Line, totals};
+    use std::sync::LazyLock;
 
     fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()
@@ -456,12 +462,15 @@ mod tests {
         }
     }
 
+    static NO_RATES: LazyLock<ExchangeRates> = LazyLock::new(ExchangeRates::default);
+
     fn terms(lines: &[TemplateLine]) -> Terms<'_> {
         Terms {
             currency: Currency::PLN,
             price_mode: PriceMode::Net,
             lines,
             price_changes: &[],
+            exchange_rates: &NO_RATES,
             payment_days: 14,
             payment_method: PaymentMethod::Transfer,
             bank_account: None,
@@ -565,6 +574,30 @@ mod tests {
             discount_percent: None,
         };
         assert_eq!(composed(changed, &[own]).unwrap().totals.net.to_string(), "1.00");
+    }
+
+    #[test]
+    fn vat_in_another_currency_is_told_by_the_table_of_the_day_that_counts() {
+        let euro: Currency = "EUR".parse().unwrap();
+        let buyer = Buyer { currency: euro, ..buyer() };
+        let table =
+            |rate: &str, on: &str| TableRate { rate: rate.parse().unwrap(), on: day(on), source: format!("NBP {on}") };
+        let lines = [line("a", "100.00", VatCode::Percent23)];
+        let issued = |rates: &ExchangeRates, on: &str| {
+            let terms = Terms { currency: euro, exchange_rates: rates, ..terms(&lines) };
+            compose(&seller(), &buyer, terms, whole(&[]), day(on))
+        };
+        // November ends on a Monday. Issued before, the day of the issue counts, else the end of the period.
+        let rates: ExchangeRates =
+            [(euro, table("4.1000", "2026-11-10")), (euro, table("4.2517", "2026-11-27"))].into_iter().collect();
+        let in_advance = issued(&rates, "2026-11-12").unwrap();
+        // 23.00 × 4.1 = 94.30; 23.00 × 4.2517 = 97.7891
+        assert_eq!(in_advance.vat_pln.unwrap().sum.to_string(), "94.30");
+        let in_arrears = issued(&rates, "2026-12-03").unwrap();
+        assert_eq!(in_arrears.vat_pln.unwrap().sum.to_string(), "97.79");
+        assert_eq!(in_arrears.exchange_rate, Some(table("4.2517", "2026-11-27")));
+        assert_eq!(issued(&rates, "2026-11-13"), Err(Refusal::ExchangeRateMissing), "no other day's will do");
+        assert_eq!(issued(&NO_RATES, "2026-12-03"), Err(Refusal::ExchangeRateMissing));
     }
 
     #[test]

@@ -112,6 +112,8 @@ id! { /// What is billed: lines, terms, texts.
 InvoiceTemplateId }
 id! { /// New prices of a template from a day on.
 PriceChangeId }
+id! { /// What a currency was worth on a day.
+ExchangeRateId }
 id! { /// A template put on a customer with a schedule.
 SubscriptionId }
 id! { /// A line that a subscription has once, on its next invoice.

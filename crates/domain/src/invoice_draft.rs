@@ -6,6 +6,7 @@
 use crate::billing::{Buyer, Invoice, InvoiceLine, LINE_TEXT_MAX, LineVat, Party, Refusal, Seller};
 use crate::currency::Currency;
 use crate::decimal::{Amount, Percent, Quantity, UnitPrice};
+use crate::exchange_rate::table_day;
 use crate::invoice::{
     InvoiceKind, Line, PaymentMethod, PriceMode, TableRate, Totals, VatInPln, line_net, split_payment_is_due, totals,
 };
@@ -47,6 +48,7 @@ pub struct InvoiceDraft {
     pub sold_on: Option<NaiveDate>,
     pub payment_term: PaymentTerm,
     pub currency: Currency,
+    /// Given with it; see [`InvoiceDraft::table_wanted`] for when it is not.
     pub exchange_rate: Option<TableRate>,
     pub price_mode: PriceMode,
     pub payment_method: PaymentMethod,
@@ -110,6 +112,15 @@ impl InvoiceDraft {
             && is_taxpayer(buyer)
             && split_payment_is_due(totals.gross, self.currency, rate);
         Ok(Priced { lines, totals, vat_pln, split_payment })
+    }
+
+    /// Whose rate, and of which day's table, it takes when it is issued on a day: that which the law asks for. `None`
+    /// where it has a rate of its own, which counts whatever the table says, where it is in złoty, and where it is no
+    /// invoice: a pro forma needs no rate, and a correction is told at the rate of what it corrects.
+    pub fn table_wanted(&self, issued_on: NaiveDate) -> Option<(Currency, NaiveDate)> {
+        let takes_one =
+            self.kind == InvoiceKind::Invoice && self.currency != Currency::PLN && self.exchange_rate.is_none();
+        takes_one.then(|| (self.currency, table_day(self.sold_on.unwrap_or(issued_on), issued_on)))
     }
 
     /// The invoice, but for its number, issued on a day.
@@ -284,6 +295,21 @@ mod tests {
         assert_eq!((issued.sold_on, issued.due_on), (day("2026-11-23"), day("2026-12-07")));
         // Where no Polish VAT is charged there is none to tell.
         assert_eq!(of(VatCode::ServiceToEu, None).expect("an invoice").vat_pln, None);
+    }
+
+    #[test]
+    fn an_invoice_in_another_currency_without_a_rate_wants_one() {
+        let euro: Currency = "EUR".parse().expect("a currency");
+        let foreign = InvoiceDraft { currency: euro, ..draft(vec![]) };
+        let wanted = |draft: &InvoiceDraft| draft.table_wanted(day("2026-11-23"));
+        assert_eq!(wanted(&foreign), Some((euro, day("2026-11-20"))));
+        let sold = InvoiceDraft { sold_on: Some(day("2026-11-12")), ..foreign.clone() };
+        assert_eq!(wanted(&sold), Some((euro, day("2026-11-10"))));
+        assert_eq!(wanted(&draft(vec![])), None);
+        assert_eq!(wanted(&InvoiceDraft { exchange_rate: table("4.25", "2026-11-02"), ..foreign.clone() }), None);
+        for kind in [InvoiceKind::ProForma, InvoiceKind::Correction] {
+            assert_eq!(wanted(&InvoiceDraft { kind, ..foreign.clone() }), None);
+        }
     }
 
     proptest! {

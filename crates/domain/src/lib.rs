@@ -21,6 +21,7 @@ pub mod cost;
 pub mod currency;
 pub mod customer;
 pub mod decimal;
+pub mod exchange_rate;
 pub mod ids;
 pub mod interaction;
 pub mod invoice;

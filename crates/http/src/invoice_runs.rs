@@ -403,7 +403,8 @@ async fn list_invoice_runs(
 /// The run works in the background, survives a restart, and bills each period of a subscription at most once however
 /// often it is asked for: repeating a call is safe. A subscription that can't be billed fails alone, and after three
 /// runs in a row is parked. Nothing due is a success with zeros. A subscription is billed for at most 120 periods a
-/// run; the next run goes on.
+/// run; the next run goes on. Polish VAT in another currency is told in złoty by `/exchange-rates`: without the rate that
+/// the law asks for the period fails with `exchange_rate_missing`, until a later run finds it there.
 ///
 /// Follow it at `Location`, or send `Prefer: wait=30` to get the finished run with 200 if it ends in time.
 #[utoipa::path(tag = "Invoice runs", security(("sign_in" = ["billing:write"])), request_body = InvoiceRunInput,

@@ -16,6 +16,7 @@ mod customers;
 mod docs;
 mod edge;
 mod events;
+mod exchange_rates;
 mod expand;
 mod extra_lines;
 mod files;
@@ -137,6 +138,7 @@ const WORKERS: usize = 2;
         (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),
+        (name = "Exchange rates", description = "What currencies are worth in złoty, day by day: what VAT on invoices in them is told by."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),
         (name = "Invoice templates", description = "What is billed: lines, terms, texts."),
         (name = "Subscriptions", description = "A template put on a customer with a schedule."),

@@ -102,6 +102,16 @@ pub struct CorrectedState {
     pub lines: Vec<InvoiceLine>,
 }
 
+/// An invoice with all its issued corrections, as the next one begins from it.
+#[derive(Debug, Clone)]
+pub struct Corrected {
+    pub state: CorrectedState,
+    /// The greatest position that a line of it has ever had.
+    pub last_position: i16,
+    /// Of the invoice; of one that had none, what the last correction took.
+    pub exchange_rate: Option<TableRate>,
+}
+
 /// A line of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = invoice_lines, check_for_backend(diesel::pg::Pg))]
@@ -383,24 +393,28 @@ pub fn corrections_of(tx: &mut Tx<'_>, ids: &[InvoiceId]) -> Result<BTreeMap<Inv
     Ok(corrections)
 }
 
-/// What an invoice says with all its issued corrections, and the greatest position that a line of it has ever had.
-pub fn corrected_state(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<(CorrectedState, i16)> {
-    let issued: Vec<(InvoiceId, Json<Party>)> = invoices::table
+/// What an invoice says with all its issued corrections, and what of them another one follows.
+pub fn corrected(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Corrected> {
+    let issued: Vec<(InvoiceId, InvoiceFields)> = invoices::table
         .filter(invoices::organization_id.eq(tx.organization_id()))
         .filter(invoices::corrects_id.eq(invoice.id))
         .filter(invoices::status.eq(InvoiceStatus::Issued))
         .order(invoices::id)
-        .select((invoices::id, invoices::buyer))
+        .select((invoices::id, InvoiceFields::as_select()))
         .load(tx.conn)?;
     let all: Vec<InvoiceId> = issued.iter().map(|(id, _)| *id).chain([invoice.id]).collect();
-    let (last_id, buyer) = issued.last().cloned().unwrap_or((invoice.id, invoice.fields.buyer.clone()));
+    let (last_id, last) = issued.last().map_or((invoice.id, &invoice.fields), |(id, fields)| (*id, fields));
     let lines = lines_of(tx, &[last_id])?.remove(&last_id).unwrap_or_default();
     let last_position: Option<i16> = invoice_lines::table
         .filter(invoice_lines::organization_id.eq(tx.organization_id()))
         .filter(invoice_lines::invoice_id.eq_any(all))
         .select(max(invoice_lines::position))
         .first(tx.conn)?;
-    Ok((CorrectedState { buyer: buyer.0, lines }, last_position.unwrap_or_default()))
+    Ok(Corrected {
+        state: CorrectedState { buyer: last.buyer.0.clone(), lines },
+        last_position: last_position.unwrap_or_default(),
+        exchange_rate: last.table_rate(),
+    })
 }
 
 /// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.

@@ -21,6 +21,7 @@ pub mod changes;
 pub mod credentials;
 pub mod customers;
 pub mod events;
+pub mod exchange_rates;
 pub mod extra_lines;
 pub mod file_objects;
 pub mod files;

@@ -130,6 +130,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    exchange_rates (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        currency -> Text,
+        quoted_on -> Date,
+        rate -> Numeric,
+        source -> Text,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     extra_lines (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -870,6 +884,7 @@ diesel::joinable!(audit_entries -> organizations (organization_id));
 diesel::joinable!(calendar_feeds -> organizations (organization_id));
 diesel::joinable!(customers -> organizations (organization_id));
 diesel::joinable!(events -> organizations (organization_id));
+diesel::joinable!(exchange_rates -> organizations (organization_id));
 diesel::joinable!(file_objects -> organizations (organization_id));
 diesel::joinable!(hourly_rates -> organizations (organization_id));
 diesel::joinable!(idempotency_keys -> organizations (organization_id));
@@ -891,6 +906,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     customer_tags,
     customers,
     events,
+    exchange_rates,
     extra_lines,
     file_objects,
     files,

@@ -128,6 +128,13 @@ impl World {
         self.draft("/month-locks", json!({ "month_start_on": month_start_on }))
     }
 
+    /// By a table of the National Bank.
+    pub fn exchange_rate(&self, currency: &str, quoted_on: &str, rate: &str) -> Draft {
+        let source = "NBP 226/A/NBP/2026";
+        let body = json!({ "currency": currency, "quoted_on": quoted_on, "rate": rate, "source": source });
+        self.draft("/exchange-rates", body)
+    }
+
     pub fn number_series(&self) -> Draft {
         self.draft(
             "/number-series",

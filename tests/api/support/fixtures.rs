@@ -111,6 +111,11 @@ const KINDS: &[Kind] = &[
     },
     Kind { collection: "calendar/feeds", names: &["calendar_feed_id"], make: |w| w.calendar_feed().create() },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
+    Kind {
+        collection: "exchange-rates",
+        names: &["exchange_rate_id"],
+        make: |w| w.exchange_rate("EUR", &day(), "4.2517").create(),
+    },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },
     Kind {
@@ -264,6 +269,7 @@ const BODIES: &[(&str, Put)] = &[
         body["allocations"] = json!([{ "invoice_id": invoice.id(), "amount": "0.01" }]);
     }),
     ("create_price_change", |_, body| body["valid_from_on"] = json!(day())),
+    ("create_exchange_rate", |_, body| body["quoted_on"] = json!(day())),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];

@@ -1,6 +1,8 @@
 //! Corrections: drafts that say what an issued invoice is to say instead.
 
-use super::draft::{InvoiceLineInput, PAYMENT_DAYS_DEFAULT, check_keys, check_series, created, refused};
+use super::draft::{
+    InvoiceLineInput, PAYMENT_DAYS_DEFAULT, check_keys, check_series, created, refused, take_table_rate,
+};
 use super::{one, time_entries};
 use crate::actor::Actor;
 use crate::body::Valid;
@@ -20,7 +22,7 @@ use opiekun_domain::ids::{InvoiceId, NumberSeriesId};
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus};
 use opiekun_domain::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
 use opiekun_domain::permission::Permission;
-use opiekun_persistence::invoices::{Invoice, InvoiceLine, NewCorrection, NewDraft};
+use opiekun_persistence::invoices::{Corrected, Invoice, InvoiceLine, NewCorrection, NewDraft};
 use opiekun_persistence::{Tx, invoices, organizations};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -165,7 +167,7 @@ fn new_correction(tx: &mut Tx<'_>, invoice: &Invoice, input: CorrectionInput) ->
         notes,
     } = input;
     check_keys("/added_lines", &added_lines, &[])?;
-    let (before, last_position) = invoices::corrected_state(tx, invoice)?;
+    let Corrected { state: before, last_position, exchange_rate } = invoices::corrected(tx, invoice)?;
     let buyer = buyer.map(BuyerInput::party).transpose()?.unwrap_or_else(|| before.buyer.clone());
     let changes = LineChanges {
         to_zero,
@@ -181,7 +183,11 @@ fn new_correction(tx: &mut Tx<'_>, invoice: &Invoice, input: CorrectionInput) ->
     }
     time_entries::unless_billed_again(tx, invoice.id, &lines_before, &after)?;
     let seller = organizations::find(tx)?.seller().party;
-    let of_invoice = invoice.draft(Vec::new());
+    let mut of_invoice = InvoiceDraft { exchange_rate, ..invoice.draft(Vec::new()) };
+    if let Some(issued_on) = invoice.fields.issued_on {
+        // One that charged no VAT may have none: the rate that it would have had tells what the correction charges.
+        take_table_rate(tx, &mut of_invoice, issued_on)?;
+    }
     let draft_with = |lines: &[PlacedLine]| InvoiceDraft {
         kind: InvoiceKind::Correction,
         payment_term: due_on.map_or(PaymentTerm::Days(payment_days.unwrap_or(PAYMENT_DAYS_DEFAULT)), PaymentTerm::On),
@@ -213,7 +219,7 @@ fn new_correction(tx: &mut Tx<'_>, invoice: &Invoice, input: CorrectionInput) ->
 /// Draft a correction of an invoice.
 ///
 /// It carries the lines and the buyer before and after, and the difference of the sums; VAT in złoty at the rate of the
-/// invoice. It is issued by `POST /invoices/{id}/issuance`, under a number of its own series, and may be followed by
+/// invoice, or, where that has none, at the one of `/exchange-rates` that the law asked for when it was issued. It is issued by `POST /invoices/{id}/issuance`, under a number of its own series, and may be followed by
 /// others: each begins from what the last one left. One is in draft at a time. A correction is not corrected itself, but
 /// the invoice once more. An invoice never comes to less than nothing.
 ///

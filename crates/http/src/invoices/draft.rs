@@ -26,7 +26,9 @@ use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::customers::Customer;
 use opiekun_persistence::invoices::{Invoice, InvoiceLine, NewDraft};
-use opiekun_persistence::{StoreError, Tx, customers, invoice_time_entries, invoices, number_series, organizations};
+use opiekun_persistence::{
+    StoreError, Tx, customers, exchange_rates, invoice_time_entries, invoices, number_series, organizations,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
@@ -84,7 +86,8 @@ pub struct InvoiceInput {
     /// When the goods were handed over or the service was done; the day of the issue unless told.
     #[serde(default)]
     pub sold_on: Option<NaiveDate>,
-    /// What tells its VAT in złoty. An invoice in another currency with Polish VAT can't be issued without it.
+    /// What tells its VAT in złoty. Without it an invoice takes, when it is issued, the rate of `/exchange-rates` that the
+    /// law asks for; one in another currency with Polish VAT can't be issued where there is neither.
     #[serde(default)]
     pub exchange_rate: Option<TableRateBody>,
 }
@@ -306,6 +309,14 @@ pub(super) fn check_series(tx: &mut Tx<'_>, id: NumberSeriesId, kind: InvoiceKin
     }
 }
 
+/// Gives a draft without a rate that of the table which counts for it if issued on a day, where there is one.
+pub(super) fn take_table_rate(tx: &mut Tx<'_>, draft: &mut InvoiceDraft, issued_on: NaiveDate) -> Result<(), ApiError> {
+    if let Some((currency, day)) = draft.table_wanted(issued_on) {
+        draft.exchange_rate = exchange_rates::quoted(tx, [currency], day..=day)?.on(currency, day).cloned();
+    }
+    Ok(())
+}
+
 /// What is written of a draft, priced between the two as they are now.
 fn new_draft(tx: &mut Tx<'_>, input: InvoiceInput, pro_forma_id: Option<InvoiceId>) -> Result<NewDraft, ApiError> {
     let (customer_id, series_id) = (input.customer_id, input.series_id);
@@ -444,9 +455,10 @@ pub async fn void_invoice(
 /// Issue a draft.
 ///
 /// It gets the next number of its series, without gap or double, and takes seller and buyer as they are now (a
-/// correction the buyer of its draft); from then on it never changes. A correction by which an invoice bills its time no
-/// more gives the time back. Nobody is told. 409 names what is missing: an address of the buyer
-/// (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
+/// correction the buyer of its draft); from then on it never changes. An invoice in another currency without a rate takes
+/// that of `/exchange-rates`, of the last working day before its sale, or before its issue where that is earlier. A
+/// correction by which an invoice bills its time no more gives the time back. Nobody is told. 409 names what is missing: an
+/// address of the buyer (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
 /// (`exchange_rate_missing`), or that it is no draft any more.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
     responses((status = 200, body = InvoiceBody)))]
@@ -476,10 +488,11 @@ pub async fn issue_invoice(
                 // It says whose the invoice is, changed or as it was; what became of the customer since is no part of it.
                 buyer.party = draft.fields.buyer.0.clone();
             }
-            let said = draft.draft(lines);
+            let mut said = draft.draft(lines);
             if let Some(corrected_id) = draft.correction.corrects_id {
                 time_entries::give_back_unless_billed(tx, corrected_id, &said.lines)?;
             }
+            take_table_rate(tx, &mut said, issued_on)?;
             let mut invoice = said.issue(&seller, &buyer, issued_on).map_err(refused)?;
             if let Some(before) = &draft.correction.before {
                 let before =

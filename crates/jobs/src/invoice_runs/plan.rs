@@ -6,6 +6,8 @@ use chrono_tz::Tz;
 use opiekun_domain::billable_time::BillableTime;
 use opiekun_domain::billing::{Buyer, Invoice, LineBasis, Occasion, Refusal, Seller, Terms, compose};
 use opiekun_domain::calendar_day::{day_bounds, day_of};
+use opiekun_domain::currency::Currency;
+use opiekun_domain::exchange_rate::{ExchangeRates, table_day};
 use opiekun_domain::ids::{CustomerId, InvoiceId, InvoiceTemplateId, NumberSeriesId, SubscriptionId};
 use opiekun_domain::invoice_draft::DraftLine;
 use opiekun_domain::invoice_run::RunMode;
@@ -17,8 +19,10 @@ use opiekun_persistence::invoice_runs::InvoiceRun;
 use opiekun_persistence::invoice_templates::{self, InvoiceTemplate};
 use opiekun_persistence::invoice_time_entries::{self, NewTimeEntry, TimeLock, TimeSpan, UnbilledEntry};
 use opiekun_persistence::subscriptions::{Position, Subscription};
-use opiekun_persistence::{Result, StoreError, Tx, customers, occurrences, organizations, price_changes};
-use std::collections::BTreeMap;
+use opiekun_persistence::{
+    Result, StoreError, Tx, customers, exchange_rates, occurrences, organizations, price_changes,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// What the invoices of a batch are composed from.
@@ -26,6 +30,7 @@ pub struct Book {
     seller: Seller,
     templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
     price_changes: BTreeMap<InvoiceTemplateId, Vec<PriceChange>>,
+    exchange_rates: ExchangeRates,
     buyers: BTreeMap<CustomerId, Buyer>,
     /// What waits for the next invoices.
     extra_lines: BTreeMap<SubscriptionId, Vec<ExtraLine>>,
@@ -109,6 +114,7 @@ impl Book {
         customer_ids.sort_unstable();
         customer_ids.dedup();
         let templates = invoice_templates::find_all(tx, &template_ids)?;
+        let templates: BTreeMap<_, _> = templates.into_iter().map(|it| (it.id, it)).collect();
         let price_changes = price_changes::of_templates(tx, &template_ids)?;
         let customers = customers::find_all(tx, &customer_ids)?;
         let extra_lines = extra_lines::open_of(tx, &ids)?;
@@ -117,7 +123,8 @@ impl Book {
         let mut book = Self {
             zone: organization.time_zone(),
             seller: organization.seller(),
-            templates: templates.into_iter().map(|it| (it.id, it)).collect(),
+            exchange_rates: rates_for(tx, subscriptions, &templates, run.fields.issue_on)?,
+            templates,
             price_changes,
             buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
             extra_lines,
@@ -268,6 +275,7 @@ impl Book {
             price_mode: fields.price_mode,
             lines: &fields.lines.0,
             price_changes: self.price_changes.get(&template.id).map_or(&[], Vec::as_slice),
+            exchange_rates: &self.exchange_rates,
             payment_days: fields.payment_days,
             payment_method: fields.payment_method,
             bank_account: fields.bank_account.as_deref(),
@@ -322,6 +330,30 @@ impl Book {
 fn time_line(template: &InvoiceTemplate) -> Option<&str> {
     let lines = &template.fields.lines.0;
     lines.iter().find(|line| line.basis == LineBasis::Time).map(|line| line.key.as_str())
+}
+
+/// The rates that invoices of these subscriptions can need, dated `issue_on`: of the tables from that of the earliest
+/// period which is not billed yet to that of the issue. Where all are in złoty nothing is asked.
+fn rates_for(
+    tx: &mut Tx<'_>,
+    subscriptions: &[Subscription],
+    templates: &BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
+    issue_on: NaiveDate,
+) -> Result<ExchangeRates> {
+    let mut currencies = BTreeSet::new();
+    let mut sold_from = issue_on;
+    for subscription in subscriptions {
+        let template = templates.get(&subscription.fields.template_id);
+        let Some(template) = template.filter(|it| it.fields.currency != Currency::PLN) else { continue };
+        if let Some(next) = next_planned(&subscription.fields.schedule.schedule()?, subscription.progress()) {
+            currencies.insert(template.fields.currency);
+            sold_from = sold_from.min(next.period.last_on());
+        }
+    }
+    if currencies.is_empty() {
+        return Ok(ExchangeRates::default());
+    }
+    exchange_rates::quoted(tx, currencies, table_day(sold_from, issue_on)..=table_day(issue_on, issue_on))
 }
 
 impl<'a> Plan<'a> {
