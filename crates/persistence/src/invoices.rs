@@ -733,8 +733,13 @@ fn columns_of(rate: Option<TableRate>) -> (Option<ExchangeRate>, Option<NaiveDat
 
 impl From<NewInvoice> for InvoiceFields {
     fn from(new: NewInvoice) -> Self {
-        let NewInvoice { id: _, series_id, number, customer_id, template_id, subscription_id, run_id, composed } = new;
+        let NewInvoice { id: _, series_id, number, customer_id, template_id, subscription_id, run_id, mut composed } =
+            new;
         let is_first_account = composed.is_first_account;
+        if number.is_none() {
+            // Of the table of a day that the day of the issue tells.
+            (composed.exchange_rate, composed.vat_pln) = (None, None);
+        }
         let issued = Self {
             series_id: Some(series_id),
             number,

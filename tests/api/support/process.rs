@@ -23,7 +23,9 @@ fn binary() -> &'static PathBuf {
         // What cargo tells these tests of their package is not there when it is called from a shell, and libraries
         // whose build looks at it would be built anew each time.
         let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        std::env::vars().filter(|(name, _)| of_package(name)).for_each(|(name, _)| drop(cargo.env_remove(name)));
+        for (name, _) in std::env::vars().filter(|(name, _)| of_package(name)) {
+            cargo.env_remove(name);
+        }
         let built = cargo.args(build).stderr(Stdio::inherit()).output().unwrap();
         assert!(built.status.success(), "the binary does not build");
         let messages =
