@@ -2,7 +2,7 @@
 
 use super::client::{Client, Record};
 use super::drafts::Draft;
-use super::server::{Database, SECRET, clock};
+use super::server::{Database, SECRET, Server, clock};
 use chrono::{DateTime, Utc};
 use opiekun_domain::address::Address;
 use opiekun_domain::currency::Currency;
@@ -82,6 +82,7 @@ impl World {
             locale: "pl".parse().unwrap(),
             round_up_minutes: None,
             logo_file_id: None,
+            automatic_invoicing_hour: None,
         };
         change(&mut fields);
         let organization_id = OrganizationId::at(clock());
@@ -90,6 +91,12 @@ impl World {
             add_operator(tx, Role::Owner, BillingRight::Write, None)
         });
         Self { organization_id, owner, db: db.clone() }
+    }
+
+    /// The same world, its owner calling a server over the world's own database.
+    pub fn on(mut self, server: &Server) -> Self {
+        self.owner.client = self.owner.client.on(server);
+        self
     }
 
     /// One more operator, signed in: `w.operator("manager", "none", None)`.
