@@ -1,7 +1,7 @@
 //! `/exchange-rates`: what VAT on invoices in other currencies is told in złoty by.
 
 use crate::support::files::Store;
-use crate::support::{Draft, Plans, Record, Server, World, line, now, scratch_database};
+use crate::support::{Record, Server, World, eventually, line, now, scratch_database};
 use opiekun_jobs::Worker;
 use opiekun_persistence::{Db, migrate};
 use serde_json::{Value, json};
@@ -182,43 +182,38 @@ fn without_the_rate_a_subscription_fails_alone_until_it_is_there() {
 fn a_batch_asks_for_its_rates_once_and_only_where_it_bills_abroad() {
     let database = scratch_database();
     migrate(&database.url).unwrap();
-    let Some(mut plans) = Plans::of(&database) else { return };
-    database.set("log_statement", "all");
+    let asked = || {
+        // Sessions have told what they did when they have ended.
+        let sessions = "select count(*) from pg_stat_activity where datname = current_database()
+                        and backend_type = 'client backend' and pid <> pg_backend_pid()";
+        eventually("the end of all sessions", || {
+            (database.text_rows(sessions) == [Some("0".to_owned())]).then_some(())
+        });
+        let scans = "select seq_scan + coalesce(idx_scan, 0) from pg_stat_user_tables where relname = 'exchange_rates'";
+        database.text_rows(scans)[0].as_ref().unwrap().parse::<u32>().unwrap()
+    };
+    let before = asked();
     let db = Db::connect(&database.url, 8).unwrap();
-    let w = World::within(&db, |_| {});
     let worker = Worker::start(&db, now, Store::folder());
     let wake = Arc::new(worker.waker());
     let server = Server::over(&db, |settings| settings.wake = wake);
-    let owner = w.owner.on(&server).with("Prefer", "wait=30");
-    let create = |path: &str, draft: Draft| owner.post(path, draft.body()).expect(201);
-    let subscribe = |currency: &str| {
-        let series =
-            w.number_series().name(currency).with("pattern", format!("{currency}/{{number}}/{{month}}/{{year}}"));
-        let series = create("/number-series", series);
-        let template = w.invoice_template(series.id()).name(currency).with("currency", currency);
-        let template = create("/invoice-templates", template);
-        for _ in 0..3 {
-            let customer = create("/customers", w.buyer().with("currency", currency));
-            create("/subscriptions", w.subscription(template.id(), customer.id()));
-        }
-    };
-    let mut asked = |on: &str| {
-        let run = json!({ "mode": "issue", "through_on": on, "issue_on": on });
-        let (run, statements) = plans.statements_of(|| owner.post("/invoice-runs", run).expect(200));
-        assert_eq!(run["status"], "succeeded", "{}", *run);
-        let of = |table: &str| statements.iter().filter(|it| it.contains(&format!("\"{table}\""))).count();
-        assert!(of("price_changes") > 0, "{statements:#?}");
-        of("exchange_rates")
-    };
-    subscribe("PLN");
-    assert_eq!(asked("2026-01-05"), 0);
-    subscribe("EUR");
+    let w = World::within(&db, |_| {}).on(&server);
+    w.subscribers(3);
+    let run = w.run("issue", "2026-01-05");
+    assert_eq!((&run["status"], &run["counts"]["invoiced"]), (&json!("succeeded"), &json!(3)));
+    let template = in_euros(&w);
+    for _ in 0..3 {
+        w.subscription(template.id(), euro_buyer(&w).id()).create();
+    }
     for day in ["2026-01-29", "2026-01-30"] {
-        create("/exchange-rates", w.exchange_rate("EUR", day, "4.2000"));
+        w.exchange_rate("EUR", day, "4.2000").create();
     }
     // January is caught up with: it ended on a Saturday, and the issue is on the Monday after it.
-    assert_eq!(asked("2026-02-02"), 1);
+    let run = w.run("issue", "2026-02-02");
+    assert_eq!((&run["status"], &run["counts"]["invoiced"]), (&json!("succeeded"), &json!(9)));
     worker.stop();
+    drop((w, server, db));
+    assert_eq!(asked() - before, 1);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn a_statement_that_takes_longer_than_it_may() {
     migrate(&database.url).unwrap();
     let db = Db::connect(&database.url, 12).unwrap();
     let (w, server) = (World::within(&db, |_| {}), Server::over(&db, |_| {}));
-    let w = w.at(&server);
+    let w = w.on(&server);
     w.subscribers(2);
     // The first time alone: a sequence counts on whatever is undone.
     let slow = "create sequence times;
@@ -157,7 +157,7 @@ fn a_clock_that_goes_past_midnight() {
     migrate(&database.url).unwrap();
     let db = Db::connect(&database.url, 8).unwrap();
     let (w, server) = (World::within(&db, |_| {}), Server::over(&db, |_| {}));
-    let w = w.at(&server);
+    let w = w.on(&server);
     w.subscribers(2);
     let clocked = Server::over(&db, |settings| settings.clock = Arc::new(|| moment("2026-03-10T22:49:00Z")));
     let asked = w.owner.on(&clocked).post("/invoice-runs", json!({ "mode": "issue" })).expect(202);
@@ -184,7 +184,7 @@ fn days_on_which_the_clocks_change() {
     migrate(&database.url).unwrap();
     let db = Db::connect(&database.url, 12).unwrap();
     let (w, server) = (World::within(&db, |_| {}), Server::over(&db, |_| {}));
-    let w = w.at(&server);
+    let w = w.on(&server);
     let template = w.template();
     let daily = json!({ "every": { "unit": "day", "count": 1 }, "anchor_on": "2026-01-01", "billing": "in_advance" });
     let customer = w.buyer().create();

@@ -11,6 +11,7 @@ pub mod vocabulary;
 pub mod address;
 pub mod attachment;
 pub mod authority;
+pub mod automatic_run;
 pub mod billable_time;
 pub mod billing;
 pub mod calendar;

@@ -78,7 +78,7 @@ pub struct InvoiceRunInput {
     "progress": { "done": 120, "failed": 2, "total": 500 },
     "counts": { "planned": 0, "invoiced": 118, "skipped": 0, "failed": 2 },
     "totals": [{ "currency": "PLN", "net": "53100.00", "vat": "12213.00", "gross": "65313.00" }],
-    "result": null, "problem": null, "cancel_requested_at": null, "created_at": "2026-11-23T09:15:00Z",
+    "result": null, "problem": null, "automatic": false, "cancel_requested_at": null, "created_at": "2026-11-23T09:15:00Z",
     "started_at": "2026-11-23T09:15:00.120Z", "finished_at": null, "version": 3,
 }))]
 pub struct InvoiceRunBody {
@@ -108,6 +108,8 @@ pub struct InvoiceRunBody {
     pub result: Option<String>,
     /// Why the run as a whole failed. What it issued or drafted before stays.
     pub problem: Option<RunProblemBody>,
+    /// Whether it is the organization's automatic run of the day, and nobody asked for it.
+    pub automatic: bool,
     /// Since when it is to stop.
     pub cancel_requested_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -213,6 +215,7 @@ impl From<InvoiceRun> for InvoiceRunBody {
             requested_by_kind: _,
             requested_by_id: _,
             cancel_requested_at,
+            automatic_on,
             version,
             created_at,
             // Every step is a version.
@@ -250,6 +253,7 @@ impl From<InvoiceRun> for InvoiceRunBody {
                 detail: RunProblem::from_code(&code).map(|problem| problem.to_string()).unwrap_or_default(),
                 code,
             }),
+            automatic: automatic_on.is_some(),
             cancel_requested_at,
             created_at,
             started_at,
@@ -363,6 +367,8 @@ pub struct InvoiceRunQuery {
     through_from: Option<NaiveDate>,
     #[serde(rename = "through_on[lte]")]
     through_through: Option<NaiveDate>,
+    /// Automatic runs, or those that somebody asked for.
+    automatic: Option<bool>,
 }
 
 /// Which results.
@@ -375,7 +381,7 @@ pub struct InvoiceRunResultQuery {
 
 /// List invoice runs.
 ///
-/// Previews too. Newest first.
+/// Previews and automatic runs too. Newest first.
 #[utoipa::path(tag = "Invoice runs", security(("sign_in" = ["billing:read"])),
     params(InvoiceRunQuery, Listing<()>), responses((status = 200, body = PageBody<InvoiceRunBody>)))]
 #[get("/invoice-runs")]
@@ -387,8 +393,8 @@ async fn list_invoice_runs(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
-    let InvoiceRunQuery { status, mode, through_from, through_through } = filters.0;
-    let filter = InvoiceRunFilter { status, mode, through_from, through_through };
+    let InvoiceRunQuery { status, mode, through_from, through_through, automatic } = filters.0;
+    let filter = InvoiceRunFilter { status, mode, through_from, through_through, automatic };
     state
         .read(scope, move |tx| {
             let Page { items, next, total } = invoice_runs::list(tx, &filter, &listing.page)?;

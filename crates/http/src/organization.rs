@@ -54,6 +54,22 @@ pub struct OrganizationInput {
     /// An image (PNG or JPEG) that the caller may read. From then on everybody in the organization may.
     #[serde(default)]
     pub logo_file_id: Option<FileId>,
+    /// When all that is due is issued by itself, every day; never, where it is null.
+    #[serde(default)]
+    pub automatic_invoicing: Option<AutomaticInvoicingBody>,
+}
+
+/// The daily automatic run. It issues what is due through its day, dated that day, as an invoice run that anybody can
+/// look at (`automatic`). Only a server that is set to do so (`OPIEKUN_AUTO_INVOICING`) begins it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = AutomaticInvoicing)]
+#[serde(deny_unknown_fields)]
+pub struct AutomaticInvoicingBody {
+    /// When it begins, in `time_zone`: once a day, also where the hour comes twice, and at the next moment where it is
+    /// skipped. A server that was down then begins it later on the same day. An hour that has passed when it is set
+    /// counts from the next day on.
+    #[schema(minimum = 0, maximum = 23, example = 6)]
+    pub hour: i16,
 }
 
 /// An account that customers pay to.
@@ -87,7 +103,8 @@ pub struct OrganizationBody {
 
 impl From<Organization> for OrganizationBody {
     fn from(row: Organization) -> Self {
-        let Organization { id, fields, version, created_at, updated_at } = row;
+        // From when on the hour counts follows from what was set when, which the audit log tells.
+        let Organization { id, fields, automatic_invoicing_set_at: _, version, created_at, updated_at } = row;
         Self { id, organization: fields.into(), version, created_at, updated_at }
     }
 }
@@ -106,6 +123,7 @@ impl From<OrganizationFields> for OrganizationInput {
             locale,
             round_up_minutes,
             logo_file_id,
+            automatic_invoicing_hour,
         } = fields;
         Self {
             legal_name,
@@ -117,6 +135,7 @@ impl From<OrganizationFields> for OrganizationInput {
             locale,
             round_up_minutes,
             logo_file_id,
+            automatic_invoicing: automatic_invoicing_hour.map(|hour| AutomaticInvoicingBody { hour }),
         }
     }
 }
@@ -136,6 +155,7 @@ impl OrganizationInput {
             locale: self.locale,
             round_up_minutes: self.round_up_minutes,
             logo_file_id: self.logo_file_id,
+            automatic_invoicing_hour: self.automatic_invoicing.map(|it| it.hour),
         })
     }
 }

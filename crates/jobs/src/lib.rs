@@ -3,6 +3,7 @@
 //! Any number of nodes works side by side. What one takes up is locked in the database for as long as it lives, so
 //! a node that dies leaves nothing locked and nothing half done.
 
+pub mod automatic_runs;
 pub mod files;
 pub mod invoice_runs;
 mod worker;

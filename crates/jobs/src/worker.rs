@@ -1,6 +1,6 @@
 //! The threads of a node that do its background work.
 
-use crate::{files, invoice_runs};
+use crate::{automatic_runs, files, invoice_runs};
 use chrono::{DateTime, Utc};
 use opiekun_files::FileStore;
 use opiekun_persistence::{Db, Result, credentials, events, idempotency, task_reminders};
@@ -24,6 +24,8 @@ const EVENTS_AT_ONCE: i64 = 1_000;
 const REMINDERS_EVERY: Duration = Duration::from_secs(2);
 /// How many reminders are told at a time.
 const REMINDERS_AT_ONCE: i64 = 200;
+/// How soon an automatic run is queued when its hour has come.
+const AUTOMATIC_RUNS_EVERY: Duration = Duration::from_secs(30);
 /// How soon what broken uploads leave is looked for.
 const FILES_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
@@ -37,7 +39,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. They take at most nine connections of the pool at a time.
+    /// Starts the threads. They take at most nine connections of the pool at a time, and one more for automatic runs.
     pub fn start(db: &Db, clock: Clock, store: &FileStore) -> Self {
         let mut worker = Self { stop: Arc::default(), threads: Vec::new() };
         for _ in 0..RUNS_AT_ONCE {
@@ -49,6 +51,13 @@ impl Worker {
         worker.repeat("files", FILES_EVERY, db, move |db, _| files::sweep(db, &store, clock()));
         worker.repeat("sweep", SWEEP_EVERY, db, move |db, _| sweep(db, clock()));
         worker
+    }
+
+    /// Also queues the daily runs of organizations that ask for them, which a node does only where it is told to.
+    pub fn invoice_automatically(&mut self, db: &Db, clock: Clock) {
+        self.repeat("automatic runs", AUTOMATIC_RUNS_EVERY, db, move |db, _| {
+            automatic_runs::queue(db, clock()).map(|_| false)
+        });
     }
 
     /// What tells the threads of this node that there is new work, so that they look at once. Other nodes look by

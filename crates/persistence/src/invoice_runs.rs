@@ -42,6 +42,8 @@ pub struct InvoiceRun {
     pub requested_by_kind: String,
     pub requested_by_id: Option<Uuid>,
     pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// The day that it is the automatic run of; `None` of one that somebody asked for.
+    pub automatic_on: Option<NaiveDate>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -134,8 +136,26 @@ struct NewInvoiceRun {
     status: RunStatus,
     requested_by_kind: &'static str,
     requested_by_id: Option<Uuid>,
+    automatic_on: Option<NaiveDate>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+}
+
+impl NewInvoiceRun {
+    /// On behalf of the scope's actor.
+    fn new(tx: &Tx<'_>, fields: InvoiceRunFields, automatic_on: Option<NaiveDate>) -> Self {
+        Self {
+            organization_id: tx.scope.organization_id,
+            id: InvoiceRunId::at(tx.now),
+            fields,
+            status: RunStatus::Queued,
+            requested_by_kind: tx.scope.actor.kind(),
+            requested_by_id: tx.scope.actor.id(),
+            automatic_on,
+            created_at: tx.now,
+            updated_at: tx.now,
+        }
+    }
 }
 
 /// What came of one period in a run.
@@ -166,6 +186,7 @@ pub struct InvoiceRunFilter {
     pub mode: Option<RunMode>,
     pub through_from: Option<NaiveDate>,
     pub through_through: Option<NaiveDate>,
+    pub automatic: Option<bool>,
 }
 
 /// The one order of results.
@@ -184,21 +205,35 @@ pub struct RunResultFilter {
 
 /// Queues a run on behalf of the scope's actor.
 pub fn create(tx: &mut Tx<'_>, fields: InvoiceRunFields) -> Result<InvoiceRun> {
-    let row = NewInvoiceRun {
-        organization_id: tx.organization_id(),
-        id: InvoiceRunId::at(tx.now),
-        fields,
-        status: RunStatus::Queued,
-        requested_by_kind: tx.scope.actor.kind(),
-        requested_by_id: tx.scope.actor.id(),
-        created_at: tx.now,
-        updated_at: tx.now,
-    };
     let run: InvoiceRun = diesel::insert_into(invoice_runs::table)
-        .values(row)
+        .values(NewInvoiceRun::new(tx, fields, None))
         .returning(InvoiceRun::as_returning())
         .get_result(tx.conn)?;
     record(tx, "created", None, &run)?;
+    Ok(run)
+}
+
+/// Queues the automatic run of a day, on behalf of Opiekun itself; `None` where there is one, whoever was first.
+pub fn create_automatic(tx: &mut Tx<'_>, day: NaiveDate) -> Result<Option<InvoiceRun>> {
+    let fields = InvoiceRunFields {
+        mode: RunMode::Issue,
+        through_on: day,
+        issue_on: day,
+        subscription_ids: None,
+        template_ids: None,
+        customer_ids: None,
+    };
+    let run: Option<InvoiceRun> = diesel::insert_into(invoice_runs::table)
+        .values(NewInvoiceRun::new(tx, fields, Some(day)))
+        .on_conflict((invoice_runs::organization_id, invoice_runs::automatic_on))
+        .filter_target(invoice_runs::automatic_on.is_not_null())
+        .do_nothing()
+        .returning(InvoiceRun::as_returning())
+        .get_result(tx.conn)
+        .optional()?;
+    if let Some(run) = &run {
+        record(tx, "created", None, run)?;
+    }
     Ok(run)
 }
 
@@ -294,6 +329,11 @@ pub fn list(tx: &mut Tx<'_>, filter: &InvoiceRunFilter, page: &PageRequest<()>) 
         }
         if let Some(through) = filter.through_through {
             query = query.filter(invoice_runs::through_on.le(through));
+        }
+        match filter.automatic {
+            None => {}
+            Some(true) => query = query.filter(invoice_runs::automatic_on.is_not_null()),
+            Some(false) => query = query.filter(invoice_runs::automatic_on.is_null()),
         }
         query
     };

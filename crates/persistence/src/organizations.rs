@@ -6,10 +6,12 @@ use crate::error::{OrNotFound, Result, StoreError};
 use crate::files;
 use crate::json::Json;
 use crate::schema::organizations;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
+use diesel::sql_types::{Date, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use opiekun_domain::address::Address;
+use opiekun_domain::automatic_run::DailyRun;
 use opiekun_domain::billing::{Party, Seller};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::{FileId, OrganizationId};
@@ -24,6 +26,8 @@ pub struct Organization {
     #[diesel(embed)]
     #[serde(flatten)]
     pub fields: OrganizationFields,
+    /// When the hour of its automatic runs was set, if it has one.
+    pub automatic_invoicing_set_at: Option<DateTime<Utc>>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -47,6 +51,18 @@ pub struct OrganizationFields {
     pub round_up_minutes: Option<i32>,
     /// An image that everybody in the organization sees.
     pub logo_file_id: Option<FileId>,
+    /// The hour, from 0 to 23, at which what is due is issued by itself, every day; `None` where it is not.
+    pub automatic_invoicing_hour: Option<i16>,
+}
+
+/// An organization that has what is due issued by itself.
+#[derive(Debug, Clone)]
+pub struct InvoicedDaily {
+    pub id: OrganizationId,
+    pub time_zone: Tz,
+    pub daily: DailyRun,
+    /// The day of its last automatic run.
+    pub last_on: Option<NaiveDate>,
 }
 
 impl Organization {
@@ -86,13 +102,20 @@ struct NewOrganization {
     id: OrganizationId,
     #[diesel(embed)]
     fields: OrganizationFields,
+    automatic_invoicing_set_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
 /// Makes the organization that the transaction's scope names.
 pub fn create(tx: &mut Tx<'_>, fields: OrganizationFields) -> Result<Organization> {
-    let row = NewOrganization { id: tx.organization_id(), fields, created_at: tx.now, updated_at: tx.now };
+    let row = NewOrganization {
+        id: tx.organization_id(),
+        automatic_invoicing_set_at: fields.automatic_invoicing_hour.map(|_| tx.now),
+        fields,
+        created_at: tx.now,
+        updated_at: tx.now,
+    };
     let organization: Organization = diesel::insert_into(organizations::table)
         .values(row)
         .returning(Organization::as_returning())
@@ -128,8 +151,19 @@ pub fn lock(tx: &mut Tx<'_>, seen: Option<i32>) -> Result<Organization> {
 /// Writes to a row that [`lock`] has returned, and counts its version up. A logo that it had, and that is on nothing else,
 /// goes.
 pub fn update(tx: &mut Tx<'_>, organization: &Organization, fields: OrganizationFields) -> Result<Organization> {
+    let is_same_hour = fields.automatic_invoicing_hour == organization.fields.automatic_invoicing_hour;
+    let set_at = if is_same_hour {
+        organization.automatic_invoicing_set_at
+    } else {
+        fields.automatic_invoicing_hour.map(|_| tx.now)
+    };
     let after = diesel::update(organizations::table.find(tx.organization_id()))
-        .set((fields, organizations::version.eq(organizations::version + 1), organizations::updated_at.eq(tx.now)))
+        .set((
+            fields,
+            organizations::automatic_invoicing_set_at.eq(set_at),
+            organizations::version.eq(organizations::version + 1),
+            organizations::updated_at.eq(tx.now),
+        ))
         .returning(Organization::as_returning())
         .get_result(tx.conn)?;
     record(tx, "updated", Some(organization), &after)?;
@@ -143,6 +177,40 @@ pub fn update(tx: &mut Tx<'_>, organization: &Organization, fields: Organization
 pub fn all_ids(db: &Db) -> Result<Vec<OrganizationId>> {
     let mut conn = db.connection()?;
     Ok(organizations::table.order(organizations::id).select(organizations::id).load(&mut *conn)?)
+}
+
+/// Every organization of this database that has what is due issued by itself, with what tells whether it is time, in one
+/// query.
+pub fn invoiced_daily(db: &Db) -> Result<Vec<InvoicedDaily>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        id: OrganizationId,
+        #[diesel(sql_type = Text)]
+        time_zone: String,
+        #[diesel(sql_type = SmallInt)]
+        hour: i16,
+        #[diesel(sql_type = Timestamptz)]
+        set_at: DateTime<Utc>,
+        #[diesel(sql_type = Nullable<Date>)]
+        last_on: Option<NaiveDate>,
+    }
+    let mut conn = db.connection()?;
+    let rows: Vec<Row> = diesel::sql_query(
+        "select o.id, o.time_zone, o.automatic_invoicing_hour as hour, o.automatic_invoicing_set_at as set_at, (
+             select max(r.automatic_on) from invoice_runs r
+             where r.organization_id = o.id and r.automatic_on is not null
+         ) as last_on
+         from organizations o where o.automatic_invoicing_hour is not null order by o.id",
+    )
+    .load(&mut *conn)?;
+    let of = |row: Row| InvoicedDaily {
+        id: row.id,
+        time_zone: time_zone(&row.time_zone),
+        daily: DailyRun { hour: row.hour, set_at: row.set_at },
+        last_on: row.last_on,
+    };
+    Ok(rows.into_iter().map(of).collect())
 }
 
 /// Whether this database holds any organization at all.

@@ -355,6 +355,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        automatic_on -> Nullable<Date>,
     }
 }
 
@@ -574,6 +575,8 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         logo_file_id -> Nullable<Uuid>,
+        automatic_invoicing_hour -> Nullable<Int2>,
+        automatic_invoicing_set_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The commands, as `opiekun --help` tells them.
 
 use crate::demo::DemoArguments;
-use crate::invoices::RunArguments;
+use crate::invoices::{self, RunArguments};
 use crate::organization::CreateArguments;
 use crate::settings;
 use clap::{Parser, Subcommand};
@@ -49,7 +49,8 @@ pub enum OrganizationCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum InvoicesCommand {
-    /// Issue everything that is due; exits with 0 when nothing failed, 1 when some did, 2 when it could not run
+    /// Issue everything that is due, or show what would be issued
+    #[command(after_help = invoices::exit_codes())]
     Run(RunArguments),
 }
 
@@ -57,7 +58,7 @@ impl Command {
     /// What the process exits with when the command could not be run at all.
     pub const fn exit_code_of_failure(&self) -> u8 {
         match self {
-            Self::Database(DatabaseCommand::Invoices(_)) => 2,
+            Self::Database(DatabaseCommand::Invoices(_)) => invoices::COULD_NOT_RUN,
             _ => 1,
         }
     }

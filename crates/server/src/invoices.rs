@@ -14,6 +14,56 @@ use opiekun_persistence::invoice_runs::{self, InvoiceRun, InvoiceRunFields};
 use opiekun_persistence::{Db, organizations};
 use std::process::ExitCode;
 
+/// How a run ended, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Whole,
+    SomeFailed,
+    Cancelled,
+    CouldNotRun,
+}
+
+impl End {
+    const ALL: [Self; 4] = [Self::Whole, Self::SomeFailed, Self::CouldNotRun, Self::Cancelled];
+
+    const fn of(status: RunStatus) -> Self {
+        match status {
+            RunStatus::Succeeded => Self::Whole,
+            RunStatus::PartiallyFailed => Self::SomeFailed,
+            RunStatus::Cancelled => Self::Cancelled,
+            RunStatus::Queued | RunStatus::Running | RunStatus::Failed => Self::CouldNotRun,
+        }
+    }
+
+    const fn exit_code(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::SomeFailed => 1,
+            Self::CouldNotRun => 2,
+            Self::Cancelled => 3,
+        }
+    }
+
+    /// As the help and the README say it.
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Whole => "Nothing failed, or nothing was due.",
+            Self::SomeFailed => "Some invoices failed, each with its reason; the others were issued.",
+            Self::CouldNotRun => "It could not run, or not to its end.",
+            Self::Cancelled => "It was cancelled. What it issued stays issued; another run goes on with the rest.",
+        }
+    }
+}
+
+/// What the process exits with where the command could not even begin.
+pub const COULD_NOT_RUN: u8 = End::CouldNotRun.exit_code();
+
+/// The exit codes, for `opiekun invoices run --help`.
+pub fn exit_codes() -> String {
+    let codes = End::ALL.map(|end| format!("\n  {}  {}", end.exit_code(), end.meaning())).concat();
+    format!("Exit codes; of several organizations the worst counts, 2 before 3 before 1:{codes}")
+}
+
 #[derive(Debug, Args)]
 pub struct RunArguments {
     /// Everything with an issue day up to and including this one
@@ -38,27 +88,22 @@ pub fn run(db: &Db, arguments: &RunArguments) -> Result<ExitCode, Failure> {
         Some(id) => vec![id],
         None => organizations::all_ids(db)?,
     };
-    let mut could_all_run = true;
-    let mut has_failed = false;
+    let mut worst = End::Whole;
     for id in organization_ids {
         // One organization's trouble is not another's.
-        match run_one(db, id, arguments) {
+        let end = match run_one(db, id, arguments) {
             Ok(run) => {
                 tell(id, &run);
-                could_all_run &= run.progress.status != RunStatus::Failed;
-                has_failed |= run.progress.status != RunStatus::Succeeded;
+                End::of(run.progress.status)
             }
             Err(failure) => {
                 say(format_args!("{id}: {failure}"));
-                could_all_run = false;
+                End::CouldNotRun
             }
-        }
+        };
+        worst = worst.max(end);
     }
-    Ok(match (could_all_run, has_failed) {
-        (true, false) => ExitCode::SUCCESS,
-        (true, true) => ExitCode::from(1),
-        (false, _) => ExitCode::from(2),
-    })
+    Ok(ExitCode::from(worst.exit_code()))
 }
 
 fn run_one(db: &Db, organization_id: OrganizationId, arguments: &RunArguments) -> Result<InvoiceRun, Failure> {
@@ -105,7 +150,22 @@ fn tell(organization_id: OrganizationId, run: &InvoiceRun) {
         let problem = RunProblem::from_code(code).map_or_else(|| code.clone(), |problem| problem.to_string());
         say(format_args!("  {problem}"));
     }
+    if status == RunStatus::Cancelled {
+        say("  it was cancelled; another run goes on with the rest");
+    }
     if progress.failed > 0 {
         say(format_args!("  the reasons: GET /api/v1/invoice-runs/{}/results?outcome=failed", run.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_the_exit_codes_as_they_are() {
+        let readme = include_str!("../../../README.md");
+        let table = End::ALL.map(|end| format!("| {} | {} |\n", end.exit_code(), end.meaning())).concat();
+        assert!(readme.contains(&table), "the table of exit codes in README.md should be\n\n{table}");
     }
 }

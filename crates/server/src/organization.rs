@@ -112,6 +112,7 @@ fn organization(arguments: &CreateArguments, nip: String) -> OrganizationFields 
         locale: Language::Polish,
         round_up_minutes: None,
         logo_file_id: None,
+        automatic_invoicing_hour: None,
     }
 }
 

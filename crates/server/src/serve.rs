@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 /// What background work takes at most, and one to spare.
-const BACKGROUND_CONNECTIONS: u16 = 9;
+const BACKGROUND_CONNECTIONS: u16 = 10;
 
 pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     // Bound before anything slow: a busy port is told at once, and early requests wait instead of being refused.
@@ -41,7 +41,10 @@ pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     }
     let has_demo = demo::state(&db)? == demo::State::Whole;
 
-    let worker = Worker::start(&background, clock::now, &files);
+    let mut worker = Worker::start(&background, clock::now, &files);
+    if settings.auto_invoicing {
+        worker.invoice_automatically(&background, clock::now);
+    }
     let http = opiekun_http::Settings {
         cors_origins: settings.cors_origins.clone(),
         requests_a_minute: settings.rate_limit,

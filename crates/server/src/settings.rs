@@ -71,7 +71,7 @@ pub const VARIABLES: [Variable; 17] = [
     Variable {
         name: "OPIEKUN_AUTO_INVOICING",
         default: "`off`",
-        meaning: "The daily automatic run. This version has none and refuses `on`: let cron call `opiekun invoices run`.",
+        meaning: "`on` lets this node begin the daily automatic runs of the organizations that ask for them (`automatic_invoicing` of `/organization`). Without it, let cron call `opiekun invoices run`.",
     },
     Variable {
         name: "OPIEKUN_REQUIRE_DATABASE_URL",
@@ -126,6 +126,8 @@ pub struct Settings {
     /// A folder or an address of S3; without it, in the data folder.
     pub files: Option<String>,
     pub file_bytes_max: u64,
+    /// Whether this node begins the automatic runs of organizations.
+    pub auto_invoicing: bool,
     pub postgres: PostgresSettings,
     pub owner_password: Option<String>,
     log: String,
@@ -180,11 +182,6 @@ impl Settings {
             }
             None => Vec::new(),
         };
-        if reader.switch("OPIEKUN_AUTO_INVOICING")? {
-            return Err(Failure::new(
-                "OPIEKUN_AUTO_INVOICING=on is not possible yet: leave it off, and let cron call `opiekun invoices run`",
-            ));
-        }
         let settings = Self {
             database_url,
             data_dir: reader.text("OPIEKUN_DATA_DIR").unwrap_or_else(|| ".opiekun".to_owned()).into(),
@@ -211,6 +208,7 @@ impl Settings {
                 })?
                 .unwrap_or(256)
                 << 20,
+            auto_invoicing: reader.switch("OPIEKUN_AUTO_INVOICING")?,
             postgres: PostgresSettings {
                 programs_dir: reader.text("OPIEKUN_PG_BIN").map(PathBuf::from),
                 run_as: reader.text("OPIEKUN_PG_USER"),
@@ -347,7 +345,13 @@ mod tests {
         assert_eq!((settings.rate_limit.get(), settings.database_connections.get()), (600, 16));
         assert_eq!(settings.postgres.wait_seconds, 60);
         assert!(settings.database_url.is_none() && settings.jwt_secrets.is_empty() && settings.cors_origins.is_empty());
-        assert!(!settings.is_production);
+        assert!(!settings.is_production && !settings.auto_invoicing);
+    }
+
+    #[test]
+    fn automatic_runs_are_begun_only_where_that_is_said() {
+        let is_on = |value| read(&[("OPIEKUN_AUTO_INVOICING", value)]).expect("a switch").auto_invoicing;
+        assert_eq!(["on", "1", "true", "off", "0", ""].map(is_on), [true, true, true, false, false, false]);
     }
 
     #[test]
@@ -393,7 +397,7 @@ mod tests {
             ("OPIEKUN_REQUIRE_DATABASE_URL", "yes please"),
             ("OPIEKUN_PG_WAIT", "0"),
             ("OPIEKUN_FILE_SIZE_MAX_MB", "0"),
-            ("OPIEKUN_AUTO_INVOICING", "on"),
+            ("OPIEKUN_AUTO_INVOICING", "daily"),
         ] {
             let message = refusal(&[(name, value)]);
             assert!(message.starts_with(name), "{message}");

@@ -82,6 +82,7 @@ impl World {
             locale: "pl".parse().unwrap(),
             round_up_minutes: None,
             logo_file_id: None,
+            automatic_invoicing_hour: None,
         };
         change(&mut fields);
         let organization_id = OrganizationId::at(clock());
@@ -92,8 +93,8 @@ impl World {
         Self { organization_id, owner, db: db.clone() }
     }
 
-    /// The same one, whose owner calls another server: `World::within(&db, …).at(&Server::over(&db, …))`.
-    pub fn at(mut self, server: &Server) -> Self {
+    /// The same world, its owner calling a server over the world's own database.
+    pub fn on(mut self, server: &Server) -> Self {
         self.owner.client = self.owner.client.on(server);
         self
     }

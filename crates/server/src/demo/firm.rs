@@ -94,6 +94,7 @@ pub fn organization(tx: &mut Tx<'_>, dice: &mut Dice) -> Result<Organization> {
             locale: Language::Polish,
             round_up_minutes: None,
             logo_file_id: None,
+            automatic_invoicing_hour: None,
         },
     )
 }

@@ -1,0 +1,10 @@
+drop index invoice_runs_automatic_idx;
+drop index invoice_runs_automatic_on_key;
+alter table invoice_runs
+    drop constraint invoice_runs_automatic_check,
+    drop column automatic_on;
+drop index organizations_automatic_invoicing_idx;
+alter table organizations
+    drop constraint organizations_automatic_invoicing_whole_check,
+    drop column automatic_invoicing_set_at,
+    drop column automatic_invoicing_hour;
