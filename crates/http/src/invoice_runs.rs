@@ -13,7 +13,6 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::billing::CurrencyTotal;
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::Amount;
 use opiekun_domain::ids::{CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, SubscriptionId};
@@ -313,7 +312,7 @@ fn path(id: InvoiceRunId) -> String {
 impl InvoiceRunInput {
     /// The run that is asked for, on the organization's calendar.
     fn fields(self, tx: &mut Tx<'_>) -> Result<InvoiceRunFields, ApiError> {
-        let today = day_of(tx.now, organizations::find(tx)?.time_zone());
+        let today = organizations::today(tx)?;
         let issue_on = self.issue_on.unwrap_or(today);
         if issue_on > today {
             return Err(ApiError::invalid_field("/issue_on", "too_late", "An invoice is not dated ahead"));

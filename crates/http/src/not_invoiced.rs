@@ -10,7 +10,6 @@ use crate::time_cost::{ReportFormat, cell, format_of, period_named};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use chrono::{Datelike, NaiveDate};
 use opiekun_documents::csv::CsvWriter;
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::ids::{CustomerId, InvoiceId, OccurrenceId, SubscriptionId};
 use opiekun_domain::occurrence::NotInvoicedReason;
 use opiekun_domain::permission::Permission;
@@ -260,7 +259,7 @@ fn write_csv(tx: &mut Tx<'_>, parameters: &NotInvoicedParameters, out: &mut Chun
 
 /// The question in full.
 fn asked(tx: &mut Tx<'_>, parameters: &NotInvoicedParameters) -> Result<NotInvoicedQuery, ApiError> {
-    let today = day_of(tx.now, organizations::find(tx)?.time_zone());
+    let today = organizations::today(tx)?;
     let to = parameters.to.unwrap_or(today);
     let from = parameters.from.or_else(|| to.with_day(1));
     let (from_on, through_on) = period_named(("from", from), ("to", Some(to)), today)?;

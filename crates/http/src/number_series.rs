@@ -12,7 +12,6 @@ use crate::state::State;
 use crate::values::capitalised;
 use actix_web::{get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::ids::NumberSeriesId;
 use opiekun_domain::invoice::InvoiceKind;
 use opiekun_domain::numbering::{NumberPattern, Reset};
@@ -115,7 +114,7 @@ pub struct NumberSeriesQuery {
 
 /// The bodies of rows, with the counters that count today: one statement however many.
 fn with_counters(tx: &mut Tx<'_>, rows: Vec<NumberSeries>) -> Result<Vec<NumberSeriesBody>, ApiError> {
-    let today = today(tx)?;
+    let today = organizations::today(tx)?;
     let keys: Vec<_> = rows.iter().map(|row| (row.id, row.fields.reset.counter_key(today))).collect();
     let counters = number_series::counters(tx, &keys)?;
     let counter = |key| counters.get(key).copied().unwrap_or(Counter::UNTOUCHED);
@@ -124,10 +123,6 @@ fn with_counters(tx: &mut Tx<'_>, rows: Vec<NumberSeries>) -> Result<Vec<NumberS
 
 fn body(tx: &mut Tx<'_>, row: NumberSeries) -> Result<NumberSeriesBody, ApiError> {
     with_counters(tx, vec![row])?.pop().ok_or_else(|| ApiError::internal("one row gives one body"))
-}
-
-fn today(tx: &mut Tx<'_>) -> Result<NaiveDate, ApiError> {
-    Ok(day_of(tx.now, organizations::find(tx)?.time_zone()))
 }
 
 /// The bodies of those of `ids` that exist.
@@ -180,7 +175,7 @@ async fn create_number_series(
         .submit(scope, once, move |tx| {
             let series = number_series::create(tx, fields)?;
             if next_number != first() {
-                let key = series.fields.reset.counter_key(today(tx)?);
+                let key = series.fields.reset.counter_key(organizations::today(tx)?);
                 number_series::set_next_number(tx, &series, &key, next_number)?;
             }
             let body = body(tx, series)?;
@@ -246,7 +241,7 @@ async fn update_number_series(
             }
             let series = number_series::update(tx, &series, fields)?;
             if let Some(next_number) = next_number {
-                let key = series.fields.reset.counter_key(today(tx)?);
+                let key = series.fields.reset.counter_key(organizations::today(tx)?);
                 if !number_series::set_next_number(tx, &series, &key, next_number)? {
                     return Err(issued("The next number follows the last once an invoice has taken one"));
                 }

@@ -11,7 +11,6 @@ use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, AmountSum};
 use opiekun_domain::ids::{CustomerId, InvoiceId, PaymentId};
@@ -280,7 +279,7 @@ fn allocated_to(tx: &mut Tx<'_>, payment: &PaymentFields, invoice_id: InvoiceId)
 
 /// Money that has not come yet pays for nothing.
 fn check_day(tx: &mut Tx<'_>, paid_on: NaiveDate) -> Result<(), ApiError> {
-    if paid_on > day_of(tx.now, organizations::find(tx)?.time_zone()) {
+    if paid_on > organizations::today(tx)? {
         return Err(ApiError::invalid_field("/paid_on", "maximum", "Ahead of today"));
     }
     Ok(())

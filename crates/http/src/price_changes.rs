@@ -13,7 +13,6 @@ use crate::values::capitalised;
 use actix_web::http::StatusCode;
 use actix_web::{delete, get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::decimal::{PercentChange, UnitPrice};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, PriceChangeId, SubscriptionId};
 use opiekun_domain::permission::Permission;
@@ -371,7 +370,7 @@ async fn delete_price_change(
     state
         .transaction(scope, move |tx| {
             let change = price_changes::lock(tx, id.0, seen.0)?;
-            let today = day_of(tx.now, organizations::find(tx)?.time_zone());
+            let today = organizations::today(tx)?;
             if change.fields.valid_from_on <= today {
                 return Err(ApiError::state_invalid("in_force", "Its day has come; make another change instead"));
             }

@@ -10,7 +10,6 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use chrono::NaiveDate;
 use opiekun_documents::csv::CsvWriter;
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::AmountSum;
 use opiekun_domain::ids::CustomerId;
@@ -304,7 +303,7 @@ fn opened(
     parameters: &StatementParameters,
 ) -> Result<(StatementQuery, StatementHead), ApiError> {
     let customer = customers::find(tx, id)?;
-    let today = day_of(tx.now, organizations::find(tx)?.time_zone());
+    let today = organizations::today(tx)?;
     let (from_on, through_on) = period_named(("from_on", parameters.from_on), ("to_on", parameters.to_on), today)?;
     let currency = parameters.currency.unwrap_or(customer.fields.currency);
     let query = StatementQuery { customer_id: id, currency, from_on, through_on };
@@ -402,7 +401,7 @@ fn write_receivables_csv(
 fn asked_day(tx: &mut Tx<'_>, parameters: &ReceivablesParameters) -> Result<NaiveDate, ApiError> {
     match parameters.on {
         Some(on) => Ok(on),
-        None => Ok(day_of(tx.now, organizations::find(tx)?.time_zone())),
+        None => Ok(organizations::today(tx)?),
     }
 }
 

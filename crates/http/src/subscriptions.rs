@@ -13,7 +13,6 @@ use crate::values::capitalised;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::billing::{LineBasis, LineOverride};
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, OccurrenceId, SubscriptionId};
 use opiekun_domain::permission::Permission;
@@ -479,7 +478,7 @@ async fn pause_subscription(
                     return Err(ApiError::state_invalid(state, "The subscription has no period left"));
                 }
                 SubscriptionState::Active | SubscriptionState::Parked => {
-                    let today = day_of(tx.now, organizations::find(tx)?.time_zone());
+                    let today = organizations::today(tx)?;
                     subscription = subscriptions::pause(tx, &subscription, today)?;
                 }
             }
@@ -519,7 +518,7 @@ async fn resume_subscription(
         .transaction(scope, move |tx| {
             let mut subscription = subscriptions::lock(tx, id.0, None)?;
             if let Some(paused_on) = subscription.paused_on {
-                let today = day_of(tx.now, organizations::find(tx)?.time_zone());
+                let today = organizations::today(tx)?;
                 let (schedule, progress) = (subscription.fields.schedule.schedule()?, subscription.progress());
                 let missed = settled(tx, subscription.id, fell_due(&schedule, progress, paused_on, today), catch_up);
                 occurrences::settle(tx, &missed)?;

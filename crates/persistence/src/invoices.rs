@@ -629,7 +629,7 @@ fn standing(
         .filter(invoice_balances::organization_id.eq(organization_id))
         .select(invoice_balances::invoice_id)
         .into_boxed();
-    // Spelt as the partial index `invoice_balances_open_idx` is.
+    // Spelt as the partial indexes `invoice_balances_open_idx` and `invoice_balances_paid_idx` are.
     let open = || sql::<Bool>("invoice_balances.paid < invoice_balances.gross");
     match status {
         PaymentStatus::Paid => balances.filter(sql::<Bool>("invoice_balances.paid >= invoice_balances.gross")),

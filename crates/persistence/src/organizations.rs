@@ -13,6 +13,7 @@ use diesel::sql_types::{Date, Nullable, SmallInt, Text, Timestamptz, Uuid as Sql
 use opiekun_domain::address::Address;
 use opiekun_domain::automatic_run::DailyRun;
 use opiekun_domain::billing::{Party, Seller};
+use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::{FileId, OrganizationId};
 use opiekun_domain::language::Language;
@@ -122,6 +123,11 @@ pub fn create(tx: &mut Tx<'_>, fields: OrganizationFields) -> Result<Organizatio
         .get_result(tx.conn)?;
     record(tx, "created", None, &organization)?;
     Ok(organization)
+}
+
+/// What day it is on the organization's calendar.
+pub fn today(tx: &mut Tx<'_>) -> Result<NaiveDate> {
+    Ok(day_of(tx.now, find(tx)?.time_zone()))
 }
 
 /// The scope's own organization.

@@ -6,7 +6,6 @@ use crate::system_scope::system_scope;
 use crate::terminal::say;
 use chrono::NaiveDate;
 use clap::Args;
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::ids::OrganizationId;
 use opiekun_domain::invoice_run::{RunMode, RunProblem, RunStatus};
 use opiekun_jobs::invoice_runs::run_to_end;
@@ -109,7 +108,7 @@ pub fn run(db: &Db, arguments: &RunArguments) -> Result<ExitCode, Failure> {
 fn run_one(db: &Db, organization_id: OrganizationId, arguments: &RunArguments) -> Result<InvoiceRun, Failure> {
     let (scope, now) = (system_scope(organization_id), clock::now());
     let run = db.transaction(scope, now, |tx| {
-        let today = day_of(now, organizations::find(tx)?.time_zone());
+        let today = organizations::today(tx)?;
         let issue_on = arguments.issue_on.unwrap_or(today);
         if issue_on > today {
             return Err(Failure::new(format_args!("an invoice is not dated ahead: {issue_on} is after {today}")));

@@ -6,12 +6,19 @@ use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, Datelike, TimeDelta, Timelike};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
 /// A validator of one schema that may refer to the document's components.
 pub(super) fn compile(schema: &Value, components: &Value) -> Result<Validator, String> {
-    let root = if refers(schema) { json!({ "allOf": [schema], "components": components }) } else { schema.clone() };
+    // Not all components: a validator keeps those that it is given, and there are hundreds of validators.
+    let mut named = Map::new();
+    name_components(schema, components, &mut named);
+    let root = if named.is_empty() {
+        schema.clone()
+    } else {
+        json!({ "allOf": [schema], "components": { "schemas": named } })
+    };
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
@@ -35,12 +42,21 @@ fn is_moment(text: &str) -> bool {
         })
 }
 
-/// Whether a schema refers to components anywhere.
-fn refers(schema: &Value) -> bool {
+/// Gathers the components that a schema refers to, and those that they refer to.
+fn name_components(schema: &Value, components: &Value, named: &mut Map<String, Value>) {
     match schema {
-        Value::Object(members) => members.iter().any(|(name, value)| name == "$ref" || refers(value)),
-        Value::Array(items) => items.iter().any(refers),
-        _ => false,
+        Value::Object(members) => {
+            let name =
+                members.get("$ref").and_then(Value::as_str).and_then(|it| it.strip_prefix("#/components/schemas/"));
+            if let Some(name) = name.filter(|name| !named.contains_key(*name)) {
+                let component = &components["schemas"][name];
+                named.insert(name.to_owned(), component.clone());
+                name_components(component, components, named);
+            }
+            members.values().for_each(|value| name_components(value, components, named));
+        }
+        Value::Array(items) => items.iter().for_each(|item| name_components(item, components, named)),
+        _ => {}
     }
 }
 

@@ -14,7 +14,6 @@ use crate::state::State;
 use actix_web::{get, web};
 use body::InvoiceBody;
 use chrono::NaiveDate;
-use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::ids::{CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, SubscriptionId};
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentStatus};
 use opiekun_domain::permission::Permission;
@@ -107,7 +106,7 @@ fn with_lines(tx: &mut Tx<'_>, rows: Vec<Invoice>) -> Result<Vec<InvoiceBody>, A
     let mut lines = invoices::lines_of(tx, &ids)?;
     let mut corrections = invoices::corrections_of(tx, &ids)?;
     let balances = payments::balances_of(tx, &ids)?;
-    let today = today(tx)?;
+    let today = organizations::today(tx)?;
     let occurrences = invoices::occurrences_of(tx, &ids)?;
     rows.into_iter()
         .map(|row| {
@@ -118,10 +117,6 @@ fn with_lines(tx: &mut Tx<'_>, rows: Vec<Invoice>) -> Result<Vec<InvoiceBody>, A
             InvoiceBody::new(row, lines, occurrence_id, corrections, balance, today).map_err(ApiError::internal)
         })
         .collect()
-}
-
-fn today(tx: &mut Tx<'_>) -> Result<NaiveDate, ApiError> {
-    Ok(day_of(tx.now, organizations::find(tx)?.time_zone()))
 }
 
 /// The body of one row.
@@ -145,7 +140,7 @@ async fn list_invoices(
     let scope = actor.scope(Permission::BillingRead)?;
     state
         .snapshot(scope, move |tx| {
-            let filter = filters.0.filter(today(tx)?);
+            let filter = filters.0.filter(organizations::today(tx)?);
             let Page { items, next, total } = invoices::list(tx, &filter, &listing.page)?;
             let items = with_lines(tx, items)?;
             shape.page(tx, Page { items, next, total })

@@ -1,0 +1,1 @@
+drop index invoice_balances_paid_idx;
