@@ -12,9 +12,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("opiekun-local-postgres", &[]),
     ("opiekun-files", &[]),
     ("opiekun-documents", &["opiekun-domain"]),
+    ("opiekun-typesetting", &[]),
+    ("opiekun-typst", &["opiekun-typesetting"]),
     ("opiekun-persistence", &["opiekun-domain"]),
     ("opiekun-jobs", &["opiekun-domain", "opiekun-files", "opiekun-persistence"]),
-    ("opiekun-http", &["opiekun-documents", "opiekun-domain", "opiekun-files", "opiekun-persistence"]),
+    (
+        "opiekun-http",
+        &["opiekun-documents", "opiekun-domain", "opiekun-files", "opiekun-persistence", "opiekun-typesetting"],
+    ),
     (
         "opiekun-server",
         &[
@@ -24,6 +29,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "opiekun-jobs",
             "opiekun-local-postgres",
             "opiekun-persistence",
+            "opiekun-typesetting",
+            "opiekun-typst",
         ],
     ),
     ("opiekun-tests", &[]),
@@ -41,6 +48,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("argon2", &["opiekun-http"]),
     ("object_store", &["opiekun-files"]),
     ("reqwest", &["opiekun-files"]),
+    // It takes minutes to build, and is for worker processes alone.
+    ("typst", &["opiekun-typst"]),
 ];
 
 /// What each crate uses outside of its tests: the name, and whether it is optional.

@@ -3,3 +3,5 @@
 pub mod calendar_feed;
 pub mod csv;
 mod icalendar;
+pub mod invoice_page;
+pub mod qr;

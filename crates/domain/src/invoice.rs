@@ -223,6 +223,19 @@ pub fn line_net(line: &Line, price_mode: PriceMode) -> Result<Amount, Overflow> 
     }
 }
 
+/// The VAT that stands beside each line with net prices, for show: what the VAT on its code's lines comes to with it, less
+/// what it came to before it. So the lines of a code add up to its VAT, which that of each line alone need not.
+pub fn vat_beside(lines: impl IntoIterator<Item = (VatCode, Amount)>) -> Result<Vec<Amount>, Overflow> {
+    let mut sums: BTreeMap<VatCode, Amount> = BTreeMap::new();
+    let beside = |(code, net): (VatCode, Amount)| {
+        let sum = sums.entry(code).or_default();
+        let before = vat_on(code, *sum)?;
+        *sum = sum.checked_add(net)?;
+        vat_on(code, *sum)?.checked_sub(before)
+    };
+    lines.into_iter().map(beside).collect()
+}
+
 /// The sums of an invoice's lines, in total and for each VAT code.
 ///
 /// With net prices, VAT is the rate times the sum of the lines' net values; with gross prices it is the part
@@ -346,6 +359,14 @@ mod tests {
     }
 
     #[test]
+    fn the_vat_beside_the_lines_adds_up_to_that_of_their_code() {
+        // 0.02 × 0.23 = 0.0046 → 0.00, 0.04 × 0.23 = 0.0092 → 0.01, 0.06 × 0.23 = 0.0138 → 0.01; 105.00 × 0.08 = 8.40.
+        let net = [("0.02", VatCode::Percent23), ("0.02", VatCode::Percent23), ("105.00", VatCode::Percent8)];
+        let lines = net.into_iter().chain([("0.02", VatCode::Percent23)]).map(|(net, code)| (code, amount(net)));
+        assert_eq!(vat_beside(lines), Ok(["0.00", "0.01", "8.40", "0.00"].map(amount).to_vec()));
+    }
+
+    #[test]
     fn a_shop_bills_gross() {
         let lines = [
             line("2", "61.50", None, VatCode::Percent23), // 123.00 × 23 ÷ 123 = 23.00
@@ -451,6 +472,20 @@ mod tests {
                 PriceMode::Net => totals.net.value(),
                 PriceMode::Gross => totals.gross.value(),
             });
+        }
+
+        #[test]
+        fn the_vat_beside_lines_is_all_of_it(lines in proptest::collection::vec(any_line(10_000_000, 100_000_000), 0..20)) {
+            let nets = || lines.iter().map(|line| (line.vat, line_value(line).expect("no overflow")));
+            let beside = vat_beside(nets()).expect("no overflow");
+            for total in totals(&lines, PriceMode::Net).expect("no overflow").by_code {
+                let of_code = beside.iter().zip(nets()).filter(|(_, (code, _))| *code == total.code);
+                prop_assert_eq!(of_code.map(|(vat, _)| vat.value()).sum::<Decimal>(), total.vat.value());
+            }
+            for (vat, (code, net)) in beside.iter().zip(nets()) {
+                let alone = vat_on(code, net).expect("no overflow");
+                prop_assert!((vat.value() - alone.value()).abs() <= Decimal::new(1, 2));
+            }
         }
 
         #[test]

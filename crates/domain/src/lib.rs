@@ -9,6 +9,7 @@
 pub mod vocabulary;
 
 pub mod address;
+pub mod amount_in_words;
 pub mod attachment;
 pub mod authority;
 pub mod automatic_run;

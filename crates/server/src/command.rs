@@ -3,6 +3,7 @@
 use crate::demo::DemoArguments;
 use crate::invoices::{self, RunArguments};
 use crate::organization::CreateArguments;
+use crate::render_worker::RenderWorkerArguments;
 use crate::settings;
 use clap::{Parser, Subcommand};
 
@@ -22,6 +23,9 @@ pub enum Command {
     Openapi,
     /// Check the settings, the database and the clock; exits with 1 when something is amiss
     Check,
+    /// Set documents as PDF, from standard input to standard output; the server starts it for itself
+    #[command(hide = true)]
+    RenderWorker(RenderWorkerArguments),
     #[command(flatten)]
     Database(DatabaseCommand),
 }

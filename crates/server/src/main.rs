@@ -10,6 +10,7 @@ mod failure;
 mod invoices;
 mod log;
 mod organization;
+mod render_worker;
 mod secrets;
 mod serve;
 mod settings;
@@ -46,13 +47,16 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         terminal::say_as_is(&contract.document);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::RenderWorker(arguments) = command {
+        return render_worker::run(&arguments);
+    }
     let settings = Settings::from_environment()?;
     log::start(&settings);
     settings.warn_of_unknown();
     match command {
         Command::Serve => serve::serve(&settings),
         Command::Check => Ok(check::check(&settings)),
-        Command::Openapi => Ok(ExitCode::SUCCESS),
+        Command::Openapi | Command::RenderWorker(_) => Ok(ExitCode::SUCCESS),
         Command::Database(command) => with_database(&settings, &command),
     }
 }
