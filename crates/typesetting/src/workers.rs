@@ -121,6 +121,8 @@ impl Worker {
             .arg("render-worker")
             .args(limits.arguments())
             .env_clear()
+            // The allocator would reserve a gibibyte of addresses, which count as memory.
+            .env("MIMALLOC_ARENA_RESERVE", "32768")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

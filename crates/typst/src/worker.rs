@@ -1,9 +1,10 @@
 //! The worker process: documents from one pipe, PDFs into the other.
 
 use crate::pdf::set;
-use opiekun_typesetting::{Job, write_answer};
+use opiekun_typesetting::{Job, LayoutError, write_answer};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What the process may take, from the beginning of its work on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +32,16 @@ impl WorkerLimits {
     }
 }
 
-/// Sets whatever comes, until nothing does.
+/// Sets whatever comes, until nothing does, or until the setter itself breaks on it.
 pub fn work(limits: WorkerLimits) -> io::Result<()> {
     limits.set()?;
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
     while let Some(job) = Job::read(&mut from)? {
-        write_answer(&mut to, &set(job))?;
+        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| set(job))) else {
+            let message = "the setter breaks on it".to_owned();
+            return write_answer(&mut to, &Err(LayoutError { line: None, column: None, message }));
+        };
+        write_answer(&mut to, &answer)?;
     }
     Ok(())
 }
