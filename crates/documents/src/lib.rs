@@ -2,4 +2,5 @@
 
 pub mod calendar_feed;
 pub mod csv;
+pub mod fa3;
 mod icalendar;
