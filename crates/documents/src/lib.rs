@@ -2,6 +2,7 @@
 
 pub mod calendar_feed;
 pub mod csv;
+pub mod fa3;
 mod icalendar;
 pub mod invoice_page;
 pub mod qr;

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::NaiveDate;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::Amount;
+use opiekun_domain::iban;
 use qrcode::{Color, EcLevel};
 use std::fmt::Write;
 
@@ -90,10 +91,7 @@ fn polish_transfer(transfer: &Transfer<'_>) -> Option<QrCode> {
     const NAME_MAX: usize = 20;
     const TITLE_MAX: usize = 32;
     const AMOUNT_DIGITS: usize = 6;
-    let account = transfer.iban.strip_prefix("PL")?;
-    if account.len() != 26 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
+    let account = iban::polish_number(transfer.iban)?;
     let amount = transfer.amount.to_string().replace('.', "");
     let amount = format!("{:0>AMOUNT_DIGITS$}", amount.trim_start_matches('0'));
     if amount.len() > AMOUNT_DIGITS {

@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::billable_time::{self, BillableTime};
 use crate::currency::Currency;
 use crate::decimal::{Amount, Overflow, Percent, Quantity, UnitPrice};
+use crate::e_invoice::{self, Inexpressible};
 use crate::exchange_rate::ExchangeRates;
 use crate::invoice::{InvoiceKind, LineKind, PaymentMethod, PriceMode, TableRate, Totals, VatInPln};
 use crate::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
@@ -249,6 +250,9 @@ pub enum Refusal {
     ExchangeRateTooLate,
     #[error("the day of payment lies after the year 9999")]
     OutOfCalendar,
+    /// Whatever is issued is told as a structured e-invoice too.
+    #[error(transparent)]
+    Inexpressible(#[from] Inexpressible),
 }
 
 impl Refusal {
@@ -275,6 +279,7 @@ impl Refusal {
             Self::ExchangeRateMissing => "exchange_rate_missing",
             Self::ExchangeRateTooLate => "exchange_rate_too_late",
             Self::OutOfCalendar => "out_of_calendar",
+            Self::Inexpressible(problem) => problem.code(),
         }
     }
 }
@@ -368,6 +373,7 @@ pub fn compose(
     };
     let wanted = draft.table_wanted(issued_on);
     draft.exchange_rate = wanted.and_then(|(currency, day)| terms.exchange_rates.on(currency, day)).cloned();
+    e_invoice::check_period((period.start_on, period.last_on()))?;
     Ok(Invoice { period: Some(period), ..draft.issue(seller, buyer, issued_on)? })
 }
 

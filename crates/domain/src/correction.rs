@@ -7,6 +7,18 @@ use crate::invoice_draft::{DraftLine, Priced};
 use crate::vat::VatCode;
 use std::collections::BTreeMap;
 
+vocabulary! {
+    /// From when on a correction counts in the seller's VAT (FA(3): `TypKorekty`).
+    TakesEffect {
+        /// On the day on which the corrected invoice did: it was wrong from the beginning.
+        WithInvoice = "with_invoice",
+        /// On the day of the correction.
+        WithCorrection = "with_correction",
+        /// On another day, or on several.
+        Otherwise = "otherwise",
+    }
+}
+
 /// A line at its place, by which corrections name it. It keeps its place for as long as it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedLine {

@@ -6,6 +6,7 @@
 use crate::billing::{Buyer, Invoice, InvoiceLine, LINE_TEXT_MAX, LineVat, Party, Refusal, Seller};
 use crate::currency::Currency;
 use crate::decimal::{Amount, Percent, Quantity, UnitPrice};
+use crate::e_invoice::EInvoice;
 use crate::exchange_rate::table_day;
 use crate::invoice::{
     InvoiceKind, Line, PaymentMethod, PriceMode, TableRate, Totals, VatInPln, line_net, split_payment_is_due, totals,
@@ -150,7 +151,8 @@ impl InvoiceDraft {
                 .ok_or(Refusal::OutOfCalendar)?,
         };
         let account = seller.accounts.iter().find(|(currency, _)| *currency == self.currency);
-        Ok(Invoice {
+        let kind = self.kind;
+        let invoice = Invoice {
             seller: seller.party.clone(),
             buyer: buyer.party.clone(),
             issued_on,
@@ -170,7 +172,11 @@ impl InvoiceDraft {
             totals,
             vat_pln,
             split_payment,
-        })
+        };
+        if kind != InvoiceKind::ProForma {
+            EInvoice::of(&invoice).check(kind)?;
+        }
+        Ok(invoice)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::values::{AddressBody, TaxIdBody};
 use actix_web::{get, patch, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::currency::Currency;
+use opiekun_domain::iban;
 use opiekun_domain::ids::{FileId, OrganizationId};
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
@@ -234,15 +235,7 @@ fn known_time_zone(name: &str) -> Result<(), ValidationError> {
         .map_err(|_| ValidationError::new("time_zone").with_message("Is no IANA time zone".into()))
 }
 
-/// The check digits of an IBAN: the number with its head moved to the end leaves 1 when divided by 97 (ISO 13616).
 fn valid_iban(iban: &str) -> Result<(), ValidationError> {
-    let (head, tail) = iban.split_at_checked(4).unwrap_or_default();
-    let remainder = tail.chars().chain(head.chars()).try_fold(0, |remainder, letter| {
-        let digit = letter.to_digit(36)?;
-        Some(if digit < 10 { (remainder * 10 + digit) % 97 } else { (remainder * 100 + digit) % 97 })
-    });
-    match remainder {
-        Some(1) => Ok(()),
-        _ => Err(ValidationError::new("iban").with_message("The check digits do not match".into())),
-    }
+    let problem = || ValidationError::new("iban").with_message("The check digits do not match".into());
+    iban::checks(iban).then_some(()).ok_or_else(problem)
 }
