@@ -108,6 +108,8 @@ id! { /// A month whose time is settled.
 MonthLockId }
 id! { /// A sequence of invoice numbers.
 NumberSeriesId }
+id! { /// How invoices look as PDF.
+InvoiceLayoutId }
 id! { /// What is billed: lines, terms, texts.
 InvoiceTemplateId }
 id! { /// New prices of a template from a day on.

@@ -30,6 +30,7 @@ pub mod ids;
 pub mod interaction;
 pub mod invoice;
 pub mod invoice_draft;
+pub mod invoice_layout;
 pub mod invoice_run;
 pub mod language;
 pub mod month_lock;

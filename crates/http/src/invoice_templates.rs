@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use opiekun_domain::billing::{LineBasis, LineVat, TemplateLine};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
-use opiekun_domain::ids::{InvoiceTemplateId, NumberSeriesId};
+use opiekun_domain::ids::{InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId};
 use opiekun_domain::invoice::{LineKind, PaymentMethod, PriceMode};
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
@@ -83,6 +83,9 @@ pub struct InvoiceTemplateInput {
     #[schema(default = "pl")]
     #[serde(default = "polish")]
     pub language: Language,
+    /// How its invoices look as PDF; as the organization has them by default unless told.
+    #[serde(default)]
+    pub layout_id: Option<InvoiceLayoutId>,
 }
 
 /// A line of a template.
@@ -209,6 +212,7 @@ impl From<InvoiceTemplateFields> for InvoiceTemplateInput {
             bank_account,
             notes,
             language,
+            layout_id,
         } = fields;
         Self {
             name,
@@ -221,6 +225,7 @@ impl From<InvoiceTemplateFields> for InvoiceTemplateInput {
             bank_account,
             notes,
             language,
+            layout_id,
         }
     }
 }
@@ -238,6 +243,7 @@ impl InvoiceTemplateInput {
             bank_account,
             notes,
             language,
+            layout_id,
         } = self;
         let mut wrong = Vec::new();
         let time_lines: Vec<usize> =
@@ -270,6 +276,7 @@ impl InvoiceTemplateInput {
             bank_account,
             notes,
             language,
+            layout_id,
         })
     }
 }

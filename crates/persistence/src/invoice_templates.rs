@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use opiekun_domain::billing::TemplateLine;
 use opiekun_domain::currency::Currency;
-use opiekun_domain::ids::{InvoiceTemplateId, NumberSeriesId, OrganizationId};
+use opiekun_domain::ids::{InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId, OrganizationId};
 use opiekun_domain::invoice::{PaymentMethod, PriceMode};
 use opiekun_domain::language::Language;
 use serde::Serialize;
@@ -44,6 +44,8 @@ pub struct InvoiceTemplateFields {
     pub bank_account: Option<String>,
     pub notes: Option<String>,
     pub language: Language,
+    /// Of its invoices as PDF; without one they look as the organization has them by default.
+    pub layout_id: Option<InvoiceLayoutId>,
 }
 
 #[derive(Insertable)]

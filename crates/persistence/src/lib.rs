@@ -29,6 +29,7 @@ pub mod funnel;
 pub mod hourly_rates;
 pub mod idempotency;
 pub mod interactions;
+pub mod invoice_layouts;
 pub mod invoice_runs;
 pub mod invoice_templates;
 pub mod invoice_time_entries;

@@ -289,6 +289,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    invoice_layouts (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        source -> Nullable<Text>,
+        color -> Text,
+        footer -> Nullable<Text>,
+        labels -> Text,
+        is_default -> Bool,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     invoice_lines (organization_id, invoice_id, position) {
         organization_id -> Uuid,
         invoice_id -> Uuid,
@@ -378,6 +394,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         series_kind -> Text,
+        layout_id -> Nullable<Uuid>,
     }
 }
 
@@ -891,6 +908,7 @@ diesel::joinable!(exchange_rates -> organizations (organization_id));
 diesel::joinable!(file_objects -> organizations (organization_id));
 diesel::joinable!(hourly_rates -> organizations (organization_id));
 diesel::joinable!(idempotency_keys -> organizations (organization_id));
+diesel::joinable!(invoice_layouts -> organizations (organization_id));
 diesel::joinable!(invoice_runs -> organizations (organization_id));
 diesel::joinable!(invoice_templates -> organizations (organization_id));
 diesel::joinable!(month_locks -> organizations (organization_id));
@@ -918,6 +936,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     interaction_tags,
     interactions,
     invoice_balances,
+    invoice_layouts,
     invoice_lines,
     invoice_run_results,
     invoice_runs,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 fn workers() -> Workers {
-    Workers::new(PathBuf::from(env!("CARGO_BIN_EXE_opiekun")))
+    Workers::new(|| PathBuf::from(env!("CARGO_BIN_EXE_opiekun")))
 }
 
 fn job(layout: &str) -> Job {
@@ -121,8 +121,8 @@ fn one_that_breaks_takes_no_other_with_it() {
 
 #[test]
 fn a_program_that_is_no_worker_is_told_so() {
-    let workers = Workers::new(PathBuf::from("/bin/true"));
+    let workers = Workers::new(|| PathBuf::from("/bin/true"));
     assert!(matches!(workers.set(&job("= Faktura")), Err(NotSet::Worker(_))));
-    let workers = Workers::new(PathBuf::from("/nowhere/opiekun"));
+    let workers = Workers::new(|| PathBuf::from("/nowhere/opiekun"));
     assert!(matches!(workers.set(&job("= Faktura")), Err(NotSet::Worker(_))));
 }

@@ -3,9 +3,10 @@
 
 use crate::job::{Job, LayoutError, read_answer};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
@@ -52,37 +53,36 @@ pub enum NotSet {
 }
 
 /// Sets documents, in processes of a program.
-#[derive(Debug)]
 pub struct Workers {
-    program: PathBuf,
-    built_in: Limits,
-    own: Limits,
+    program: Box<dyn Fn() -> PathBuf + Send + Sync>,
     idle: Mutex<Vec<Worker>>,
 }
 
 /// After so many documents a kept worker makes room for a fresh one.
 const DOCUMENTS_MAX: u32 = 1000;
 
-impl Workers {
-    /// The program is a binary that has the command `render-worker`, as the server's own does.
-    pub fn new(program: PathBuf) -> Self {
-        Self::with_limits(program, Limits::BUILT_IN, Limits::OWN)
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("idle", &self.idle).finish_non_exhaustive()
     }
+}
 
-    /// With other limits than usual.
-    pub fn with_limits(program: PathBuf, built_in: Limits, own: Limits) -> Self {
-        Self { program, built_in, own, idle: Mutex::new(Vec::new()) }
+impl Workers {
+    /// The program is a binary that has the command `render-worker`, as the server's own does; asked for whenever a process
+    /// is started.
+    pub fn new(program: impl Fn() -> PathBuf + Send + Sync + 'static) -> Self {
+        Self { program: Box::new(program), idle: Mutex::new(Vec::new()) }
     }
 
     /// The PDF. Waits until it is set, or until its time is over.
     pub fn set(&self, job: &Job) -> Result<Vec<u8>, NotSet> {
         if job.layout.is_some() {
-            let mut worker = Worker::start(&self.program, self.own)?;
-            return worker.set(job, self.own);
+            let mut worker = Worker::start(&(self.program)(), Limits::OWN)?;
+            return worker.set(job, Limits::OWN);
         }
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(mut worker) = kept {
-            match worker.set(job, self.built_in) {
+            match worker.set(job, Limits::BUILT_IN) {
                 // It may have gone while nobody looked.
                 Err(NotSet::Worker(error)) => tracing::warn!(%error, "a kept worker broke"),
                 answer => {
@@ -91,8 +91,8 @@ impl Workers {
                 }
             }
         }
-        let mut worker = Worker::start(&self.program, self.built_in)?;
-        let answer = worker.set(job, self.built_in);
+        let mut worker = Worker::start(&(self.program)(), Limits::BUILT_IN)?;
+        let answer = worker.set(job, Limits::BUILT_IN);
         self.keep(worker);
         answer
     }
@@ -116,7 +116,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(program: &PathBuf, limits: Limits) -> io::Result<Self> {
+    fn start(program: &Path, limits: Limits) -> io::Result<Self> {
         let mut child = Command::new(program)
             .arg("render-worker")
             .args(limits.arguments())

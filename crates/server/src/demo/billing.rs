@@ -155,6 +155,7 @@ fn template(
         bank_account: None,
         notes: Some("Dziękujemy za współpracę.".to_owned()),
         language: Language::Polish,
+        layout_id: None,
     };
     Ok(invoice_templates::create(tx, fields)?.id)
 }
