@@ -30,6 +30,7 @@ pub mod interaction;
 pub mod invoice;
 pub mod invoice_draft;
 pub mod invoice_run;
+pub mod ksef_number;
 pub mod language;
 pub mod month_lock;
 pub mod numbering;

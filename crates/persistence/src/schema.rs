@@ -289,6 +289,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    invoice_documents (organization_id, invoice_id, format) {
+        organization_id -> Uuid,
+        invoice_id -> Uuid,
+        format -> Text,
+        content -> Bytea,
+        sha256 -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invoice_ksef_numbers (organization_id, invoice_id) {
+        organization_id -> Uuid,
+        invoice_id -> Uuid,
+        ksef_number -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     invoice_lines (organization_id, invoice_id, position) {
         organization_id -> Uuid,
         invoice_id -> Uuid,
@@ -444,6 +464,7 @@ diesel::table! {
         corrects_id -> Nullable<Uuid>,
         correction_reason -> Nullable<Text>,
         before -> Nullable<Jsonb>,
+        correction_takes_effect -> Nullable<Text>,
     }
 }
 
@@ -918,6 +939,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     interaction_tags,
     interactions,
     invoice_balances,
+    invoice_documents,
+    invoice_ksef_numbers,
     invoice_lines,
     invoice_run_results,
     invoice_runs,
