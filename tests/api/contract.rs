@@ -206,6 +206,7 @@ fn every_operation_tells_its_refusals() {
 /// What is put, patched or deleted without saying which version is meant, and why.
 const WITHOUT_VERSION: &[(&str, &str)] = &[
     ("change_password", "says the password that it replaces"),
+    ("put_invoice_ksef_number", "given once, and a repeat of the same number changes nothing"),
     ("put_customer_by_external_id", "an upsert: the other system's word counts"),
     ("start_timer", "one's own, and a repeat of the same word changes nothing"),
     ("stop_timer", "one's own, and there is one at most"),

@@ -24,6 +24,7 @@ mod funnel;
 mod hourly_rates;
 mod interactions;
 mod invoice_corrections;
+mod invoice_documents;
 mod invoice_drafts;
 mod invoice_run_drafts;
 mod invoice_run_faults;

@@ -16,6 +16,8 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("idempotency_keys", "an answer that was given"),
     ("interaction_tags", "follows its interaction, which has a version"),
     ("invoice_balances", "counted by what is issued and paid, each of which has a version"),
+    ("invoice_documents", "what was handed out, for good"),
+    ("invoice_ksef_numbers", "given once"),
     ("invoice_lines", "changes only with its invoice, which has a version"),
     ("invoice_run_results", "what became of a period in a run"),
     ("invoice_time_entries", "what an invoice bills; changes only with it, which has a version"),

@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Europe::Warsaw;
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::decimal::Overflow;
-use opiekun_domain::e_invoice::{EInvoice, Inexpressible};
+use opiekun_domain::e_invoice::{EInvoice, Inexpressible, check_correction};
 use opiekun_domain::invoice::InvoiceKind;
 
 pub use rules::BrokenRule;
@@ -39,7 +39,7 @@ pub fn document(invoice: &EInvoice<'_>, number: &str, issued_at: DateTime<Utc>) 
     let kind = if invoice.correction.is_some() { InvoiceKind::Correction } else { InvoiceKind::Invoice };
     invoice.check(kind)?;
     if let Some(corrected) = &invoice.correction {
-        corrected.check(invoice.buyer)?;
+        check_correction(corrected.reason, corrected.buyer, invoice.buyer)?;
     }
     let mut content = form::write(invoice, number, issued_at, form::Annex::Entries)?;
     if content.len() > SIZE_MAX {

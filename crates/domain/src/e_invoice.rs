@@ -19,6 +19,14 @@ pub const REASON_MAX: usize = 256;
 /// How many characters it has for the legal basis of all exempt lines together.
 pub const EXEMPTION_BASIS_MAX: usize = 256;
 
+vocabulary! {
+    /// In which form a document of an invoice is kept.
+    DocumentFormat {
+        /// The structured e-invoice FA(3), as XML.
+        Fa3 = "fa3",
+    }
+}
+
 /// An invoice or correction that is issued, but for its number.
 #[derive(Debug, Clone)]
 pub struct EInvoice<'a> {
@@ -188,7 +196,7 @@ impl<'a> EInvoice<'a> {
         }
     }
 
-    /// Whether the form can tell it. What is told of a correction beside its invoice, [`Corrected::check`] knows.
+    /// Whether the form can tell it. What is told of a correction beside its invoice, [`check_correction`] knows.
     pub fn check(&self, kind: InvoiceKind) -> Result<(), Inexpressible> {
         check_seller(self.seller)?;
         check_buyer(self.buyer)?;
@@ -215,20 +223,18 @@ impl<'a> EInvoice<'a> {
     }
 }
 
-impl Corrected<'_> {
-    /// Whether the form can tell this correction, after which the buyer is named so.
-    pub fn check(&self, buyer_after: &Party) -> Result<(), Inexpressible> {
-        if !is_printable(self.reason) {
-            return Err(Inexpressible::Reason);
-        }
-        if collapsed(self.reason).chars().count() > REASON_MAX {
-            return Err(Inexpressible::ReasonLength);
-        }
-        match (BuyerId::of(self.buyer), BuyerId::of(buyer_after)) {
-            (BuyerId::Nip(before), BuyerId::Nip(after)) if before == after => Ok(()),
-            (BuyerId::Nip(_), _) => Err(Inexpressible::BuyerNipCorrected),
-            _ => Ok(()),
-        }
+/// Whether the form can tell a correction for a reason, before and after which the buyer is named so.
+pub fn check_correction(reason: &str, before: &Party, after: &Party) -> Result<(), Inexpressible> {
+    if !is_printable(reason) {
+        return Err(Inexpressible::Reason);
+    }
+    if collapsed(reason).chars().count() > REASON_MAX {
+        return Err(Inexpressible::ReasonLength);
+    }
+    match (BuyerId::of(before), BuyerId::of(after)) {
+        (BuyerId::Nip(before), BuyerId::Nip(after)) if before == after => Ok(()),
+        (BuyerId::Nip(_), _) => Err(Inexpressible::BuyerNipCorrected),
+        _ => Ok(()),
     }
 }
 

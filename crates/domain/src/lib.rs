@@ -32,6 +32,7 @@ pub mod invoice;
 pub mod invoice_draft;
 pub mod invoice_layout;
 pub mod invoice_run;
+pub mod ksef_number;
 pub mod language;
 pub mod month_lock;
 pub mod numbering;

@@ -86,6 +86,10 @@ pub struct BankAccountBody {
     #[schema(max_length = 120, example = "Bank Przykładowy")]
     #[serde(default)]
     pub bank_name: Option<String>,
+    /// The bank's code (BIC), which those who pay from abroad need.
+    #[schema(pattern = r"^[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?$", example = "BPKOPLPWXXX")]
+    #[serde(default)]
+    pub swift: Option<String>,
 }
 
 /// The organization of the caller.
@@ -163,15 +167,15 @@ impl OrganizationInput {
 
 impl From<BankAccount> for BankAccountBody {
     fn from(account: BankAccount) -> Self {
-        let BankAccount { iban, currency, bank_name } = account;
-        Self { iban, currency, bank_name }
+        let BankAccount { iban, currency, bank_name, swift } = account;
+        Self { iban, currency, bank_name, swift }
     }
 }
 
 impl From<BankAccountBody> for BankAccount {
     fn from(body: BankAccountBody) -> Self {
-        let BankAccountBody { iban, currency, bank_name } = body;
-        Self { iban, currency, bank_name }
+        let BankAccountBody { iban, currency, bank_name, swift } = body;
+        Self { iban, currency, bank_name, swift }
     }
 }
 

@@ -303,6 +303,16 @@ pub fn list(
     Ok(Page::cut(rows, page, total, |entry| Cursor::new(entry.position, entry.entry_id)))
 }
 
+/// The whole annex of an invoice, in its order.
+pub fn all(tx: &mut Tx<'_>, invoice_id: InvoiceId) -> Result<Vec<InvoiceTimeEntry>> {
+    Ok(invoice_time_entries::table
+        .filter(invoice_time_entries::organization_id.eq(tx.organization_id()))
+        .filter(invoice_time_entries::invoice_id.eq(invoice_id))
+        .order(invoice_time_entries::position)
+        .select(InvoiceTimeEntry::as_select())
+        .load(tx.conn)?)
+}
+
 const fn table(kind: TimeEntryKind) -> &'static str {
     match kind {
         TimeEntryKind::Interaction => "interactions",

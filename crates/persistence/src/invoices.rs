@@ -13,6 +13,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer};
 use opiekun_domain::billing::{Invoice as ComposedInvoice, InvoiceLine as ComposedLine, LineVat, Party};
+use opiekun_domain::correction::TakesEffect;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, ExchangeRate, Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{
@@ -91,6 +92,8 @@ pub struct CorrectionFields {
     /// The invoice that it corrects.
     pub corrects_id: Option<InvoiceId>,
     pub correction_reason: Option<String>,
+    /// From when on it counts in the seller's VAT, where that is told.
+    pub correction_takes_effect: Option<TakesEffect>,
     /// What that said before. The lines of the correction are those after it, its sums the difference.
     pub before: Option<Json<CorrectedState>>,
 }
@@ -168,6 +171,7 @@ pub struct NewCorrection {
     pub positions: Vec<i16>,
     pub corrects_id: InvoiceId,
     pub reason: String,
+    pub takes_effect: Option<TakesEffect>,
     pub before: CorrectedState,
 }
 
@@ -357,7 +361,7 @@ pub fn create_draft(tx: &mut Tx<'_>, new: NewDraft) -> Result<Invoice> {
 
 /// Drafts a correction of an invoice that [`lock`] has returned.
 pub fn create_correction(tx: &mut Tx<'_>, new: NewCorrection) -> Result<Invoice> {
-    let NewCorrection { draft, positions, corrects_id, reason, before } = new;
+    let NewCorrection { draft, positions, corrects_id, reason, takes_effect, before } = new;
     let (fields, mut lines) = draft.split();
     for (line, position) in lines.iter_mut().zip(positions) {
         line.position = position;
@@ -366,6 +370,7 @@ pub fn create_correction(tx: &mut Tx<'_>, new: NewCorrection) -> Result<Invoice>
     let correction = CorrectionFields {
         corrects_id: Some(corrects_id),
         correction_reason: Some(reason),
+        correction_takes_effect: takes_effect,
         before: Some(Json(before)),
     };
     let id = InvoiceId::at(now);
@@ -825,6 +830,24 @@ impl InvoiceLine {
             gtu,
             annex_15,
             net,
+        }
+    }
+}
+
+impl From<InvoiceLine> for ComposedLine {
+    fn from(line: InvoiceLine) -> Self {
+        Self {
+            key: line.key,
+            text: line.text,
+            quantity: line.quantity,
+            unit: line.unit,
+            unit_price: line.unit_price,
+            discount_percent: line.discount_percent,
+            vat: LineVat { code: line.vat_code, exemption_basis: line.exemption_basis },
+            pkwiu: line.pkwiu,
+            gtu: line.gtu,
+            annex_15: line.annex_15,
+            net: line.net,
         }
     }
 }

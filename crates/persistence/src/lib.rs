@@ -29,6 +29,8 @@ pub mod funnel;
 pub mod hourly_rates;
 pub mod idempotency;
 pub mod interactions;
+pub mod invoice_documents;
+pub mod invoice_ksef_numbers;
 pub mod invoice_layouts;
 pub mod invoice_runs;
 pub mod invoice_templates;

@@ -95,6 +95,9 @@ pub struct BankAccount {
     pub iban: String,
     pub currency: Currency,
     pub bank_name: Option<String>,
+    /// The bank's code (BIC).
+    #[serde(default)]
+    pub swift: Option<String>,
 }
 
 #[derive(Insertable)]

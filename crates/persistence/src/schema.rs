@@ -289,6 +289,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    invoice_documents (organization_id, invoice_id, format) {
+        organization_id -> Uuid,
+        invoice_id -> Uuid,
+        format -> Text,
+        content -> Bytea,
+        sha256 -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invoice_ksef_numbers (organization_id, invoice_id) {
+        organization_id -> Uuid,
+        invoice_id -> Uuid,
+        ksef_number -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     invoice_layouts (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -461,6 +481,7 @@ diesel::table! {
         corrects_id -> Nullable<Uuid>,
         correction_reason -> Nullable<Text>,
         before -> Nullable<Jsonb>,
+        correction_takes_effect -> Nullable<Text>,
     }
 }
 
@@ -936,6 +957,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     interaction_tags,
     interactions,
     invoice_balances,
+    invoice_documents,
+    invoice_ksef_numbers,
     invoice_layouts,
     invoice_lines,
     invoice_run_results,

@@ -5,6 +5,16 @@ use super::drafts::{Draft, time_line};
 use super::world::World;
 use serde_json::{Value, json};
 
+/// A number that KSeF could give to an invoice of a seller; it comes once.
+pub fn number_of_ksef(nip: &str) -> String {
+    let random = uuid::Uuid::now_v7().simple().to_string().to_uppercase();
+    let number = format!("{nip}-20261123-{}", &random[20..]);
+    let crc = number.bytes().fold(0_u8, |crc, byte| {
+        (0..8).fold(crc ^ byte, |crc, _| if crc & 0x80 == 0 { crc << 1 } else { (crc << 1) ^ 0x07 })
+    });
+    format!("{number}-{crc:02X}")
+}
+
 impl World {
     /// With the address that an invoice needs.
     pub fn buyer(&self) -> Draft {

@@ -3,6 +3,7 @@
 //! A new collection needs a line in [`KINDS`]; the walks fail until it has one. An operation that works only on records
 //! in some state, or whose example cannot stand as it is, needs a line in [`STATES`] or [`BODIES`].
 
+use super::billing::number_of_ksef;
 use super::client::{Answer, Client, Record};
 use super::drafts::time_line;
 use super::files::Form;
@@ -254,6 +255,7 @@ const BODIES: &[(&str, Put)] = &[
     }),
     ("create_attachment", |w, body| body["subject"] = json!({ "type": "task", "id": id_called(w, "task_id") })),
     ("add_thread_item", |w, body| *body = json!({ "type": "task", "id": id_called(w, "task_id") })),
+    ("put_invoice_ksef_number", |_, body| body["ksef_number"] = json!(number_of_ksef("5261040828"))),
     ("create_correction", |w, body| body["series_id"] = json!(number_series_of(w, "correction").id())),
     // What is for one customer's invoice is not for another's.
     ("create_payment", |w, body| {

@@ -14,6 +14,7 @@ mod process;
 mod server;
 mod world;
 
+pub use billing::number_of_ksef;
 pub use client::{Answer, Client, Record};
 pub use database::{Scratch, connection, count, execute, scratch_database, text_rows, text_rows_of};
 pub use drafts::{Draft, line, time_line};

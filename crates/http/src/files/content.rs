@@ -25,7 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// Whatever opens it in a browser runs nothing, loads nothing, and is of no origin.
-const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
+pub(crate) const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
 
 /// All but the characters of a value that stand for themselves (RFC 8187, `attr-char`).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -117,22 +117,28 @@ pub(super) async fn get_file_content(
 
 /// An answer with all that is told of the content.
 fn described(mut response: HttpResponseBuilder, file: &File, tag: &str) -> HttpResponseBuilder {
-    let (ascii, encoded) = (ascii_fallback(&file.name), utf8_percent_encode(&file.name, ENCODED));
-    let digest = BASE64_STANDARD.encode(&file.sha256);
     response
         .insert_header((header::CONTENT_TYPE, value(file.media_type.clone())))
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            value(format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")),
-        ))
+        .insert_header((header::CONTENT_DISPOSITION, disposition(&file.name)))
         .insert_header((header::CONTENT_SECURITY_POLICY, SANDBOX))
         .insert_header((header::ETAG, value(tag.to_owned())))
-        .insert_header((REPR_DIGEST, value(format!("sha-256=:{digest}:"))))
+        .insert_header((REPR_DIGEST, digest(&file.sha256)))
         .insert_header((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")))
         .insert_header((header::LAST_MODIFIED, header::HttpDate::from(std::time::SystemTime::from(file.created_at))))
         // Left alone by the compression around.
         .insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("identity")));
     response
+}
+
+/// To be kept under a name, and not to be shown.
+pub(crate) fn disposition(name: &str) -> HeaderValue {
+    let (ascii, encoded) = (ascii_fallback(name), utf8_percent_encode(name, ENCODED));
+    value(format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}"))
+}
+
+/// A SHA-256 as `Repr-Digest` tells it.
+pub(crate) fn digest(sha256: &[u8]) -> HeaderValue {
+    value(format!("sha-256=:{}:", BASE64_STANDARD.encode(sha256)))
 }
 
 /// Everything that goes in is ASCII without controls.
@@ -195,7 +201,7 @@ fn pieces(
 }
 
 /// Whether an `If-None-Match` holds the tag: weakly, as it is for reads (RFC 9110, 13.1.2).
-fn is_known(tags: &HeaderValue, tag: &str) -> bool {
+pub(crate) fn is_known(tags: &HeaderValue, tag: &str) -> bool {
     tags.to_str()
         .is_ok_and(|tags| tags == "*" || tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag))
 }

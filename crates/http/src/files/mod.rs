@@ -28,7 +28,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-pub(crate) use content::REPR_DIGEST;
+pub(crate) use content::{FileContent, REPR_DIGEST, SANDBOX, digest, disposition, is_known};
 
 /// Whoever may write anything that a file can be put on may send one.
 const WRITERS: &[Permission] =

@@ -4,6 +4,7 @@ use crate::invoice_templates::LineVatBody;
 use crate::values::{AddressBody, TaxIdBody};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::billing::Party;
+use opiekun_domain::correction::TakesEffect;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, ExchangeRate, Overflow, Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{
@@ -50,7 +51,8 @@ use utoipa::ToSchema;
     }],
     "vat_totals": [{ "code": "23", "net": "450.00", "vat": "103.50", "gross": "553.50", "vat_pln": null }],
     "net": "450.00", "vat": "103.50", "gross": "553.50", "payment_days": 14, "exchange_rate": null, "vat_pln": null,
-    "split_payment": false, "pro_forma_id": null, "corrects_id": null, "correction_reason": null, "before": null,
+    "split_payment": false, "pro_forma_id": null, "corrects_id": null, "correction_reason": null,
+    "correction_takes_effect": null, "ksef_number": "5261040828-20261123-0100001AF629-BF", "before": null,
     "corrections": [{
         "id": "0192f0c6-3333-7000-8000-000000000004", "status": "issued", "number": "FK/1/11/2026",
         "issued_on": "2026-11-25", "net": "-50.00", "vat": "-11.50", "gross": "-61.50",
@@ -124,6 +126,11 @@ pub struct InvoiceBody {
     /// Why it was corrected.
     #[schema(max_length = 500)]
     pub correction_reason: Option<String>,
+    /// From when on a correction counts in the seller's VAT, where that is told.
+    pub correction_takes_effect: Option<TakesEffect>,
+    /// The number that KSeF gave to it, as `PUT /invoices/{id}/ksef-number` noted it.
+    #[schema(min_length = 35, max_length = 36)]
+    pub ksef_number: Option<String>,
     /// What the corrected invoice said before this correction, with all earlier ones.
     pub before: Option<CorrectedStateBody>,
     /// Its corrections in their order: those that were issued, and the one that is in draft.
@@ -326,10 +333,11 @@ impl InvoiceBody {
         occurrence_id: Option<OccurrenceId>,
         corrections: Vec<CorrectionSums>,
         balance: Option<Balance>,
+        ksef_number: Option<String>,
         today: NaiveDate,
     ) -> Result<Self, Overflow> {
         let Invoice { id, fields, correction, version, created_at, updated_at } = row;
-        let CorrectionFields { corrects_id, correction_reason, before } = correction;
+        let CorrectionFields { corrects_id, correction_reason, correction_takes_effect, before } = correction;
         let is_correctable = fields.kind == InvoiceKind::Invoice && fields.status == InvoiceStatus::Issued;
         let corrected = is_correctable.then(|| CorrectedSumsBody::new(&fields, &corrections)).transpose()?;
         let exchange_rate = fields.table_rate().map(TableRateBody::from);
@@ -403,6 +411,8 @@ impl InvoiceBody {
             pro_forma_id,
             corrects_id,
             correction_reason,
+            correction_takes_effect,
+            ksef_number,
             before: before.map(|before| before.0.into()),
             corrections: corrections.into_iter().map(CorrectionBody::from).collect(),
             corrected,

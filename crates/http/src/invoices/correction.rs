@@ -16,7 +16,7 @@ use crate::values::{AddressBody, TaxIdBody, capitalised};
 use actix_web::{post, web};
 use chrono::NaiveDate;
 use opiekun_domain::billing::{LineVat, Party};
-use opiekun_domain::correction::{LineChange, LineChanges, LineChangesProblem, PlacedLine};
+use opiekun_domain::correction::{LineChange, LineChanges, LineChangesProblem, PlacedLine, TakesEffect};
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{InvoiceId, NumberSeriesId};
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus};
@@ -38,8 +38,12 @@ const CORRECTIONS_MAX: usize = 1000;
 pub struct CorrectionInput {
     /// The number series that it takes its number from at the issue: one of kind `correction`.
     pub series_id: NumberSeriesId,
+    /// At most 256 characters of it can be issued: the structured e-invoice has no room for more.
     #[schema(min_length = 1, max_length = 500, example = "Goods returned")]
     pub reason: String,
+    /// From when on it counts in the seller's VAT, where that is to be told.
+    #[serde(default)]
+    pub takes_effect: Option<TakesEffect>,
     /// Brings the quantity of every line to 0, before what `changed_lines` say.
     #[schema(example = true)]
     #[serde(default)]
@@ -56,7 +60,8 @@ pub struct CorrectionInput {
     #[serde(default)]
     #[validate(nested)]
     pub added_lines: Vec<InvoiceLineInput>,
-    /// The buyer's data as they should have been. A mistake in them is corrected without any line.
+    /// The buyer's data as they should have been. A mistake in them is corrected without any line; but a wrong NIP is not:
+    /// such an invoice is brought to zero, and another one issued.
     #[serde(default)]
     pub buyer: Option<BuyerInput>,
     /// Days from the issue to the day of payment of what is to be paid more; 14 unless told.
@@ -157,6 +162,7 @@ fn new_correction(tx: &mut Tx<'_>, invoice: &Invoice, input: CorrectionInput) ->
     let CorrectionInput {
         series_id,
         reason,
+        takes_effect,
         to_zero,
         changed_lines,
         removed_positions,
@@ -212,6 +218,7 @@ fn new_correction(tx: &mut Tx<'_>, invoice: &Invoice, input: CorrectionInput) ->
         },
         corrects_id: invoice.id,
         reason,
+        takes_effect,
         before,
     })
 }

@@ -19,6 +19,7 @@ use opiekun_domain::billing::Refusal;
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{ExchangeRate, Percent, Quantity, UnitPrice};
+use opiekun_domain::e_invoice;
 use opiekun_domain::ids::{CustomerId, InvoiceId, NumberSeriesId};
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentMethod, PriceMode, TableRate};
 use opiekun_domain::invoice_draft::{DraftLine, InvoiceDraft, PaymentTerm};
@@ -27,7 +28,7 @@ use opiekun_domain::permission::Permission;
 use opiekun_persistence::customers::Customer;
 use opiekun_persistence::invoices::{Invoice, InvoiceLine, NewDraft};
 use opiekun_persistence::{
-    StoreError, Tx, customers, exchange_rates, invoice_time_entries, invoices, number_series, organizations,
+    Json, StoreError, Tx, customers, exchange_rates, invoice_time_entries, invoices, number_series, organizations,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -280,6 +281,7 @@ pub(super) fn refused(refusal: Refusal) -> ApiError {
         Refusal::AmountOverflow | Refusal::TotalNegative | Refusal::TextTooLong | Refusal::TextInvalid => {
             ApiError::invalid_field("/lines", refusal.code(), detail)
         }
+        Refusal::Inexpressible(problem) => ApiError::invalid_field(&problem.pointer(), problem.code(), detail),
         _ => ApiError::state_invalid(refusal.code(), detail),
     }
 }
@@ -459,7 +461,8 @@ pub async fn void_invoice(
 /// that of `/exchange-rates`, of the last working day before its sale, or before its issue where that is earlier. A
 /// correction by which an invoice bills its time no more gives the time back. Nobody is told. 409 names what is missing: an
 /// address of the buyer (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
-/// (`exchange_rate_missing`), or that it is no draft any more.
+/// (`exchange_rate_missing`), or that it is no draft any more. 422 names the field of the invoice that the structured
+/// e-invoice FA(3) cannot tell: `/seller/tax_id` without a NIP, say, or `/lines/0/quantity` below 0.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
     responses((status = 200, body = InvoiceBody)))]
 #[post("/invoices/{id}/issuance")]
@@ -494,10 +497,15 @@ pub async fn issue_invoice(
             }
             take_table_rate(tx, &mut said, issued_on)?;
             let mut invoice = said.issue(&seller, &buyer, issued_on).map_err(refused)?;
-            if let Some(before) = &draft.correction.before {
-                let before =
-                    draft.draft(before.0.lines.clone()).price(&seller.party, &before.0.buyer).map_err(refused)?;
+            if let Some(Json(stood)) = &draft.correction.before {
+                let before = draft.draft(stood.lines.clone()).price(&seller.party, &stood.buyer).map_err(refused)?;
                 invoice = invoice.correcting(&before).map_err(|overflow| refused(overflow.into()))?;
+                e_invoice::check_correction(
+                    draft.correction.correction_reason.as_deref().unwrap_or_default(),
+                    &stood.buyer,
+                    &invoice.buyer,
+                )
+                .map_err(|problem| refused(problem.into()))?;
             }
             let series_id = draft.fields.series_id.ok_or_else(|| ApiError::internal("a draft without series"))?;
             let number = number_series::next(tx, series_id, issued_on)?.ok_or_else(|| {

@@ -2,7 +2,9 @@
 
 mod body;
 mod correction;
+mod document;
 mod draft;
+mod ksef_number;
 mod time_entries;
 
 use crate::actor::Actor;
@@ -18,7 +20,7 @@ use opiekun_domain::ids::{CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus, PaymentStatus};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::invoices::{Invoice, InvoiceFilter, InvoiceSort};
-use opiekun_persistence::{Page, Tx, invoices, organizations, payments};
+use opiekun_persistence::{Page, Tx, invoice_ksef_numbers, invoices, organizations, payments};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -33,6 +35,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(draft::issue_invoice)
         .service(draft::make_final_invoice)
         .service(correction::create_correction)
+        .service(document::get_invoice_document)
+        .service(ksef_number::put_invoice_ksef_number)
         .service(time_entries::list_invoice_time_entries);
 }
 
@@ -99,7 +103,7 @@ impl InvoiceQuery {
     }
 }
 
-/// The bodies of rows, with their lines, corrections, balances and occurrences: five statements however
+/// The bodies of rows, with their lines, corrections, balances, occurrences and numbers of KSeF: six statements however
 /// many.
 fn with_lines(tx: &mut Tx<'_>, rows: Vec<Invoice>) -> Result<Vec<InvoiceBody>, ApiError> {
     let ids: Vec<InvoiceId> = rows.iter().map(|row| row.id).collect();
@@ -108,13 +112,16 @@ fn with_lines(tx: &mut Tx<'_>, rows: Vec<Invoice>) -> Result<Vec<InvoiceBody>, A
     let balances = payments::balances_of(tx, &ids)?;
     let today = organizations::today(tx)?;
     let occurrences = invoices::occurrences_of(tx, &ids)?;
+    let mut ksef_numbers = invoice_ksef_numbers::of(tx, &ids)?;
     rows.into_iter()
         .map(|row| {
             let lines = lines.remove(&row.id).unwrap_or_default();
             let corrections = corrections.remove(&row.id).unwrap_or_default();
             let occurrence_id = occurrences.get(&row.id).copied();
             let balance = balances.get(&row.id).copied();
-            InvoiceBody::new(row, lines, occurrence_id, corrections, balance, today).map_err(ApiError::internal)
+            let ksef_number = ksef_numbers.remove(&row.id);
+            InvoiceBody::new(row, lines, occurrence_id, corrections, balance, ksef_number, today)
+                .map_err(ApiError::internal)
         })
         .collect()
 }

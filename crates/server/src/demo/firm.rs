@@ -88,6 +88,7 @@ pub fn organization(tx: &mut Tx<'_>, dice: &mut Dice) -> Result<Organization> {
                 iban: "PL61109010140000071219812874".to_owned(),
                 currency: Currency::PLN,
                 bank_name: Some("Bank Przykładowy".to_owned()),
+                swift: Some("BPKOPLPWXXX".to_owned()),
             }]),
             currency: Currency::PLN,
             time_zone: "Europe/Warsaw".to_owned(),
