@@ -26,6 +26,8 @@ mod interactions;
 mod invoice_corrections;
 mod invoice_documents;
 mod invoice_drafts;
+mod invoice_layouts;
+mod invoice_pdfs;
 mod invoice_run_drafts;
 mod invoice_run_faults;
 mod invoice_run_speed;

@@ -3,6 +3,10 @@
 //! A layout only places and formats what is here, so no layout can make an invoice say anything else. The fields are what
 //! firms write their own layouts for: they may gain some, and lose none.
 
+mod samples;
+
+pub use samples::samples;
+
 use chrono::NaiveDate;
 use opiekun_domain::amount_in_words::amount_in_words;
 use opiekun_domain::billing::{InvoiceLine, Party};

@@ -151,6 +151,9 @@ fn without_polish_letters(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
+/// Where KSeF shows invoices to whoever has their code.
+pub const KSEF_HOST: &str = "qr.ksef.mf.gov.pl";
+
 /// Where KSeF shows an invoice, to be printed on one that leaves it (KOD I): by the seller's NIP, the day of the issue
 /// and the SHA-256 of the bytes that it is kept in there.
 pub fn verification(host: &str, seller_nip: &str, issued_on: NaiveDate, sha256: &[u8]) -> QrCode {

@@ -4,12 +4,12 @@
 
 use crate::problem::ApiError;
 use crate::{
-    customers, files, invoice_templates, number_series, operators, opportunities, people, pipelines, stages,
-    subscriptions, tasks, threads,
+    customers, files, invoice_layouts, invoice_templates, number_series, operators, opportunities, people, pipelines,
+    stages, subscriptions, tasks, threads,
 };
 use opiekun_domain::ids::{
-    CustomerId, FileId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId, PipelineId, StageId,
-    SubscriptionId, TaskId, ThreadId,
+    CustomerId, FileId, InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId,
+    PipelineId, StageId, SubscriptionId, TaskId, ThreadId,
 };
 use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::Tx;
@@ -93,10 +93,16 @@ const TARGETS: &[Target] = &[
         refers: &[],
     },
     Target {
+        properties: &["layout_id"],
+        permission: Some(Permission::BillingRead),
+        load: |tx, ids| invoice_layouts::bodies(tx, &typed(ids, InvoiceLayoutId)),
+        refers: &[],
+    },
+    Target {
         properties: &["template_id"],
         permission: Some(Permission::BillingRead),
         load: |tx, ids| invoice_templates::bodies(tx, &typed(ids, InvoiceTemplateId)),
-        refers: &["series_id"],
+        refers: &["layout_id", "series_id"],
     },
     Target {
         properties: &["subscription_id"],

@@ -46,7 +46,11 @@ pub struct InvoiceLayoutInput {
     /// the QR codes and the structured invoice; `#include "/invoice.typ"` sets the built-in one. There is nothing else to
     /// read: no other file, no package, no date of today. It sets the date of the document (`set document(date: ..)`), and
     /// gives images an alternative text. Fonts: Lato. It takes 15 seconds and 1 GiB of memory at most.
-    #[schema(min_length = 1, max_length = 200_000, example = "#let invoice = json(\"/data.json\")\n#include \"/invoice.typ\"")]
+    #[schema(
+        min_length = 1,
+        max_length = 200_000,
+        example = "#let invoice = json(\"/data.json\")\n#include \"/invoice.typ\""
+    )]
     #[serde(default)]
     pub source: Option<String>,
     /// The color of the built-in layout's lines and titles; a layout of your own finds it in `brand.color`.

@@ -25,6 +25,7 @@ mod gate;
 mod health;
 mod hourly_rates;
 mod interactions;
+mod invoice_layouts;
 mod invoice_runs;
 mod invoice_templates;
 mod invoices;
@@ -62,6 +63,7 @@ mod threads;
 mod time_cost;
 mod timeline;
 mod timer;
+mod typesetter;
 mod unbilled_time;
 mod values;
 mod work_entries;
@@ -79,6 +81,7 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use opiekun_files::FileStore;
 use opiekun_persistence::Db;
+use opiekun_typesetting::Workers;
 use state::State;
 use std::io;
 use std::net::TcpListener;
@@ -86,6 +89,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use typesetter::Typesetter;
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 
@@ -102,6 +106,8 @@ pub struct Settings {
     /// Where the bytes of files are.
     pub files: FileStore,
     pub uploads: UploadLimits,
+    /// The processes that set documents.
+    pub workers: Workers,
     /// Called when there is new background work.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -140,6 +146,7 @@ const WORKERS: usize = 2;
         (name = "Reports", description = "Sums over what was entered."),
         (name = "Exchange rates", description = "What currencies are worth in złoty, day by day: what VAT on invoices in them is told by."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),
+        (name = "Invoice layouts", description = "How invoices look as PDF: colors, labels, or a layout of one's own."),
         (name = "Invoice templates", description = "What is billed: lines, terms, texts."),
         (name = "Subscriptions", description = "A template put on a customer with a schedule."),
         (name = "Occurrences", description = "One row for each period of each subscription: what became of it."),
@@ -177,6 +184,7 @@ pub fn serve(listener: TcpListener, db: Db, settings: Settings) -> io::Result<Se
         uploads: settings.uploads,
         uploading: Semaphore::new(settings.uploads.at_once),
         calendars: Semaphore::new(state::CALENDARS_AT_ONCE),
+        typesetter: Typesetter::new(settings.workers),
         wake: settings.wake,
     });
     let origins = settings.cors_origins;

@@ -2,9 +2,9 @@
 
 use crate::{
     api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, exchange_rates, extra_lines,
-    files, funnel, hourly_rates, interactions, invoice_runs, invoice_templates, invoices, me, month_locks,
-    not_invoiced, number_series, occurrences, operators, opportunities, organization, payments, people, pipelines,
-    price_changes, progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer,
+    files, funnel, hourly_rates, interactions, invoice_layouts, invoice_runs, invoice_templates, invoices, me,
+    month_locks, not_invoiced, number_series, occurrences, operators, opportunities, organization, payments, people,
+    pipelines, price_changes, progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer,
     unbilled_time, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -39,6 +39,7 @@ pub fn api(config: &mut ServiceConfig) {
     funnel::routes(config);
     exchange_rates::routes(config);
     number_series::routes(config);
+    invoice_layouts::routes(config);
     invoice_templates::routes(config);
     price_changes::routes(config);
     subscriptions::routes(config);

@@ -7,6 +7,7 @@ use crate::once::Once;
 use crate::passwords::Passwords;
 use crate::problem::ApiError;
 use crate::reply::Reply;
+use crate::typesetter::Typesetter;
 use actix_web::web;
 use chrono::{DateTime, SubsecRound, Utc};
 use opiekun_files::FileStore;
@@ -32,6 +33,7 @@ pub struct State {
     pub uploading: Semaphore,
     /// One permit a calendar or feed that is drawn: thousands of entries keep a core busy, and everybody else waits then.
     pub calendars: Semaphore,
+    pub typesetter: Typesetter,
     /// Wakes the background work of this node, so that a new run starts at once.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }

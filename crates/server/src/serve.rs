@@ -13,9 +13,11 @@ use opiekun_files::FileStore;
 use opiekun_http::UploadLimits;
 use opiekun_jobs::Worker;
 use opiekun_persistence::{Db, organizations};
+use opiekun_typesetting::Workers;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::task::Poll;
@@ -53,6 +55,8 @@ pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
         clock: Arc::new(clock::now),
         files,
         uploads: UploadLimits { file_bytes_max: settings.file_bytes_max, ..UploadLimits::default() },
+        // This very program, also where another one has been put in its place meanwhile.
+        workers: Workers::new(|| PathBuf::from("/proc/self/exe")),
         wake: Arc::new(worker.waker()),
     };
     let served = actix_web::rt::System::new().block_on(async {

@@ -25,7 +25,7 @@ pub struct Limits {
 
 impl Limits {
     /// For the layout that is built in: an annex of ten thousand entries is set in time.
-    pub const BUILT_IN: Self = Self { memory_bytes: 4 << 30, cpu: None, wall: Duration::from_secs(120) };
+    pub const BUILT_IN: Self = Self { memory_bytes: 4 << 30, cpu: None, wall: Duration::from_secs(30) };
 
     /// For a firm's own layout.
     pub const OWN: Self =

@@ -142,6 +142,11 @@ impl World {
         )
     }
 
+    /// The one that is built in, as it is.
+    pub fn invoice_layout(&self) -> Draft {
+        self.draft("/invoice-layouts", json!({ "name": "Green" }))
+    }
+
     /// One line of 100.00 net at 23 %.
     pub fn invoice_template(&self, series_id: &str) -> Draft {
         self.draft("/invoice-templates", json!({

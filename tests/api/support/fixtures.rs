@@ -118,6 +118,7 @@ const KINDS: &[Kind] = &[
         make: |w| w.exchange_rate("EUR", &day(), "4.2517").create(),
     },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
+    Kind { collection: "invoice-layouts", names: &["layout_id"], make: |w| w.invoice_layout().name(&mark()).create() },
     Kind { collection: "invoice-templates", names: &["template_id"], make: invoice_template },
     Kind {
         collection: "price-changes",
@@ -272,6 +273,8 @@ const BODIES: &[(&str, Put)] = &[
     }),
     ("create_price_change", |_, body| body["valid_from_on"] = json!(day())),
     ("create_exchange_rate", |_, body| body["quoted_on"] = json!(day())),
+    ("create_invoice_layout", |_, body| body["name"] = json!(mark())),
+    ("update_invoice_layout", |_, body| body["name"] = json!(mark())),
     ("create_number_series", numbered),
     ("update_number_series", numbered),
 ];

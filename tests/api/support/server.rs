@@ -6,6 +6,7 @@ use opiekun_http::{Keys, Settings, UploadLimits};
 use opiekun_jobs::Worker;
 use opiekun_local_postgres::TestCluster;
 use opiekun_persistence::{Db, migrate};
+use opiekun_typesetting::Workers;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, mpsc};
@@ -74,6 +75,7 @@ impl Server {
             clock: Arc::new(clock),
             files: Store::folder().clone(),
             uploads: UploadLimits::default(),
+            workers: Workers::new(|| super::process::binary().clone()),
             wake: Arc::new(|| {}),
         };
         change(&mut settings);

@@ -1,9 +1,11 @@
 //! The documents of issued invoices: made when they are first asked for, and kept byte by byte.
 
+use super::paper;
 use crate::actor::Actor;
 use crate::files::{FileContent, REPR_DIGEST, SANDBOX, digest, disposition, is_known};
-use crate::listing::Id;
-use crate::problem::ApiError;
+use crate::gate::accepts;
+use crate::listing::{Filters, Id};
+use crate::problem::{ApiError, Code};
 use crate::reply::Reply;
 use crate::state::State;
 use crate::values::capitalised;
@@ -14,48 +16,62 @@ use chrono::NaiveDate;
 use opiekun_documents::fa3::{self, Fa3Error};
 use opiekun_domain::billing::InvoiceLine;
 use opiekun_domain::e_invoice::{Account, BilledEntry, Corrected, DocumentFormat, EInvoice, EInvoiceLine};
-use opiekun_domain::ids::InvoiceId;
+use opiekun_domain::ids::{InvoiceId, InvoiceLayoutId};
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::invoice_documents::InvoiceDocument;
 use opiekun_persistence::invoices::{Invoice, InvoiceFields, InvoiceLine as LineRow};
 use opiekun_persistence::{Tx, invoice_documents, invoice_ksef_numbers, invoice_time_entries, invoices, organizations};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
 
 /// In which form a document is asked for.
 #[derive(Debug, Clone, Copy)]
 enum Document {
+    /// The invoice as it is printed.
+    Pdf,
     /// The structured e-invoice FA(3).
     Fa3,
 }
 
 impl Document {
-    const fn format(self) -> DocumentFormat {
-        match self {
-            Self::Fa3 => DocumentFormat::Fa3,
-        }
+    /// The one that `Accept` asks for; of both, the one for people.
+    fn of(req: &HttpRequest) -> Self {
+        let accept = req.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+        let accept = accept.collect::<Vec<_>>().join(",");
+        if accept.is_empty() || accepts(&accept, "application/pdf") { Self::Pdf } else { Self::Fa3 }
     }
 
     const fn media_type(self) -> HeaderValue {
         match self {
+            Self::Pdf => HeaderValue::from_static("application/pdf"),
             Self::Fa3 => HeaderValue::from_static("application/xml; charset=utf-8"),
         }
     }
 
     const fn extension(self) -> &'static str {
         match self {
+            Self::Pdf => "pdf",
             Self::Fa3 => "xml",
-        }
-    }
-
-    /// Makes it of an issued invoice.
-    fn made(self, tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Vec<u8>, ApiError> {
-        match self {
-            Self::Fa3 => structured(tx, invoice),
         }
     }
 }
 
+/// How the document is to look.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DocumentQuery {
+    /// Of a PDF: in this layout, rather than in that of its template or the organization's default.
+    layout_id: Option<InvoiceLayoutId>,
+}
+
 /// Download the document of an invoice.
+///
+/// As `application/pdf`, unless `Accept` asks for the other: the invoice as it is printed (PDF/A-3), in the layout of its
+/// template or the organization's default (`/invoice-layouts`), with QR codes to pay by and to see it in KSeF, and with the
+/// structured e-invoice in it, where there is one. The same invoice in the same layout has the same bytes. A draft says that
+/// it is one. 409 `state_invalid` with state `layout` where a layout of your own fails on it.
 ///
 /// As `application/xml`: the structured e-invoice FA(3), version 1-0E, of an issued invoice or correction, which passes its
 /// official schema. It is made when it is first asked for, and kept: the same bytes come ever after, whatever has changed
@@ -65,30 +81,38 @@ impl Document {
 /// `void` or `pro_forma`, its day has not come in Poland yet (`issued_ahead`), or it was issued before what FA(3) cannot
 /// tell was refused at the issue.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:read"])),
-    params(("If-None-Match" = Option<String>, Header, description = "The `ETag` that you have: 304 if it is still the document's.",
+    params(DocumentQuery, ("If-None-Match" = Option<String>, Header, description = "The `ETag` that you have: 304 if it is still the document's.",
         min_length = 1, max_length = 400)),
-    responses((status = 200, description = "The document.", content_type = "application/xml", body = FileContent,
+    responses((status = 200, description = "The document.",
+        content((FileContent = "application/pdf"), (FileContent = "application/xml")),
         headers(("ETag" = String, description = "The SHA-256 of the document, in hexadecimal digits.")))))]
 #[get("/invoices/{id}/document")]
 pub async fn get_invoice_document(
     state: web::Data<State>,
     actor: Actor,
     id: Id<InvoiceId>,
+    query: Filters<DocumentQuery>,
     req: HttpRequest,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
-    // What else `Accept` might ask for was refused before.
-    let document = Document::Fa3;
-    let (number, kept) = state.transaction(scope, move |tx| kept(tx, id.0, document)).await?;
-    let tag: String = kept.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let document = Document::of(&req);
+    let (name, content) = match document {
+        Document::Pdf => paper::pdf(&state, scope, actor.reader(), id.0, query.0.layout_id).await?,
+        Document::Fa3 => {
+            let (number, kept) = state.transaction(scope, move |tx| structured_at(tx, id.0)).await?;
+            (number, kept.content)
+        }
+    };
+    let sha256 = Sha256::digest(&content);
+    let tag: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{tag}\"");
     let reply = match req.headers().get(header::IF_NONE_MATCH) {
         Some(tags) if is_known(tags, &tag) => Reply { status: StatusCode::NOT_MODIFIED, ..Reply::empty() },
-        _ => Reply { status: StatusCode::OK, body: kept.content, ..Reply::empty() }
+        _ => Reply { status: StatusCode::OK, body: content, ..Reply::empty() }
             .header(header::CONTENT_TYPE, document.media_type())
-            .header(header::CONTENT_DISPOSITION, disposition(&file_name(&number, document)))
+            .header(header::CONTENT_DISPOSITION, disposition(&file_name(&name, document)))
             .header(header::CONTENT_SECURITY_POLICY, SANDBOX)
-            .header(REPR_DIGEST, digest(&kept.sha256)),
+            .header(REPR_DIGEST, digest(&sha256)),
     };
     Ok(reply.header(header::ETAG, HeaderValue::from_str(&tag).map_err(ApiError::internal)?))
 }
@@ -99,8 +123,8 @@ fn file_name(number: &str, document: Document) -> String {
     format!("{name}.{}", document.extension())
 }
 
-/// The number of an issued invoice, and its document, which is made and kept unless it has been.
-fn kept(tx: &mut Tx<'_>, id: InvoiceId, document: Document) -> Result<(String, InvoiceDocument), ApiError> {
+/// The number of an issued invoice, and its FA(3).
+fn structured_at(tx: &mut Tx<'_>, id: InvoiceId) -> Result<(String, InvoiceDocument), ApiError> {
     let invoice = invoices::find(tx, id)?;
     let number = match (invoice.fields.status, invoice.fields.kind, &invoice.fields.number) {
         (InvoiceStatus::Issued, InvoiceKind::Invoice | InvoiceKind::Correction, Some(number)) => number.clone(),
@@ -109,14 +133,30 @@ fn kept(tx: &mut Tx<'_>, id: InvoiceId, document: Document) -> Result<(String, I
         }
         (status, ..) => return Err(ApiError::state_invalid(status.as_str(), "Only what is issued has a document")),
     };
-    if let Some(kept) = invoice_documents::find(tx, id, document.format())? {
-        return Ok((number, kept));
+    Ok((number, kept(tx, &invoice)?))
+}
+
+/// The FA(3) of an invoice, if there is any of it.
+pub(super) fn structured_of(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Option<InvoiceDocument>, ApiError> {
+    if invoice.fields.status != InvoiceStatus::Issued || invoice.fields.kind == InvoiceKind::ProForma {
+        return Ok(None);
     }
-    let content = document.made(tx, &invoice)?;
-    invoice_documents::keep(tx, id, document.format(), &content)?;
+    match kept(tx, invoice) {
+        Err(ApiError { code: Code::StateInvalid, .. }) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// The FA(3) of an issued invoice, which is made and kept unless it has been.
+fn kept(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<InvoiceDocument, ApiError> {
+    if let Some(kept) = invoice_documents::find(tx, invoice.id, DocumentFormat::Fa3)? {
+        return Ok(kept);
+    }
+    let content = structured(tx, invoice)?;
+    invoice_documents::keep(tx, invoice.id, DocumentFormat::Fa3, &content)?;
     // Somebody else's, if they were sooner.
-    let kept = invoice_documents::find(tx, id, document.format())?;
-    Ok((number, kept.ok_or_else(|| ApiError::internal("a document that was not kept"))?))
+    let kept = invoice_documents::find(tx, invoice.id, DocumentFormat::Fa3)?;
+    kept.ok_or_else(|| ApiError::internal("a document that was not kept"))
 }
 
 /// A line at its place, as the domain knows it.

@@ -5,6 +5,7 @@ mod correction;
 mod document;
 mod draft;
 mod ksef_number;
+mod paper;
 mod time_entries;
 
 use crate::actor::Actor;
