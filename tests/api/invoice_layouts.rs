@@ -102,15 +102,15 @@ fn an_invoice_looks_as_its_template_says_or_as_is_the_default() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         outline(&answer.body)
     };
-    assert!(looks("").starts_with("Faktura VAT"), "{}", looks(""));
-    assert!(looks(&format!("?layout_id={}", own.id())).starts_with("Own FV/1/01/2026"));
+    assert_eq!(looks(""), "Faktura VAT");
+    assert_eq!(looks(&format!("?layout_id={}", own.id())), "Own i1/01/2026");
 
     let of_layout = format!("/invoice-layouts/{}", default.id());
     w.owner.at(default.version()).patch(&of_layout, json!({ "is_default": true })).expect(200);
-    assert!(looks("").starts_with("Default"));
+    assert_eq!(looks(""), "Default i1/01/2026");
     let of_template = format!("/invoice-templates/{}", template.id());
     w.owner.at(template.version()).patch(&of_template, json!({ "layout_id": own.id() })).expect(200);
-    assert!(looks("").starts_with("Own"));
+    assert_eq!(looks(""), "Own i1/01/2026");
     let expanded = w.owner.get(&format!("{of_template}?expand=layout")).expect(200);
     assert_eq!(expanded["layout"]["name"], "Own");
     let strange = format!("{path}?layout_id={}", World::new().own_layout("Own", "Strange").id());
@@ -130,7 +130,8 @@ fn a_layout_that_fails_on_an_invoice_says_where() {
         problem["detail"].as_str().unwrap().contains("Line 5, column 2: assertion failed: not this one"),
         "{problem}"
     );
-    w.owner.with("Accept", "application/xml").get(&path).refused(409, "state_invalid");
+    // What it says to machines is another matter.
+    assert_eq!(w.owner.with("Accept", "application/xml").get(&path).status, 200);
     let of_layout = format!("/invoice-layouts/{}", layout.id());
     w.owner.at(layout.version()).delete(&of_layout);
     assert_eq!(w.owner.with("Accept", "application/pdf").get(&path).status, 200);

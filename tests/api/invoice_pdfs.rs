@@ -1,4 +1,4 @@
-use crate::support::{Answer, Record, World, line, number_of_ksef, time_line};
+use crate::support::{Answer, Record, World, binary, line, number_of_ksef, time_line};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 impl World {
     fn pdf_answer(&self, invoice: &Record) -> Answer {
+        // No server waits until it is built.
+        binary();
         self.owner.with("Accept", "application/pdf").get(&format!("/invoices/{}/document", invoice.id()))
     }
 
@@ -22,7 +24,9 @@ impl World {
     }
 
     fn drafted(&self, lines: Value) -> Record {
-        self.invoice_draft(self.buyer().create().id(), self.series("invoice").id()).with("lines", lines).create()
+        let series = self.owner.get("/number-series?kind=invoice").expect(200).items().pop();
+        let series = series.unwrap_or_else(|| self.series("invoice"));
+        self.invoice_draft(self.buyer().create().id(), series.id()).with("lines", lines).create()
     }
 }
 

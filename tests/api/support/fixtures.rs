@@ -8,6 +8,7 @@ use super::client::{Answer, Client, Record};
 use super::drafts::time_line;
 use super::files::Form;
 use super::operations::{FORM_OF_PARTS, Operation, document};
+use super::process::binary;
 use super::world::{PASSWORD, World, now};
 use opiekun_domain::invoice_run::RunMode;
 use opiekun_persistence::invoice_runs::{self, InvoiceRunFields};
@@ -227,9 +228,14 @@ const QUERIES: &[(&str, Ask)] = &[("remove_thread_item", |w, thread| {
 })];
 
 /// What is arranged before an operation that wants something to be there, though its path names no record.
-const ARRANGED: &[(&str, Arrange)] = &[("stop_timer", |w| {
-    w.owner.put("/me/timer", json!({ "task_id": id_called(w, "task_id") })).expect(200);
-})];
+const ARRANGED: &[(&str, Arrange)] = &[
+    ("stop_timer", |w| {
+        w.owner.put("/me/timer", json!({ "task_id": id_called(w, "task_id") })).expect(200);
+    }),
+    // Both need the binary, whose building no server waits for.
+    ("create_invoice_layout", |_| drop(binary())),
+    ("get_invoice_document", |_| drop(binary())),
+];
 
 /// Examples that cannot be sent as they stand.
 const BODIES: &[(&str, Put)] = &[

@@ -20,7 +20,7 @@ pub use database::{Scratch, connection, count, execute, scratch_database, text_r
 pub use drafts::{Draft, line, time_line};
 pub use matters::Sale;
 pub use plans::{Plan, Plans};
-pub use process::{Process, opiekun};
+pub use process::{Process, binary, opiekun};
 pub use server::{Database, SECRET, Server};
 pub use world::{Caller, PASSWORD, World, now};
 

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 /// Signs the tokens of every process, so that they outlive it.
 const SECRET: &str = "5f0b6b1c9d2e47a8b3c6d1e0f9a8475263748596a7b8c9d0e1f2031425364758";
 
-/// The binary, built as these tests were; or, to be measured, the one that `OPIEKUN_TEST_BINARY` names.
+/// The binary, built as these tests were, which takes a while the first time; or, to be measured, the one that `OPIEKUN_TEST_BINARY` names.
 pub fn binary() -> &'static PathBuf {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
         if let Some(built) = std::env::var_os("OPIEKUN_TEST_BINARY") {
