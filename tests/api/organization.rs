@@ -53,3 +53,23 @@ fn what_cannot_be_true_is_refused() {
     assert_eq!(w.organization().version(), 1, "nothing has changed");
     w.owner.at(1).patch("/organization", iban("PL61109010140000071219812874")).expect(200);
 }
+
+#[test]
+fn a_logo_that_is_too_large_for_invoices_is_refused() {
+    let w = World::new();
+    // The head of a PNG, which tells its size, and as many bytes more.
+    let png = |width: u32, more: usize| {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR".to_vec();
+        bytes.extend(width.to_be_bytes());
+        bytes.extend(4000_u32.to_be_bytes());
+        bytes.extend([8, 6, 0, 0, 0]);
+        bytes.extend(vec![0; more]);
+        w.file("logo.png", &bytes)
+    };
+    for logo in [png(4001, 40), png(4000, 2 << 20)] {
+        let refused = w.owner.at(1).patch("/organization", json!({ "logo_file_id": logo.id() }));
+        refused.refused(422, "validation_failed");
+        assert_eq!(refused.wrong(), ["/logo_file_id size"]);
+    }
+    w.owner.at(1).patch("/organization", json!({ "logo_file_id": png(4000, 40).id() })).expect(200);
+}

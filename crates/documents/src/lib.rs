@@ -4,5 +4,6 @@ pub mod calendar_feed;
 pub mod csv;
 pub mod fa3;
 mod icalendar;
+pub mod image_size;
 pub mod invoice_page;
 pub mod qr;

@@ -10,14 +10,17 @@ use crate::state::State;
 use crate::values::{AddressBody, TaxIdBody};
 use actix_web::{get, patch, web};
 use chrono::{DateTime, Utc};
+use opiekun_documents::image_size::image_size;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::iban;
 use opiekun_domain::ids::{FileId, OrganizationId};
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
+use opiekun_files::ObjectName;
 use opiekun_persistence::organizations::{BankAccount, Organization, OrganizationFields};
 use opiekun_persistence::{Json, StoreError, Tx, files, organizations};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::{Validate, ValidationError};
@@ -52,7 +55,8 @@ pub struct OrganizationInput {
     #[schema(minimum = 1, maximum = 480, example = 15)]
     #[serde(default)]
     pub round_up_minutes: Option<i32>,
-    /// An image (PNG or JPEG) that the caller may read. From then on everybody in the organization may.
+    /// An image (PNG or JPEG) that the caller may read, of at most 2 MiB and 4000 × 4000 pixels: it stands on invoices. From
+    /// then on everybody in the organization may read it.
     #[serde(default)]
     pub logo_file_id: Option<FileId>,
     /// When all that is due is issued by itself, every day; never, where it is null.
@@ -210,6 +214,11 @@ async fn update_organization(
     patch: Patch<OrganizationInput>,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::AdminWrite)?;
+    if let Some(Value::String(id)) = patch.field("logo_file_id")
+        && let Ok(id) = id.parse()
+    {
+        check_logo_size(&state, &actor, id).await?;
+    }
     state
         .transaction(scope, move |tx| {
             let organization = organizations::lock(tx, seen.0)?;
@@ -221,12 +230,36 @@ async fn update_organization(
         .await
 }
 
+/// What is drawn of a logo takes time and memory on every invoice. One that is not there is refused later.
+async fn check_logo_size(state: &State, actor: &Actor, id: FileId) -> Result<(), ApiError> {
+    const BYTES_MAX: u64 = 2 << 20;
+    const SIDE_MAX: u32 = 4000;
+    let (scope, reader) = (actor.scope(Permission::AdminWrite)?, actor.reader());
+    let organization_id = scope.organization_id.0;
+    let found = state.read(scope, move |tx| Ok(files::find_all(tx, reader, &[id])?.pop())).await?;
+    let Some(file) = found.filter(|file| is_logo(&file.media_type)) else { return Ok(()) };
+    let size = u64::try_from(file.size_bytes).map_err(ApiError::internal)?;
+    if size > BYTES_MAX {
+        return Err(ApiError::invalid_field("/logo_file_id", "size", "A logo has at most 2 MiB"));
+    }
+    let object = ObjectName { organization_id, object_id: file.object_id.0 };
+    let content = state.files.read(object, 0..size).await.map_err(ApiError::unavailable)?;
+    match image_size(&content) {
+        Some((width, height)) if width <= SIDE_MAX && height <= SIDE_MAX => Ok(()),
+        _ => Err(ApiError::invalid_field("/logo_file_id", "size", "A logo has at most 4000 × 4000 pixels")),
+    }
+}
+
+fn is_logo(media_type: &str) -> bool {
+    matches!(media_type, "image/png" | "image/jpeg")
+}
+
 /// A new logo is an image, and one that the caller may read: otherwise whoever guesses its id would open it.
 fn check_logo(tx: &mut Tx<'_>, actor: &Actor, before: Option<FileId>, after: Option<FileId>) -> Result<(), ApiError> {
     let Some(id) = after.filter(|after| before != Some(*after)) else { return Ok(()) };
     match files::lock(tx, actor.reader(), id, None) {
         Err(StoreError::NotFound(_)) => Err(ApiError::reference_not_found("/logo_file_id")),
-        Ok(file) if !matches!(file.media_type.as_str(), "image/png" | "image/jpeg") => {
+        Ok(file) if !is_logo(&file.media_type) => {
             Err(ApiError::invalid_field("/logo_file_id", "media_type", "A logo is a PNG or JPEG image"))
         }
         other => other.map(drop).map_err(ApiError::from),
