@@ -59,6 +59,9 @@ pub struct LayoutError {
     pub message: String,
 }
 
+/// More than that no document has: an annex of ten thousand entries is half as large.
+pub const DOCUMENT_BYTES_MAX: usize = 48 << 20;
+
 /// What became of a job: a PDF, or what is wrong with the layout.
 pub type Answer = Result<Vec<u8>, LayoutError>;
 

@@ -8,5 +8,5 @@ mod job;
 mod parts;
 mod workers;
 
-pub use job::{Answer, FileName, Job, LayoutError, read_answer, write_answer};
+pub use job::{Answer, DOCUMENT_BYTES_MAX, FileName, Job, LayoutError, read_answer, write_answer};
 pub use workers::{Limits, NotSet, Workers};

@@ -2,8 +2,11 @@
 
 use std::io::{self, Read, Write};
 
-/// More than any invoice and its images come to; whoever says more is broken.
-const LENGTH_MAX: u32 = 256 << 20;
+/// More than any document and its images come to; whoever says more is broken.
+const LENGTH_MAX: u32 = 64 << 20;
+
+/// More than a job has.
+const PARTS_MAX: u32 = 32;
 
 pub fn write_parts(mut to: impl Write, parts: &[&[u8]]) -> io::Result<()> {
     to.write_all(&length(parts.len())?)?;
@@ -21,8 +24,12 @@ pub fn read_parts(mut from: impl Read) -> io::Result<Option<Vec<Vec<u8>>>> {
         return Ok(None);
     }
     from.read_exact(&mut count[1..])?;
+    let count = u32::from_le_bytes(count);
+    if count > PARTS_MAX {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     let mut parts = Vec::new();
-    for _ in 0..u32::from_le_bytes(count) {
+    for _ in 0..count {
         let mut length = [0; 4];
         from.read_exact(&mut length)?;
         let length = u32::from_le_bytes(length);

@@ -123,6 +123,8 @@ impl Worker {
             .env_clear()
             // The allocator would reserve a gibibyte of addresses, which count as memory.
             .env("MIMALLOC_ARENA_RESERVE", "32768")
+            // A document takes one core, and one stack.
+            .env("RAYON_NUM_THREADS", "1")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
 //! From a job to its PDF.
 
 use crate::world::JobWorld;
-use opiekun_typesetting::{Answer, Job, LayoutError};
+use opiekun_typesetting::{Answer, DOCUMENT_BYTES_MAX, Job, LayoutError};
 use typst::diag::{SourceDiagnostic, Warned};
 use typst::foundations::Smart;
 use typst::syntax::DiagSpan;
@@ -32,7 +32,11 @@ fn compile(world: &JobWorld, ident: String) -> Result<Vec<u8>, Vec<SourceDiagnos
         standards,
         ..PdfOptions::default()
     };
-    typst_pdf::pdf(&document, &options).map_err(|errors| errors.to_vec())
+    let pdf = typst_pdf::pdf(&document, &options).map_err(|errors| errors.to_vec())?;
+    if pdf.len() > DOCUMENT_BYTES_MAX {
+        return Err(vec![SourceDiagnostic::error(DiagSpan::detached(), "the document is too large")]);
+    }
+    Ok(pdf)
 }
 
 /// The first of the errors, at the place of the layout that led to it.

@@ -114,6 +114,11 @@ pub async fn get_invoice_document(
             .header(header::CONTENT_SECURITY_POLICY, SANDBOX)
             .header(REPR_DIGEST, digest(&sha256)),
     };
+    let reply = match document {
+        // It is compressed within.
+        Document::Pdf => reply.header(header::CONTENT_ENCODING, HeaderValue::from_static("identity")),
+        Document::Fa3 => reply,
+    };
     Ok(reply.header(header::ETAG, HeaderValue::from_str(&tag).map_err(ApiError::internal)?))
 }
 
