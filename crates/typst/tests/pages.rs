@@ -349,6 +349,31 @@ fn an_ordinary_invoice() {
 }
 
 #[test]
+fn it_says_that_it_is_an_archives_form_and_holds_what_that_needs() {
+    let paper = Paper::ordinary();
+    let set = Set::new("archive", job(&paper.invoice(), LOOK));
+    let pdf = fs::read(&set.path).unwrap();
+    // The metadata and the catalogue of PDF/A are never compressed.
+    assert_says(
+        &String::from_utf8_lossy(&pdf),
+        &[
+            "<pdfaid:part>3</pdfaid:part><pdfaid:conformance>A</pdfaid:conformance>",
+            "/S/GTS_PDFA1",
+            "/AFRelationship/Source",
+            "/StructTreeRoot",
+            "/Lang(pl)",
+            "<dc:title><rdf:Alt><rdf:li xml:lang=\"x-default\">Faktura VAT FV 2026/11/0147",
+        ],
+    );
+    let fonts = set.run("pdffonts", &["{}"]);
+    let fonts: Vec<&str> = fonts.lines().skip(2).collect();
+    assert!(
+        !fonts.is_empty() && fonts.iter().all(|font| font.contains("Lato") && font.contains("yes yes yes")),
+        "{fonts:?}"
+    );
+}
+
+#[test]
 fn a_long_invoice_carries_its_sums_from_page_to_page() {
     let lines: Vec<InvoiceLine> = (1..=120)
         .map(|no| {
