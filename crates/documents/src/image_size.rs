@@ -57,7 +57,7 @@ mod tests {
         for length in 0..24 {
             assert_eq!(image_size(&PNG[..length]), None, "{length}");
         }
-        for length in 0..24 {
+        for length in 0..23 {
             assert_eq!(image_size(&JPEG[..length]), None, "{length}");
         }
     }
