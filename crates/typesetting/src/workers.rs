@@ -61,6 +61,9 @@ pub struct Workers {
 /// After so many documents a kept worker makes room for a fresh one.
 const DOCUMENTS_MAX: u32 = 1000;
 
+/// And after one as large as this: the memory that it took stays with the process.
+const LARGE_BYTES: usize = 1 << 20;
+
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Workers").field("idle", &self.idle).finish_non_exhaustive()
@@ -111,7 +114,7 @@ struct Worker {
     to: ChildStdin,
     from: ChildStdout,
     documents: u32,
-    /// Whether it has answered whatever it was asked.
+    /// Whether it has answered whatever it was asked, and none of it was large.
     is_fit: bool,
 }
 
@@ -142,7 +145,8 @@ impl Worker {
             job.write(to)?;
             read_answer(from)
         });
-        self.is_fit = matches!(answer, Ok(Some(_))) && !was_killed;
+        let is_large = matches!(&answer, Ok(Some(Ok(pdf))) if pdf.len() > LARGE_BYTES);
+        self.is_fit = matches!(answer, Ok(Some(_))) && !was_killed && !is_large;
         if let Ok(Some(answer)) = answer {
             return Ok(answer?);
         }
