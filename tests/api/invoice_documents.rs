@@ -65,7 +65,7 @@ fn buyers(w: &World) -> Vec<Record> {
 /// What `xmllint` says of documents by the official schema, where it says anything against one.
 fn against(documents: &[String]) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("invoice-documents");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(Uuid::now_v7().simple().to_string());
     std::fs::create_dir_all(&folder).unwrap();
     let names: Vec<_> = (0..documents.len()).map(|index| folder.join(format!("{index}.xml"))).collect();
     for (name, document) in names.iter().zip(documents) {

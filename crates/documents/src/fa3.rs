@@ -39,7 +39,8 @@ pub fn document(invoice: &EInvoice<'_>, number: &str, issued_at: DateTime<Utc>) 
     let kind = if invoice.correction.is_some() { InvoiceKind::Correction } else { InvoiceKind::Invoice };
     invoice.check(kind)?;
     if let Some(corrected) = &invoice.correction {
-        check_correction(corrected.reason, corrected.buyer, invoice.buyer)?;
+        let lines = corrected.lines.iter().map(|placed| placed.line);
+        check_correction(corrected.reason, corrected.buyer, lines, invoice.buyer)?;
     }
     let mut content = form::write(invoice, number, issued_at, form::Annex::Entries)?;
     if content.len() > SIZE_MAX {

@@ -160,6 +160,8 @@ inexpressible! {
     CurrencyUnknown = "currency_unknown", "/currency", "the currency is none that KSeF knows";
     BankAccount = "bank_account_invalid", "/bank_account", "the check digits of the account do not match";
     Notes = "notes_unprintable", "/notes", "the notes have characters that KSeF refuses";
+    Before = "before_unprintable", "/before",
+        "buyer or lines before the correction have no letters, or some that KSeF refuses, or an unknown country";
     Reason = "reason_unprintable", "/correction_reason", "the reason has no letters, or some that KSeF refuses";
     ReasonLength = "reason_too_long", "/correction_reason", "KSeF has 256 characters for the reason";
     LineText(usize) = "line_text_unprintable", "/lines/{}/text", "the text of a line has no letters, or some that KSeF refuses";
@@ -223,8 +225,18 @@ impl<'a> EInvoice<'a> {
     }
 }
 
-/// Whether the form can tell a correction for a reason, before and after which the buyer is named so.
-pub fn check_correction(reason: &str, before: &Party, after: &Party) -> Result<(), Inexpressible> {
+/// Whether the form can tell a correction for a reason: of an invoice that said so before, and after which the buyer is
+/// named so.
+pub fn check_correction<'a>(
+    reason: &str,
+    before: &Party,
+    lines_before: impl IntoIterator<Item = &'a InvoiceLine>,
+    after: &Party,
+) -> Result<(), Inexpressible> {
+    let can_tell_line = |line| check_line(line, InvoiceKind::Correction, 0).is_ok();
+    if check_buyer(before).is_err() || !lines_before.into_iter().all(can_tell_line) {
+        return Err(Inexpressible::Before);
+    }
     if !is_printable(reason) {
         return Err(Inexpressible::Reason);
     }
@@ -409,3 +421,49 @@ pub const COUNTRIES: [&str; 254] = [
     "TW", "TZ", "UA", "UG", "UM", "US", "UY", "UZ", "VA", "VC", "VE", "VG", "VI", "VN", "VU", "WF", "WS", "XC", "XI",
     "XK", "XL", "YE", "YT", "ZA", "ZM", "ZW",
 ];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_names_its_field() {
+        assert_eq!(Inexpressible::LineQuantity(3).pointer(), "/lines/3/quantity");
+        assert_eq!(Inexpressible::LineQuantity(3).code(), "line_quantity_negative");
+        assert_eq!(Inexpressible::SellerNip.pointer(), "/seller/tax_id");
+        assert_eq!(Inexpressible::SellerNip.to_string(), "the seller has no NIP");
+    }
+
+    #[test]
+    fn what_xml_discourages_is_not_taken() {
+        for letter in ['\u{0}', '\u{b}', '\u{1f}', '\u{7f}', '\u{84}', '\u{86}', '\u{9f}', '\u{fdd0}', '\u{fdef}'] {
+            assert!(!is_taken(letter), "{letter:?}");
+        }
+        for letter in ['\u{fffe}', '\u{ffff}', '\u{1fffe}', '\u{10ffff}'] {
+            assert!(!is_taken(letter), "{letter:?}");
+        }
+        for letter in ['\t', '\n', ' ', 'ż', '\u{85}', '\u{a0}', '\u{fdcf}', '\u{fdf0}', '\u{fffd}', '😀'] {
+            assert!(is_taken(letter), "{letter:?}");
+        }
+    }
+
+    #[test]
+    fn a_nip_is_one_that_the_form_takes() {
+        assert!(is_nip("5261040828") && is_nip("1111111111"));
+        // Their check digits match, or not.
+        for number in ["0000000000", "1000000001", "5261040827", "526-104-08-28", ""] {
+            assert!(!is_nip(number), "{number}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_collapsed_stays_so(text in any::<String>()) {
+            let once = collapsed(&text);
+            prop_assert_eq!(collapsed(&once), once.clone());
+            prop_assert!(!once.contains(['\t', '\n', '\r']) && !once.contains("  "));
+        }
+    }
+}

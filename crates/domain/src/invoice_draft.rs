@@ -281,7 +281,7 @@ mod tests {
             city: "x".to_owned(),
             country: "DE".to_owned(),
         };
-        let seller = Seller { party: seller, accounts: vec![] };
+        let seller = Seller { party: Party { address: Some(address.clone()), ..seller }, accounts: vec![] };
         let buyer = Buyer {
             party: Party { address: Some(address), ..buyer },
             currency: Currency::PLN,

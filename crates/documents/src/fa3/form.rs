@@ -343,7 +343,7 @@ fn time(form: &mut Form, invoice: &EInvoice<'_>, annex: Annex) {
         Annex::Sum => {
             if let Some(first) = invoice.time.first() {
                 let minutes: i64 = invoice.time.iter().map(|entry| i64::from(entry.billed_minutes)).sum();
-                let value = format!("{} × = {} h {} min", invoice.time.len(), minutes / 60, minutes % 60);
+                let value = format!("{} pozycji, razem {} h {} min", invoice.time.len(), minutes / 60, minutes % 60);
                 describe(first.position, "Czas pracy", &value);
             }
         }
@@ -442,7 +442,7 @@ fn payment(form: &mut Form, invoice: &EInvoice<'_>) {
         form.element("RachunekBankowy", |form| {
             form.text("NrRB", at_home.unwrap_or(account.iban));
             form.text("SWIFT", account.swift.unwrap_or_default());
-            form.text("NazwaBanku", account.bank_name.unwrap_or_default());
+            form.text("NazwaBanku", &cut(account.bank_name.unwrap_or_default()));
         });
     }
 }

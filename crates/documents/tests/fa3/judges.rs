@@ -2,6 +2,7 @@
 
 use crate::{documents, examples_folder, faulty_folder, passed_by_xmllint};
 use opiekun_documents::fa3::{BrokenRule, Fa3Error, check};
+use opiekun_domain::e_invoice::{COUNTRIES, CURRENCIES};
 
 /// What is wrong only in what it says: the schema passes it.
 const WRONG_IN_MEANING: [(&str, BrokenRule); 6] = [
@@ -70,6 +71,23 @@ fn what_the_schema_does_not_hold_is_refused() {
     let many = format!("<!--{}-->", "x".repeat(1_000_000));
     assert_eq!(with("<Naglowek>", &format!("{many}<Naglowek>")), broken(BrokenRule::Size));
     assert_eq!(check(b"\xff<Faktura/>"), broken(BrokenRule::Encoding));
+}
+
+/// The words that the rules of the issue know are those of the schema.
+#[test]
+fn currencies_and_countries_are_those_of_the_schema() {
+    let words = |file: &str, name: &str| {
+        let path = format!("{}/src/fa3/schema/{file}.xsd", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("a schema");
+        let schema = roxmltree::Document::parse(&text).expect("XML");
+        let of_type = schema.descendants().find(|node| node.attribute("name") == Some(name)).expect("the type");
+        let words = of_type.descendants().filter(|node| node.tag_name().name() == "enumeration");
+        let mut words: Vec<String> = words.map(|node| node.attribute("value").expect("a word").to_owned()).collect();
+        words.sort();
+        words
+    };
+    assert_eq!(words("schemat_FA3_v1-0E", "TKodWaluty"), CURRENCIES);
+    assert_eq!(words("KodyKrajow_v10-0E", "TKodKraju"), COUNTRIES);
 }
 
 /// Each element of some examples left out, and each text replaced: what the program holds is the published schema.

@@ -235,5 +235,5 @@ fn the_time_behind_a_line_is_listed_or_summed_where_it_is_too_much() {
         "&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&";
     case.time = vec![entry(LONG); 3000];
     let summed = shown(&case);
-    assert!(summed.contains("<Wartosc>3000 × = 2250 h 0 min</Wartosc>") && summed.len() < 10_000);
+    assert!(summed.contains("<Wartosc>3000 pozycji, razem 2250 h 0 min</Wartosc>") && summed.len() < 10_000);
 }

@@ -500,12 +500,9 @@ pub async fn issue_invoice(
             if let Some(Json(stood)) = &draft.correction.before {
                 let before = draft.draft(stood.lines.clone()).price(&seller.party, &stood.buyer).map_err(refused)?;
                 invoice = invoice.correcting(&before).map_err(|overflow| refused(overflow.into()))?;
-                e_invoice::check_correction(
-                    draft.correction.correction_reason.as_deref().unwrap_or_default(),
-                    &stood.buyer,
-                    &invoice.buyer,
-                )
-                .map_err(|problem| refused(problem.into()))?;
+                let reason = draft.correction.correction_reason.as_deref().unwrap_or_default();
+                e_invoice::check_correction(reason, &stood.buyer, &before.lines, &invoice.buyer)
+                    .map_err(|problem| refused(problem.into()))?;
             }
             let series_id = draft.fields.series_id.ok_or_else(|| ApiError::internal("a draft without series"))?;
             let number = number_series::next(tx, series_id, issued_on)?.ok_or_else(|| {
