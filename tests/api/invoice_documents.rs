@@ -1,4 +1,4 @@
-use crate::support::{Answer, Record, World, at_once, execute, line, number_of_ksef, time_line};
+use crate::support::{Answer, Record, World, at_once, binary, execute, line, number_of_ksef, time_line};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -226,6 +226,8 @@ fn what_is_not_issued_has_no_document() {
     let invoice = w.issued(&buyer, json!([line("1", "100.00")]));
     let path = format!("/invoices/{}/document", invoice.id());
     w.owner.with("Accept", "text/csv").get(&path).refused(406, "not_acceptable");
+    // A PDF, then: no server waits until the binary is built that sets it.
+    binary();
     assert_eq!(w.operator("operator", "read", None).with("Accept", "*/*").get(&path).status, 200);
     w.operator("operator", "none", None).get(&path).refused(403, "scope_missing");
     World::new().owner.get(&path).refused(404, "not_found");
