@@ -45,7 +45,7 @@ pub enum NotSet {
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// It would go on, or would need more memory than it gets.
-    #[error("it takes more than {} s or {} MiB", .0.wall.as_secs(), .0.memory_bytes >> 20)]
+    #[error("it takes more than {} s of computing or {} MiB of memory", .0.cpu.unwrap_or(.0.wall).as_secs(), .0.memory_bytes >> 20)]
     Limit(Limits),
     /// There is no worker, or it broke. The layout is not to blame.
     #[error("no worker sets it: {0}")]
