@@ -450,6 +450,23 @@ fn a_draft_bills_time_for_as_long_as_it_has_the_line() {
 }
 
 #[test]
+fn a_draft_that_bills_time_keeps_its_currency_and_net_prices() {
+    let it = hours();
+    it.work("2026-01-20T10:00:00Z", 20);
+    it.w.run("draft", "2026-02-01");
+    let draft = it.w.invoices().pop().unwrap();
+    let change = |body: Value| it.w.owner.at(1).patch(&format!("/invoices/{}", draft.id()), body);
+    assert_eq!(wrong(&change(json!({ "currency": "EUR" }))), ["/currency time_currency_mismatch"]);
+    let both = change(json!({ "currency": "EUR", "price_mode": "gross" }));
+    assert_eq!(wrong(&both), ["/currency time_currency_mismatch", "/price_mode time_is_net"]);
+    assert_eq!(it.w.reread("/invoices", &draft), draft);
+    // Once it bills no time, neither matters.
+    let other = json!({ "currency": "EUR", "price_mode": "gross", "lines": [line("1", "5.00")] });
+    assert_eq!(change(other).expect(200)["gross"], "5.00");
+    assert_eq!(it.unbilled(), (1, "40.00".to_owned()));
+}
+
+#[test]
 fn a_template_bills_time_by_one_line_at_net_prices() {
     let w = World::new();
     let series = w.number_series().create();

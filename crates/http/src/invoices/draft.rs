@@ -368,8 +368,9 @@ pub async fn create_invoice(
 
 /// Change a draft.
 ///
-/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back. What is issued or thrown away stays as it is, and so does a
-/// correction, which is thrown away and made anew: 409.
+/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back; while they bill it,
+/// `currency` stays (`time_currency_mismatch`) and prices are net (`time_is_net`). What is issued or thrown away stays as
+/// it is, and so does a correction, which is thrown away and made anew: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     request_body(content = InvoiceInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = InvoiceBody)))]
@@ -415,6 +416,7 @@ pub async fn update_invoice(
             }
             check_keys("/lines", &after.lines, &keys)?;
             let new = new_draft(tx, after, fields.pro_forma_id)?;
+            time_entries::check_terms(tx, &draft, &new.draft)?;
             if time_entries::give_back_unless_billed(tx, draft.id, &new.draft.lines)? {
                 invoice_time_entries::remove(tx, draft.id)?;
             }
