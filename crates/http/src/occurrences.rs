@@ -354,7 +354,8 @@ pub(crate) fn give_back(tx: &mut Tx<'_>, draft_id: InvoiceId) -> Result<(), ApiE
     if let Some(occurrence) = occurrences::find_invoiced(tx, draft_id)? {
         let (occurrence, subscription) = locked(tx, occurrence.id)?;
         plan_again(tx, &occurrence, &subscription)?;
-        extra_lines::reopen(tx, draft_id)?;
+        let billed = extra_lines::billed_on(tx, draft_id)?;
+        extra_lines::reopen(tx, billed)?;
     }
     Ok(())
 }

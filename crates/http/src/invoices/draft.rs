@@ -4,6 +4,7 @@ use super::body::{InvoiceBody, TableRateBody};
 use super::{one, time_entries};
 use crate::actor::Actor;
 use crate::body::{Patch, Valid};
+use crate::extra_lines;
 use crate::invoice_templates::{LineVatBody, basis_where_exempt};
 use crate::listing::Id;
 use crate::occurrences;
@@ -100,8 +101,9 @@ pub struct InvoiceInput {
 }))]
 #[serde(deny_unknown_fields)]
 pub struct InvoiceLineInput {
-    /// Of the template's line that it was drafted from; a draft takes no other. The time that a line bills is given back
-    /// when none has its key any more, or for a quantity of 0.
+    /// Of the template's or the extra line that it was drafted from; a draft takes no other. The time that a line bills is
+    /// given back when none has its key any more, or for a quantity of 0; an extra line waits for the next invoice of the
+    /// subscription again when none has its key any more.
     #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
     #[serde(default)]
     pub key: Option<String>,
@@ -368,9 +370,10 @@ pub async fn create_invoice(
 
 /// Change a draft.
 ///
-/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back; while they bill it,
-/// `currency` stays (`time_currency_mismatch`) and prices are net (`time_is_net`). What is issued or thrown away stays as
-/// it is, and so does a correction, which is thrown away and made anew: 409.
+/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back, and an extra line that is
+/// none of them any more waits for the next invoice again, as its key tells. While they bill time, `currency` stays
+/// (`time_currency_mismatch`) and prices are net (`time_is_net`). What is issued or thrown away stays as it is, and so
+/// does a correction, which is thrown away and made anew: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     request_body(content = InvoiceInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = InvoiceBody)))]
@@ -420,6 +423,7 @@ pub async fn update_invoice(
             if time_entries::give_back_unless_billed(tx, draft.id, &new.draft.lines)? {
                 invoice_time_entries::remove(tx, draft.id)?;
             }
+            extra_lines::give_back_unless_billed(tx, &draft, &keys, &new.draft.lines)?;
             let draft = invoices::update_draft(tx, &draft, new)?;
             let body = one(tx, draft)?;
             Ok(Reply::at_version(body.version, &body))

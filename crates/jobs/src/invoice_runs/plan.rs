@@ -222,7 +222,7 @@ impl Book {
                 let buyer = self.buyers.get(&fields.customer_id).ok_or(StoreError::NotFound("customer"))?;
                 let (series_id, template_id) = (template.fields.series_id, template.id);
                 let time = self.billable_time(template, fields.customer_id, planned.period);
-                let lines: Vec<DraftLine> = extra_lines.iter().map(|line| line.fields.clone().into()).collect();
+                let lines: Vec<DraftLine> = extra_lines.iter().map(ExtraLine::draft_line).collect();
                 let occasion = Occasion {
                     period: planned.period,
                     part: planned.part,
