@@ -243,8 +243,8 @@ fn time_in_another_currency_is_not_billed() {
     let it = hours();
     it.work("2026-01-20T10:00:00Z", 30);
     let (w, path) = (&it.w, format!("/invoice-templates/{}", it.subscription["template_id"].as_str().unwrap()));
-    w.owner.at(1).patch(&path, json!({ "currency": "EUR" })).expect(200);
     w.owner.at(1).patch(&format!("/customers/{}", it.customer.id()), json!({ "currency": "EUR" })).expect(200);
+    w.owner.at(1).patch(&path, json!({ "currency": "EUR" })).expect(200);
     let run = w.run("issue", "2026-02-01");
     assert_eq!(problems(w, &run), ["time_currency_mismatch"]);
 }
@@ -517,22 +517,68 @@ fn a_subscription_bills_time_in_arrears_and_as_it_is() {
     let patch = |body: Value| wrong(&w.owner.at(1).patch(&path, body));
     assert_eq!(patch(json!({ "schedule": { "billing": "in_advance" } })), ["/schedule/billing time_in_advance"]);
     assert_eq!(patch(json!({ "line_overrides": overrides })), ["/line_overrides/0/key time_line_overridden"]);
+}
 
-    // A template that bills time only later stops those whom it does not fit.
+#[test]
+fn a_template_goes_on_to_fit_its_subscriptions() {
+    let w = World::new();
     let template = w.invoice_template(w.series("invoice").id()).name("Books").create();
-    let early = w.subscription(template.id(), it.customer.id()).create();
+    let path = format!("/invoice-templates/{}", template.id());
+    let customer = w.buyer().create();
     let own = json!([{ "key": "bookkeeping", "unit_price": "1.00" }]);
-    w.arrears(template.id(), it.customer.id()).with("line_overrides", own).create();
-    let mut lines = json!([time_line()]);
-    lines[0]["key"] = json!("bookkeeping");
-    w.owner.at(1).patch(&format!("/invoice-templates/{}", template.id()), json!({ "lines": lines })).expect(200);
-    let run = w.run("issue", "2026-02-01");
-    assert_eq!(problems(w, &run), ["nothing_to_bill", "time_in_advance", "time_line_overridden"]);
-    // And leaves what else there is of them to be changed.
-    w.owner
-        .with("If-Match", "*")
-        .patch(&format!("/subscriptions/{}", early.id()), json!({ "ends_on": "2026-06-01" }))
-        .expect(200);
+    let early = [(), ()].map(|()| w.subscription(template.id(), customer.id()).create());
+    let overriding = w.arrears(template.id(), customer.id()).with("line_overrides", own).create();
+    let change = |body: Value| w.owner.with("If-Match", "*").patch(&path, body);
+    let told = |answer: &Answer| {
+        let problem = answer.refused(422, "validation_failed");
+        let of = |it: &Value| format!("{} {} {}", it["pointer"], it["code"], it["params"]["subscriptions"]);
+        problem["errors"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    let of_time = |key: &str| {
+        let mut line = time_line();
+        line["key"] = json!(key);
+        line
+    };
+    let answer = change(json!({ "lines": [of_time("bookkeeping")], "currency": "EUR" }));
+    assert_eq!(
+        told(&answer),
+        [
+            r#""/currency" "currency_mismatch" 3"#,
+            r#""/lines/0/kind" "time_in_advance" 2"#,
+            r#""/lines/0/kind" "time_line_overridden" 1"#,
+        ]
+    );
+    let gone = change(json!({ "lines": [of_time("hours")] }));
+    assert_eq!(told(&gone), [r#""/lines/0/kind" "time_in_advance" 2"#, r#""/lines" "line_missing" 1"#]);
+    assert_eq!(w.reread("/invoice-templates", &template), template);
+    assert_eq!(w.run("preview", "2026-02-01")["counts"]["failed"], 0);
+
+    // Those that have ended are held against nothing.
+    for subscription in early.iter().chain([&overriding]) {
+        let ends = json!({ "ends_on": "2026-01-02" });
+        w.owner.at(1).patch(&format!("/subscriptions/{}", subscription.id()), ends).expect(200);
+    }
+    w.run("issue", "2026-02-01");
+    w.arrears(template.id(), customer.id()).create();
+    change(json!({ "lines": [of_time("bookkeeping")] })).expect(200);
+}
+
+#[test]
+fn a_template_that_changes_beside_its_subscriptions_fits_those_that_are_made() {
+    let w = World::new();
+    let (customer, series) = (w.buyer().create(), w.series("invoice"));
+    for turn in 0..8 {
+        let template = w.invoice_template(series.id()).name(&format!("Books {turn}")).create();
+        let path = format!("/invoice-templates/{}", template.id());
+        let answers = at_once(4, |turn| match turn {
+            0 => w.owner.at(1).patch(&path, json!({ "lines": [time_line()] })),
+            _ => w.subscription(template.id(), customer.id()).send(),
+        });
+        let subscribed = answers[1..].iter().filter(|answer| answer.status == 201).count();
+        let changed = answers[0].status == 200;
+        assert!(changed != (subscribed > 0), "{subscribed} subscribed in advance, changed: {changed}");
+        assert!(changed || answers[0].status == 422);
+    }
 }
 
 #[test]
