@@ -380,6 +380,51 @@ fn a_correction_that_leaves_the_time_out_gives_it_back() {
 }
 
 #[test]
+fn time_that_was_given_back_is_on_the_next_invoice_of_the_customer() {
+    let it = hours();
+    let w = &it.w;
+    let (invoice, entries) = it.january();
+    w.issue(&it.correct(&invoice, json!({ "to_zero": true })).expect(201), "2026-02-03");
+    // Written down too late for January, and never billed; February's own; and what is not to be billed after all.
+    it.work("2026-01-21T10:00:00Z", 60);
+    let own = it.work("2026-02-10T10:00:00Z", 30);
+    w.owner.at(3).patch(&entries[0].0, json!({ "billable": false })).expect(200);
+    assert_eq!(it.unbilled(), (3, "220.00".to_owned()));
+    let preview = w.run("preview", "2026-03-01");
+    w.run("draft", "2026-03-01");
+    // 40.00 + 60.00
+    let february = w.invoices().pop().unwrap();
+    assert_eq!((&preview["totals"][0]["net"], &february["net"]), (&json!("100.00"), &json!("100.00")));
+    let billed = |invoice: &Record| annex(w, invoice).iter().map(|it| it.id().to_owned()).collect::<Vec<_>>();
+    assert_eq!(billed(&february), [entries[1].1.id(), own.id()]);
+    assert_eq!(it.unbilled(), (1, "120.00".to_owned()));
+    // Taken off a draft, it waits for the month after.
+    let path = format!("/invoices/{}", february.id());
+    w.owner.at(1).patch(&path, json!({ "lines": [line("1", "5.00")] })).expect(200);
+    assert_eq!(it.unbilled(), (3, "220.00".to_owned()));
+    assert_eq!(counts(&w.run("issue", "2026-04-01")), [0, 1, 0, 0]);
+    assert_eq!(billed(&w.invoices().pop().unwrap()), [entries[1].1.id(), own.id()]);
+    assert_eq!(it.unbilled(), (1, "120.00".to_owned()));
+}
+
+#[test]
+fn of_caught_up_periods_the_first_bills_what_was_given_back() {
+    let it = hours();
+    let (invoice, entries) = it.january();
+    it.w.issue(&it.correct(&invoice, json!({ "to_zero": true })).expect(201), "2026-02-03");
+    it.work("2026-03-10T10:00:00Z", 30);
+    let preview = it.w.run("preview", "2026-04-01");
+    let run = it.w.run("issue", "2026-04-01");
+    assert_eq!((&run["totals"], counts(&run)), (&preview["totals"], [0, 2, 0, 0]));
+    let [.., february, march] = &it.w.invoices()[..] else { panic!("two invoices") };
+    assert_eq!([&february["net"], &march["net"]], ["130.00", "60.00"]);
+    assert_eq!(
+        annex(&it.w, february).iter().map(Record::id).collect::<Vec<_>>(),
+        entries.each_ref().map(|it| it.1.id())
+    );
+}
+
+#[test]
 fn time_that_was_given_back_is_not_billed_again_by_its_old_line() {
     let it = hours();
     let (invoice, _) = it.january();

@@ -370,7 +370,8 @@ pub async fn create_invoice(
 
 /// Change a draft.
 ///
-/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back, and an extra line that is
+/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back: the next time line of
+/// the customer bills it, whatever its day, unless it is made not billable before. An extra line that is
 /// none of them any more waits for the next invoice again, as its key tells. While they bill time, `currency` stays
 /// (`time_currency_mismatch`) and prices are net (`time_is_net`). What is issued or thrown away stays as it is, and so
 /// does a correction, which is thrown away and made anew: 409.
@@ -434,7 +435,7 @@ pub async fn update_invoice(
 /// Throw a draft away.
 ///
 /// It becomes `void`: it can still be read, and never changes again. The period that a run drafted it for is `planned`
-/// again, and the next run bills it anew, with the extra lines that were on the draft; time that it billed is given back.
+/// again, and the next run bills it anew, with the extra lines that were on the draft and the time that is given back.
 /// What is issued stays, and is corrected: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     responses((status = 204)))]
@@ -463,7 +464,8 @@ pub async fn void_invoice(
 /// It gets the next number of its series, without gap or double, and takes seller and buyer as they are now (a
 /// correction the buyer of its draft); from then on it never changes. An invoice in another currency without a rate takes
 /// that of `/exchange-rates`, of the last working day before its sale, or before its issue where that is earlier. A
-/// correction by which an invoice bills its time no more gives the time back. Nobody is told. 409 names what is missing: an
+/// correction by which an invoice bills its time no more gives the time back: the next time line of the customer bills
+/// it, whatever its day, unless it is made not billable before. Nobody is told. 409 names what is missing: an
 /// address of the buyer (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
 /// (`exchange_rate_missing`), or that it is no draft any more.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
