@@ -179,6 +179,22 @@ fn without_the_rate_a_subscription_fails_alone_until_it_is_there() {
 }
 
 #[test]
+fn a_run_drafts_without_the_rate_and_the_draft_takes_it_when_it_is_issued() {
+    let w = World::new();
+    w.subscription(in_euros(&w).id(), euro_buyer(&w).id()).create();
+    assert_eq!(w.run("preview", "2026-01-07")["counts"]["failed"], 1);
+    let run = w.run("draft", "2026-01-07");
+    assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": 1, "skipped": 0, "failed": 0 }));
+    let draft = w.invoices().remove(0);
+    assert_eq!((&draft["gross"], told(&draft)), (&json!("123.00"), [&Value::Null, &Value::Null]));
+    let problem = w.issue_answer(&draft, json!({ "issued_on": "2026-01-07" })).refused(409, "state_invalid");
+    assert_eq!(problem["state"], "exchange_rate_missing");
+    w.exchange_rate("EUR", "2026-01-05", "4.1000").create();
+    // 23.00 × 4.1
+    assert_eq!(told(&w.issue(&draft, "2026-01-07")), ["2026-01-05", "94.30"]);
+}
+
+#[test]
 fn a_batch_asks_for_its_rates_once_and_only_where_it_bills_abroad() {
     let database = scratch_database();
     migrate(&database.url).unwrap();

@@ -141,8 +141,8 @@ pub struct Terms<'a> {
     pub lines: &'a [TemplateLine],
     /// In any order.
     pub price_changes: &'a [PriceChange],
-    /// Looked into where the currency is another than złoty.
-    pub exchange_rates: &'a ExchangeRates,
+    /// Looked into where the currency is another than złoty; `None` for a draft, which takes its rate when it is issued.
+    pub exchange_rates: Option<&'a ExchangeRates>,
     pub payment_days: i16,
     pub payment_method: PaymentMethod,
     pub bank_account: Option<&'a str>,
@@ -366,9 +366,15 @@ pub fn compose(
         language: terms.language,
         lines,
     };
-    let wanted = draft.table_wanted(issued_on);
-    draft.exchange_rate = wanted.and_then(|(currency, day)| terms.exchange_rates.on(currency, day)).cloned();
-    Ok(Invoice { period: Some(period), ..draft.issue(seller, buyer, issued_on)? })
+    let invoice = match terms.exchange_rates {
+        Some(rates) => {
+            let wanted = draft.table_wanted(issued_on);
+            draft.exchange_rate = wanted.and_then(|(currency, day)| rates.on(currency, day)).cloned();
+            draft.issue(seller, buyer, issued_on)?
+        }
+        None => draft.issue_but_for_rate(seller, buyer, issued_on)?,
+    };
+    Ok(Invoice { period: Some(period), ..invoice })
 }
 
 /// What a line says of the days that it is billed for: "12/30 dni".
@@ -470,7 +476,7 @@ mod tests {
             price_mode: PriceMode::Net,
             lines,
             price_changes: &[],
-            exchange_rates: &NO_RATES,
+            exchange_rates: Some(&NO_RATES),
             payment_days: 14,
             payment_method: PaymentMethod::Transfer,
             bank_account: None,
@@ -584,7 +590,7 @@ mod tests {
             |rate: &str, on: &str| TableRate { rate: rate.parse().unwrap(), on: day(on), source: format!("NBP {on}") };
         let lines = [line("a", "100.00", VatCode::Percent23)];
         let issued = |rates: &ExchangeRates, on: &str| {
-            let terms = Terms { currency: euro, exchange_rates: rates, ..terms(&lines) };
+            let terms = Terms { currency: euro, exchange_rates: Some(rates), ..terms(&lines) };
             compose(&seller(), &buyer, terms, whole(&[]), day(on))
         };
         // November ends on a Monday. Issued before, the day of the issue counts, else the end of the period.
@@ -598,6 +604,9 @@ mod tests {
         assert_eq!(in_arrears.exchange_rate, Some(table("4.2517", "2026-11-27")));
         assert_eq!(issued(&rates, "2026-11-13"), Err(Refusal::ExchangeRateMissing), "no other day's will do");
         assert_eq!(issued(&NO_RATES, "2026-12-03"), Err(Refusal::ExchangeRateMissing));
+        let draft = Terms { currency: euro, exchange_rates: None, ..terms(&lines) };
+        let drafted = compose(&seller(), &buyer, draft, whole(&[]), day("2026-12-03")).unwrap();
+        assert_eq!((drafted.totals, drafted.vat_pln), (in_arrears.totals, None), "it takes its rate when it is issued");
     }
 
     #[test]

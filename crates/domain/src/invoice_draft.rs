@@ -125,6 +125,22 @@ impl InvoiceDraft {
 
     /// The invoice, but for its number, issued on a day.
     pub fn issue(self, seller: &Seller, buyer: &Buyer, issued_on: NaiveDate) -> Result<Invoice, Refusal> {
+        let kind = self.kind;
+        let invoice = self.issue_but_for_rate(seller, buyer, issued_on)?;
+        match &invoice.exchange_rate {
+            None if invoice.currency != Currency::PLN
+                && kind != InvoiceKind::ProForma
+                && invoice.totals.has_vat() =>
+            {
+                Err(Refusal::ExchangeRateMissing)
+            }
+            Some(table) if table.on >= issued_on => Err(Refusal::ExchangeRateTooLate),
+            _ => Ok(invoice),
+        }
+    }
+
+    /// The invoice that [`InvoiceDraft::issue`] gives once it has the rate that it may need.
+    pub fn issue_but_for_rate(self, seller: &Seller, buyer: &Buyer, issued_on: NaiveDate) -> Result<Invoice, Refusal> {
         // Who is no customer any more can still be owed a correction.
         if buyer.is_archived && self.kind != InvoiceKind::Correction {
             return Err(Refusal::CustomerArchived);
@@ -136,13 +152,6 @@ impl InvoiceDraft {
             return Err(Refusal::BuyerAddressMissing);
         }
         let Priced { lines, totals, vat_pln, split_payment } = self.price(&seller.party, &buyer.party)?;
-        match &self.exchange_rate {
-            None if self.currency != Currency::PLN && self.kind != InvoiceKind::ProForma && totals.has_vat() => {
-                return Err(Refusal::ExchangeRateMissing);
-            }
-            Some(table) if table.on >= issued_on => return Err(Refusal::ExchangeRateTooLate),
-            _ => {}
-        }
         let due_on = match self.payment_term {
             PaymentTerm::On(day) => day,
             PaymentTerm::Days(days) => issued_on

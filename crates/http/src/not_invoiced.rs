@@ -85,8 +85,8 @@ pub struct NotInvoicedBody {
     /// The day on which it was to be invoiced.
     scheduled_on: NaiveDate,
     /// `failed` in the last run that tried; `skipped` by somebody, or by the `catch_up` of its subscription, also where the
-    /// next run is yet to do so; `draft`: it has an invoice that is not issued yet; `due`: a run through today would bill
-    /// it; `paused` or `parked`, as its subscription is.
+    /// next run is yet to do so; `draft`: it has an invoice that is not issued yet; `due`: runs through today would bill
+    /// it, of more than 120 periods of a subscription not all the first; `paused` or `parked`, as its subscription is.
     reason: NotInvoicedReason,
     /// Null where no run has taken it up and nobody has planned it.
     occurrence_id: Option<OccurrenceId>,

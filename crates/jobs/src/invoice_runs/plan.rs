@@ -29,7 +29,8 @@ pub struct Book {
     seller: Seller,
     templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
     price_changes: BTreeMap<InvoiceTemplateId, Vec<PriceChange>>,
-    exchange_rates: ExchangeRates,
+    /// None of a run that drafts: a draft takes its rate when it is issued.
+    exchange_rates: Option<ExchangeRates>,
     buyers: BTreeMap<CustomerId, Buyer>,
     /// What waits for the next invoices.
     extra_lines: BTreeMap<SubscriptionId, Vec<ExtraLine>>,
@@ -122,7 +123,12 @@ impl Book {
         let mut book = Self {
             zone: organization.time_zone(),
             seller: organization.seller(),
-            exchange_rates: rates_for(tx, subscriptions, &templates, run.fields.issue_on)?,
+            exchange_rates: match run.fields.mode {
+                RunMode::Draft => None,
+                RunMode::Preview | RunMode::Issue => {
+                    Some(rates_for(tx, subscriptions, &templates, run.fields.issue_on)?)
+                }
+            },
             templates,
             price_changes,
             buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
@@ -278,7 +284,7 @@ impl Book {
             price_mode: fields.price_mode,
             lines: &fields.lines.0,
             price_changes: self.price_changes.get(&template.id).map_or(&[], Vec::as_slice),
-            exchange_rates: &self.exchange_rates,
+            exchange_rates: self.exchange_rates.as_ref(),
             payment_days: fields.payment_days,
             payment_method: fields.payment_method,
             bank_account: fields.bank_account.as_deref(),
