@@ -128,10 +128,7 @@ impl InvoiceDraft {
         let kind = self.kind;
         let invoice = self.issue_but_for_rate(seller, buyer, issued_on)?;
         match &invoice.exchange_rate {
-            None if invoice.currency != Currency::PLN
-                && kind != InvoiceKind::ProForma
-                && invoice.totals.has_vat() =>
-            {
+            None if invoice.currency != Currency::PLN && kind != InvoiceKind::ProForma && invoice.totals.has_vat() => {
                 Err(Refusal::ExchangeRateMissing)
             }
             Some(table) if table.on >= issued_on => Err(Refusal::ExchangeRateTooLate),
