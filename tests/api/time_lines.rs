@@ -213,6 +213,25 @@ fn without_time_its_line_is_left_out_and_a_period_without_lines_is_skipped() {
 }
 
 #[test]
+fn time_that_costs_nothing_makes_no_invoice_by_itself() {
+    let it = hours();
+    let free = |at: &str| {
+        let entry = it.w.work_entry(it.task.id()).with("started_at", at).with("hourly_rate", "0.00");
+        entry.with("duration_minutes", 30).create()
+    };
+    free("2026-01-20T10:00:00Z");
+    let run = it.w.run("issue", "2026-02-01");
+    assert_eq!((counts(&run), problems(&it.w, &run)), ([0, 0, 1, 0], vec!["nothing_to_bill".to_owned()]));
+    assert_eq!(it.unbilled(), (1, "0.00".to_owned()));
+    // Beside time that costs something it is listed.
+    free("2026-02-20T10:00:00Z");
+    it.work("2026-02-21T10:00:00Z", 30);
+    it.w.run("issue", "2026-03-01");
+    let invoice = it.w.invoices().pop().unwrap();
+    assert_eq!((&invoice["net"], annex(&it.w, &invoice).len()), (&json!("60.00"), 2));
+}
+
+#[test]
 fn time_that_cannot_be_priced_fails_alone() {
     let w = World::new();
     let template = w.time_template();

@@ -350,7 +350,12 @@ pub fn compose(
     if lines.len() > LINES_MAX {
         return Err(Refusal::TooManyLines);
     }
-    if lines.is_empty() {
+    // Time that costs nothing makes no invoice by itself.
+    let time_line = terms.lines.iter().find(|line| line.basis == LineBasis::Time);
+    let is_free_time = |line: &DraftLine| {
+        line.unit_price == UnitPrice::default() && time_line.is_some_and(|time| line.key.as_ref() == Some(&time.key))
+    };
+    if lines.iter().all(is_free_time) {
         return Err(Refusal::NothingToBill);
     }
     let mut draft = InvoiceDraft {
@@ -702,6 +707,19 @@ mod tests {
         let discounted = [TemplateLine { discount_percent: Some("10".parse().unwrap()), ..time_line() }];
         let invoice = compose(&seller(), &buyer(), terms(&discounted), occasion, day("2026-12-01")).unwrap();
         assert_eq!(invoice.totals.net.to_string(), "144.89"); // 160.99 − 16.099 = 144.891
+    }
+
+    #[test]
+    fn time_that_costs_nothing_is_billed_beside_other_lines_and_makes_no_invoice_alone() {
+        let time = time(&["0.00", "0.00"]);
+        let of = |lines: &[TemplateLine]| {
+            let occasion = Occasion { time: &time, ..whole(&[]) };
+            compose(&seller(), &buyer(), terms(lines), occasion, day("2026-12-01"))
+        };
+        assert_eq!(of(&[time_line()]), Err(Refusal::NothingToBill));
+        // Somebody has written down that it costs nothing.
+        assert_eq!(of(&[line("a", "0", VatCode::Percent23)]).unwrap().totals.gross, Amount::ZERO);
+        assert_eq!(of(&[line("a", "0", VatCode::Percent23), time_line()]).unwrap().lines.len(), 2);
     }
 
     #[test]

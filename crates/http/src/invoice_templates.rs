@@ -100,7 +100,7 @@ pub struct TemplateLineBody {
     /// `fixed`: a quantity at a unit price. `time`: the customer's billable, not yet invoiced interactions that were held
     /// and work entries that began in the period, or before it and were given back by an invoice since, as one unit at the
     /// sum of their costs; they are listed at `/invoices/{id}/time-entries`. For subscriptions that bill in arrears. Where
-    /// there is no such time the line is left out; time of the period that is written down later is on no invoice, as
+    /// there is no such time the line is left out, and where all of it costs nothing it makes no invoice by itself; time of the period that is written down later is on no invoice, as
     /// `/reports/unbilled-time` tells.
     #[schema(default = "fixed")]
     #[serde(default = "fixed")]

@@ -85,8 +85,8 @@ pub struct OccurrenceBody {
     /// How many runs have tried to invoice it.
     #[schema(minimum = 0)]
     pub attempts: i16,
-    /// Why somebody skipped it; `nothing_to_bill` where a run did, since the template has lines for time alone and there
-    /// was none.
+    /// Why somebody skipped it; `nothing_to_bill` where a run did, since there was nothing on the invoice but a line for time,
+    /// and no time or none that costs anything.
     #[schema(max_length = 500)]
     pub skip_reason: Option<String>,
     /// Counts up with every change; `ETag` holds it too.
