@@ -172,16 +172,19 @@ fn a_line_is_held_to_the_rules_of_a_template() {
         (line.clone().with("text", "{{period.moon}}"), "/text placeholder"),
         (line.clone().with("vat", json!({ "code": "zw" })), "/vat exemption_basis"),
         (line.clone().with("gtu", "GTU_14"), "/gtu pattern"),
+        (line.clone().with("quantity", "0.0000"), "/quantity not_zero"),
     ] {
         let answer = draft.send();
         answer.refused(422, "validation_failed");
         assert_eq!(answer.wrong(), [wrong]);
     }
     let basis = json!({ "code": "zw", "exemption_basis": "art. 43 ust. 1 pkt 29 ustawy o VAT" });
-    line.with("vat", basis.clone()).create();
+    line.clone().with("vat", basis.clone()).create();
+    // What is given for nothing is on the invoice all the same.
+    line.with("unit_price", "0").create();
     w.run("issue", "2026-01-31");
-    assert_eq!(w.invoices()[0]["lines"][1]["vat"], basis);
-    assert_eq!(w.count("extra_lines"), 1);
+    assert_eq!((&w.invoices()[0]["lines"][1]["vat"], &w.invoices()[0]["lines"][2]["net"]), (&basis, &json!("0.00")));
+    assert_eq!(w.count("extra_lines"), 2);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use opiekun_persistence::{Page, Tx, extra_lines, subscriptions};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
-use validator::Validate;
+use validator::{Validate, ValidationError};
 
 pub fn routes(config: &mut ServiceConfig) {
     config.service(list_extra_lines).service(create_extra_line).service(get_extra_line).service(delete_extra_line);
@@ -47,6 +47,8 @@ pub struct ExtraLineInput {
     #[schema(min_length = 1, max_length = 512, example = "Annual report for {{period.year}}")]
     #[validate(custom(function = known_placeholders))]
     pub text: String,
+    /// Other than 0. A price of 0 is one: what is given for nothing may be on the invoice.
+    #[validate(custom(function = some_quantity))]
     pub quantity: Quantity,
     #[schema(min_length = 1, max_length = 20, example = "pcs")]
     pub unit: String,
@@ -68,6 +70,13 @@ pub struct ExtraLineInput {
     /// Whether it is of the goods and services that ustawa o VAT names in Annex 15.
     #[serde(default)]
     pub annex_15: bool,
+}
+
+fn some_quantity(quantity: &Quantity) -> Result<(), ValidationError> {
+    if *quantity == Quantity::default() {
+        return Err(ValidationError::new("not_zero").with_message("A line of nothing is none".into()));
+    }
+    Ok(())
 }
 
 /// A line that a subscription has once, on its next invoice.
