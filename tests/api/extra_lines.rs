@@ -106,6 +106,11 @@ fn what_would_bring_an_invoice_below_nothing_fails_and_waits() {
     assert_eq!(w.results(&w.run("issue", "2026-01-31"))[0]["problem"], "total_negative");
     assert_eq!(open(&w, subscription), std::slice::from_ref(&line));
     w.owner.at(1).delete(&format!("/extra-lines/{}", line.id())).expect(204);
+    // Nor any VAT rate of it: the template's line is at another.
+    let line = w.extra_line(subscription.id()).with("unit_price", "-0.01").with("vat", json!({ "code": "8" })).create();
+    assert_eq!(w.results(&w.run("issue", "2026-01-31"))[0]["problem"], "vat_total_negative");
+    assert_eq!(open(&w, subscription), std::slice::from_ref(&line));
+    w.owner.at(1).delete(&format!("/extra-lines/{}", line.id())).expect(204);
     assert_eq!(w.run("issue", "2026-01-31")["counts"]["invoiced"], 1);
 }
 

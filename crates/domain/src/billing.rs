@@ -241,6 +241,9 @@ pub enum Refusal {
     AmountOverflow,
     #[error("the invoice would be about less than nothing")]
     TotalNegative,
+    /// Only a correction takes something off a rate (ustawa o VAT, art. 106e ust. 1 pkt 13 and art. 106j).
+    #[error("at one of its VAT rates the invoice would be about less than nothing")]
+    VatTotalNegative,
     /// Ustawa o VAT, art. 106e ust. 11: VAT is told in złoty.
     #[error("an invoice in a foreign currency with Polish VAT needs an exchange rate")]
     ExchangeRateMissing,
@@ -272,6 +275,7 @@ impl Refusal {
             Self::TooManyLines => "too_many_lines",
             Self::AmountOverflow => "amount_overflow",
             Self::TotalNegative => "total_negative",
+            Self::VatTotalNegative => "vat_total_negative",
             Self::ExchangeRateMissing => "exchange_rate_missing",
             Self::ExchangeRateTooLate => "exchange_rate_too_late",
             Self::OutOfCalendar => "out_of_calendar",
@@ -639,6 +643,8 @@ mod tests {
         assert_eq!(with(&seller(), &foreign, terms(&lines)), "currency_mismatch");
         let negative = [line("a", "-1.00", VatCode::Percent23)];
         assert_eq!(with(&seller(), &buyer(), terms(&negative)), "total_negative");
+        let mixed = [line("a", "5.00", VatCode::Percent23), line("b", "-1.00", VatCode::Percent8)];
+        assert_eq!(with(&seller(), &buyer(), terms(&mixed)), "vat_total_negative");
         let basis =
             LineBasis::Fixed { quantity: "9999999999".parse().unwrap(), unit_price: "999999999999".parse().unwrap() };
         let huge = [TemplateLine { basis, ..line("a", "1.00", VatCode::Exempt) }];

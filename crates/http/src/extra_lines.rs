@@ -53,7 +53,7 @@ pub struct ExtraLineInput {
     #[schema(min_length = 1, max_length = 20, example = "pcs")]
     pub unit: String,
     /// Net or gross, as the `price_mode` of the template says. Below 0 it takes something off the invoice, which never
-    /// comes to less than nothing.
+    /// comes to less than nothing (`total_negative`), nor does any VAT rate of it (`vat_total_negative`).
     pub unit_price: UnitPrice,
     #[serde(default)]
     pub discount_percent: Option<Percent>,

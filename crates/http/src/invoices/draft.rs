@@ -275,15 +275,22 @@ impl From<DraftLine> for InvoiceLineInput {
     }
 }
 
-/// Why a draft can't be written or issued, told of the field or the record that has to change.
+/// Why a draft can't be written, told of the field or the record that has to change.
 pub(super) fn refused(refusal: Refusal) -> ApiError {
     let detail = capitalised(&refusal.to_string());
     match refusal {
-        Refusal::AmountOverflow | Refusal::TotalNegative | Refusal::TextTooLong | Refusal::TextInvalid => {
-            ApiError::invalid_field("/lines", refusal.code(), detail)
-        }
+        Refusal::AmountOverflow
+        | Refusal::TotalNegative
+        | Refusal::VatTotalNegative
+        | Refusal::TextTooLong
+        | Refusal::TextInvalid => ApiError::invalid_field("/lines", refusal.code(), detail),
         _ => ApiError::state_invalid(refusal.code(), detail),
     }
+}
+
+/// Why a draft can't be issued as it is, by a request that holds none of its fields.
+fn unissuable(refusal: Refusal) -> ApiError {
+    ApiError::state_invalid(refusal.code(), capitalised(&refusal.to_string()))
 }
 
 /// Lines have keys of the template's that a draft was made from, which are `known`, and none of their own.
@@ -345,7 +352,8 @@ pub(super) fn created(body: &InvoiceBody) -> Reply {
 
 /// Draft a one-off invoice or a pro forma.
 ///
-/// It has no number and binds nobody; its sums are those that it would be issued with today. It is issued by
+/// It has no number and binds nobody; its sums are those that it would be issued with today, and neither in all
+/// (`total_negative`) nor at any VAT rate (`vat_total_negative`) less than nothing. It is issued by
 /// `POST /invoices/{id}/issuance`.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])),
     extensions(("x-idempotency-required" = json!(true))), request_body = InvoiceInput,
@@ -467,7 +475,8 @@ pub async fn void_invoice(
 /// correction by which an invoice bills its time no more gives the time back: the next time line of the customer bills
 /// it, whatever its day, unless it is made not billable before. Nobody is told. 409 names what is missing: an
 /// address of the buyer (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
-/// (`exchange_rate_missing`), or that it is no draft any more.
+/// (`exchange_rate_missing`), that only a correction may be about less than nothing at a VAT rate
+/// (`vat_total_negative`), or that it is no draft any more.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
     responses((status = 200, body = InvoiceBody)))]
 #[post("/invoices/{id}/issuance")]
@@ -501,11 +510,11 @@ pub async fn issue_invoice(
                 time_entries::give_back_unless_billed(tx, corrected_id, &said.lines)?;
             }
             take_table_rate(tx, &mut said, issued_on)?;
-            let mut invoice = said.issue(&seller, &buyer, issued_on).map_err(refused)?;
+            let mut invoice = said.issue(&seller, &buyer, issued_on).map_err(unissuable)?;
             if let Some(before) = &draft.correction.before {
                 let before =
-                    draft.draft(before.0.lines.clone()).price(&seller.party, &before.0.buyer).map_err(refused)?;
-                invoice = invoice.correcting(&before).map_err(|overflow| refused(overflow.into()))?;
+                    draft.draft(before.0.lines.clone()).price(&seller.party, &before.0.buyer).map_err(unissuable)?;
+                invoice = invoice.correcting(&before).map_err(|overflow| unissuable(overflow.into()))?;
             }
             let series_id = draft.fields.series_id.ok_or_else(|| ApiError::internal("a draft without series"))?;
             let number = number_series::next(tx, series_id, issued_on)?.ok_or_else(|| {
