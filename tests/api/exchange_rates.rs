@@ -92,10 +92,24 @@ fn what_is_no_rate_is_refused() {
         answer.refused(422, "validation_failed");
         assert_eq!(answer.wrong(), [wrong]);
     }
+    let ahead = (now().date_naive() + chrono::Days::new(2)).to_string();
+    for (quoted_on, source, wrong) in [
+        (&*ahead, "ECB", "/quoted_on maximum"),
+        ("2026-01-04", "NBP 1/A/NBP/2026", "/quoted_on working_day"),
+        ("2026-01-06", "nbp", "/quoted_on working_day"),
+    ] {
+        let answer = w.exchange_rate("EUR", quoted_on, "4.25").with("source", source).send();
+        answer.refused(422, "validation_failed");
+        assert_eq!(answer.wrong(), [wrong], "{quoted_on} {source}");
+    }
+    // Other banks have other days.
+    w.exchange_rate("EUR", "2026-01-06", "4.25").with("source", "ECB").create();
     let rate = of("EUR", "4.25").create();
+    let moved = w.owner.at(1).patch(&format!("/exchange-rates/{}", rate.id()), json!({ "quoted_on": "2026-01-04" }));
+    assert_eq!(moved.wrong(), ["/quoted_on working_day"]);
     let home = w.owner.at(1).patch(&format!("/exchange-rates/{}", rate.id()), json!({ "currency": "PLN" }));
     assert_eq!(home.wrong(), ["/currency currency"]);
-    assert_eq!(w.count("exchange_rates"), 1);
+    assert_eq!(w.count("exchange_rates"), 2);
 }
 
 #[test]
@@ -154,7 +168,7 @@ fn without_the_rate_a_subscription_fails_alone_until_it_is_there() {
     w.subscribers(1);
     // Another day's table will not do, however near.
     for day in ["2026-01-02", "2026-01-06", "2026-01-07"] {
-        w.exchange_rate("EUR", day, "4.0000").create();
+        w.exchange_rate("EUR", day, "4.0000").with("source", "ECB").create();
     }
     w.exchange_rate("USD", "2026-01-05", "3.6000").create();
     let preview = w.run("preview", "2026-01-07");
@@ -176,6 +190,22 @@ fn without_the_rate_a_subscription_fails_alone_until_it_is_there() {
     assert_eq!(retried["totals"], preview["totals"]);
     assert_eq!(told(w.invoices().last().unwrap()), ["2026-01-05", "94.30"]);
     assert_eq!(w.reread("/occurrences", &occurrence)["state"], "invoiced");
+}
+
+#[test]
+fn a_run_drafts_without_the_rate_and_the_draft_takes_it_when_it_is_issued() {
+    let w = World::new();
+    w.subscription(in_euros(&w).id(), euro_buyer(&w).id()).create();
+    assert_eq!(w.run("preview", "2026-01-07")["counts"]["failed"], 1);
+    let run = w.run("draft", "2026-01-07");
+    assert_eq!(run["counts"], json!({ "planned": 0, "invoiced": 1, "skipped": 0, "failed": 0 }));
+    let draft = w.invoices().remove(0);
+    assert_eq!((&draft["gross"], told(&draft)), (&json!("123.00"), [&Value::Null, &Value::Null]));
+    let problem = w.issue_answer(&draft, json!({ "issued_on": "2026-01-07" })).refused(409, "state_invalid");
+    assert_eq!(problem["state"], "exchange_rate_missing");
+    w.exchange_rate("EUR", "2026-01-05", "4.1000").create();
+    // 23.00 × 4.1
+    assert_eq!(told(&w.issue(&draft, "2026-01-07")), ["2026-01-05", "94.30"]);
 }
 
 #[test]

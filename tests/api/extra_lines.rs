@@ -46,7 +46,8 @@ fn extra_lines_are_on_the_next_invoice_and_on_no_other() {
             vec!["Bookkeeping 02/2026 100.00".to_owned()],
         ]
     );
-    assert_eq!((&own[0]["lines"][1]["key"], &own[0]["lines"][1]["pkwiu"]), (&Value::Null, &json!("69.20.23.0")));
+    let key = format!("extra_{}", report.id().replace('-', ""));
+    assert_eq!((&own[0]["lines"][1]["key"], &own[0]["lines"][1]["pkwiu"]), (&json!(key), &json!("69.20.23.0")));
     assert!(others.iter().all(|it| lines(it).len() == 1));
     let path = format!("/subscriptions/{}/extra-lines?invoiced=true", subscription.id());
     let billed = w.owner.get(&path).expect(200).items();
@@ -103,6 +104,11 @@ fn what_would_bring_an_invoice_below_nothing_fails_and_waits() {
     let subscription = &w.subscribers(1)[0];
     let line = w.extra_line(subscription.id()).with("unit_price", "-100.01").create();
     assert_eq!(w.results(&w.run("issue", "2026-01-31"))[0]["problem"], "total_negative");
+    assert_eq!(open(&w, subscription), std::slice::from_ref(&line));
+    w.owner.at(1).delete(&format!("/extra-lines/{}", line.id())).expect(204);
+    // Nor any VAT rate of it: the template's line is at another.
+    let line = w.extra_line(subscription.id()).with("unit_price", "-0.01").with("vat", json!({ "code": "8" })).create();
+    assert_eq!(w.results(&w.run("issue", "2026-01-31"))[0]["problem"], "vat_total_negative");
     assert_eq!(open(&w, subscription), std::slice::from_ref(&line));
     w.owner.at(1).delete(&format!("/extra-lines/{}", line.id())).expect(204);
     assert_eq!(w.run("issue", "2026-01-31")["counts"]["invoiced"], 1);
@@ -171,16 +177,19 @@ fn a_line_is_held_to_the_rules_of_a_template() {
         (line.clone().with("text", "{{period.moon}}"), "/text placeholder"),
         (line.clone().with("vat", json!({ "code": "zw" })), "/vat exemption_basis"),
         (line.clone().with("gtu", "GTU_14"), "/gtu pattern"),
+        (line.clone().with("quantity", "0.0000"), "/quantity not_zero"),
     ] {
         let answer = draft.send();
         answer.refused(422, "validation_failed");
         assert_eq!(answer.wrong(), [wrong]);
     }
     let basis = json!({ "code": "zw", "exemption_basis": "art. 43 ust. 1 pkt 29 ustawy o VAT" });
-    line.with("vat", basis.clone()).create();
+    line.clone().with("vat", basis.clone()).create();
+    // What is given for nothing is on the invoice all the same.
+    line.with("unit_price", "0").create();
     w.run("issue", "2026-01-31");
-    assert_eq!(w.invoices()[0]["lines"][1]["vat"], basis);
-    assert_eq!(w.count("extra_lines"), 1);
+    assert_eq!((&w.invoices()[0]["lines"][1]["vat"], &w.invoices()[0]["lines"][2]["net"]), (&basis, &json!("0.00")));
+    assert_eq!(w.count("extra_lines"), 2);
 }
 
 #[test]

@@ -144,6 +144,11 @@ fn a_draft_that_comes_to_less_than_nothing_is_refused() {
     let negative = draft.clone().with("lines", json!([line("-1", "0.01")])).send();
     negative.refused(422, "validation_failed");
     assert_eq!(negative.wrong(), ["/lines total_negative"]);
+    let mut other_rate = line("1", "-0.01");
+    other_rate["vat"] = json!({ "code": "8" });
+    let at_a_rate = draft.clone().with("lines", json!([line("1", "5.00"), other_rate])).send();
+    at_a_rate.refused(422, "validation_failed");
+    assert_eq!(at_a_rate.wrong(), ["/lines vat_total_negative"]);
     let huge = draft.clone().with("lines", json!([line("9999999999", "999999999999")])).send();
     huge.refused(422, "validation_failed");
     assert_eq!(huge.wrong(), ["/lines amount_overflow"]);
@@ -154,6 +159,19 @@ fn a_draft_that_comes_to_less_than_nothing_is_refused() {
     correction.refused(422, "validation_failed");
     assert_eq!(correction.wrong(), ["/kind kind"]);
     assert_eq!(w.count("invoices"), 0);
+}
+
+#[test]
+fn a_draft_that_is_less_than_nothing_at_a_rate_is_not_issued() {
+    let w = World::new();
+    let draft = w.invoice_draft(w.buyer().create().id(), w.series("invoice").id());
+    let draft = draft.with("lines", json!([line("1", "5.00"), line("1", "-1.00")])).create();
+    // As drafts were once written.
+    let of_draft = format!("where invoice_id = '{}' and position = 2", draft.id());
+    execute(&format!("update invoice_lines set vat_code = '8' {of_draft}")).unwrap();
+    let problem = w.issue_answer(&draft, json!({ "issued_on": "2026-01-31" })).refused(409, "state_invalid");
+    assert_eq!(problem["state"], "vat_total_negative");
+    assert_eq!(w.count("number_counters"), 0);
 }
 
 #[test]

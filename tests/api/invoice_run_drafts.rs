@@ -183,6 +183,42 @@ fn what_is_thrown_away_is_billed_anew_with_its_extra_lines() {
 }
 
 #[test]
+fn an_extra_line_that_is_taken_off_its_draft_is_on_the_next_invoice() {
+    let w = World::new();
+    let subscription = &w.subscribers(1)[0];
+    let [kept, taken] =
+        ["7.00", "50.00"].map(|price| w.extra_line(subscription.id()).with("unit_price", price).create());
+    w.run("draft", "2026-01-31");
+    let draft = w.invoices().remove(0);
+    let path = format!("/invoices/{}", draft.id());
+    let mut lines: Vec<Value> = draft["lines"].as_array().unwrap().clone();
+    for line in &mut lines {
+        for name in ["position", "net"] {
+            line.as_object_mut().unwrap().remove(name);
+        }
+    }
+    // Changed and moved it is still the same line.
+    lines[2]["unit_price"] = json!("40.00");
+    lines.swap(1, 2);
+    w.owner.at(1).patch(&path, json!({ "lines": lines, "notes": "Thank you" })).expect(200);
+    let billed = |line: &Record| w.reread("/extra-lines", line)["invoice_id"].clone();
+    assert_eq!([billed(&kept), billed(&taken)], [json!(draft.id()), json!(draft.id())]);
+    let off = lines.remove(1);
+    w.owner.at(2).patch(&path, json!({ "lines": lines })).expect(200);
+    assert_eq!([billed(&kept), billed(&taken)], [json!(draft.id()), Value::Null]);
+    assert_eq!(w.changes("extra_line.reopened"), 1);
+    // It does not come back to this draft, nor is it let go of twice.
+    let back = w.owner.at(3).patch(&path, json!({ "lines": [&lines[0], &off] }));
+    back.refused(422, "validation_failed");
+    assert_eq!(back.wrong(), ["/lines/1/key no_such_line"]);
+    w.run("issue", "2026-02-28");
+    let next = w.owner.get("/invoices?status=issued").expect(200).items().remove(0);
+    assert_eq!((&next["net"], billed(&taken)), (&json!("150.00"), json!(next.id())));
+    void(&w, &draft);
+    assert_eq!([billed(&kept), billed(&taken)], [Value::Null, json!(next.id())]);
+}
+
+#[test]
 fn a_correction_lets_go_of_no_line() {
     let w = World::new();
     let subscription = &w.subscribers(1)[0];

@@ -93,6 +93,16 @@ fn what_fails_and_what_cannot_run_have_codes_of_their_own() {
 }
 
 #[test]
+fn a_database_without_an_organization_is_no_success() {
+    let database = scratch_database();
+    migrate(&database.url).unwrap();
+    let output = opiekun(&database.url).args(["invoices", "run", "--through", "2026-01-31"]).output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]), "{complaint}");
+    assert!(complaint.contains("there is no organization"), "{complaint}");
+}
+
+#[test]
 fn a_cancelled_run_is_told_apart() {
     let place = Place::new();
     let subscription = place.w.subscribers(1).remove(0);

@@ -134,6 +134,43 @@ fn each_period_without_an_invoice_is_told_with_its_reason() {
 }
 
 #[test]
+fn what_the_next_run_would_skip_is_not_told_as_due() {
+    let w = World::new();
+    let template = w.template();
+    // Three periods long past: under each rule all of them are billed, the newest, or none.
+    for catch_up in ["all", "latest", "skip"] {
+        let customer = w.buyer().name(catch_up).create();
+        w.subscription(template.id(), customer.id()).with("ends_on", "2026-03-15").with("catch_up", catch_up).create();
+    }
+    let query = "from=2026-01-01&to=2026-02-28";
+    let rows = |query: &str| {
+        let mut rows = told(&report(&w, query));
+        rows.sort();
+        rows
+    };
+    let (due, skipped) = (rows(&format!("{query}&reason=due")), rows(&format!("{query}&reason=skipped")));
+    assert_eq!(due, ["all 2026-01-01 due", "all 2026-02-01 due"]);
+    assert_eq!(
+        skipped,
+        [
+            "latest 2026-01-01 skipped",
+            "latest 2026-02-01 skipped",
+            "skip 2026-01-01 skipped",
+            "skip 2026-02-01 skipped",
+        ]
+    );
+    assert_eq!(report(&w, query)["totals"]["skipped"], 4);
+    // March is the newest, whichever days are asked for, and a run does as it was told.
+    let march = rows("from=2026-03-01&to=2026-03-31");
+    assert_eq!(march, ["all 2026-03-01 due", "latest 2026-03-01 due", "skip 2026-03-01 skipped"]);
+    let today = now().date_naive();
+    w.run("draft", &today.to_string());
+    let drafted = march.iter().map(|row| row.replace(" due", " draft")).collect::<Vec<_>>();
+    assert_eq!(rows("from=2026-03-01&to=2026-03-31"), drafted);
+    assert_eq!(rows(&format!("{query}&reason=skipped")), skipped);
+}
+
+#[test]
 fn what_is_billed_after_all_is_told_no_more() {
     let w = World::new();
     let template = w.template();

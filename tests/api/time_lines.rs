@@ -213,6 +213,25 @@ fn without_time_its_line_is_left_out_and_a_period_without_lines_is_skipped() {
 }
 
 #[test]
+fn time_that_costs_nothing_makes_no_invoice_by_itself() {
+    let it = hours();
+    let free = |at: &str| {
+        let entry = it.w.work_entry(it.task.id()).with("started_at", at).with("hourly_rate", "0.00");
+        entry.with("duration_minutes", 30).create()
+    };
+    free("2026-01-20T10:00:00Z");
+    let run = it.w.run("issue", "2026-02-01");
+    assert_eq!((counts(&run), problems(&it.w, &run)), ([0, 0, 1, 0], vec!["nothing_to_bill".to_owned()]));
+    assert_eq!(it.unbilled(), (1, "0.00".to_owned()));
+    // Beside time that costs something it is listed.
+    free("2026-02-20T10:00:00Z");
+    it.work("2026-02-21T10:00:00Z", 30);
+    it.w.run("issue", "2026-03-01");
+    let invoice = it.w.invoices().pop().unwrap();
+    assert_eq!((&invoice["net"], annex(&it.w, &invoice).len()), (&json!("60.00"), 2));
+}
+
+#[test]
 fn time_that_cannot_be_priced_fails_alone() {
     let w = World::new();
     let template = w.time_template();
@@ -243,8 +262,8 @@ fn time_in_another_currency_is_not_billed() {
     let it = hours();
     it.work("2026-01-20T10:00:00Z", 30);
     let (w, path) = (&it.w, format!("/invoice-templates/{}", it.subscription["template_id"].as_str().unwrap()));
-    w.owner.at(1).patch(&path, json!({ "currency": "EUR" })).expect(200);
     w.owner.at(1).patch(&format!("/customers/{}", it.customer.id()), json!({ "currency": "EUR" })).expect(200);
+    w.owner.at(1).patch(&path, json!({ "currency": "EUR" })).expect(200);
     let run = w.run("issue", "2026-02-01");
     assert_eq!(problems(w, &run), ["time_currency_mismatch"]);
 }
@@ -380,6 +399,51 @@ fn a_correction_that_leaves_the_time_out_gives_it_back() {
 }
 
 #[test]
+fn time_that_was_given_back_is_on_the_next_invoice_of_the_customer() {
+    let it = hours();
+    let w = &it.w;
+    let (invoice, entries) = it.january();
+    w.issue(&it.correct(&invoice, json!({ "to_zero": true })).expect(201), "2026-02-03");
+    // Written down too late for January, and never billed; February's own; and what is not to be billed after all.
+    it.work("2026-01-21T10:00:00Z", 60);
+    let own = it.work("2026-02-10T10:00:00Z", 30);
+    w.owner.at(3).patch(&entries[0].0, json!({ "billable": false })).expect(200);
+    assert_eq!(it.unbilled(), (3, "220.00".to_owned()));
+    let preview = w.run("preview", "2026-03-01");
+    w.run("draft", "2026-03-01");
+    // 40.00 + 60.00
+    let february = w.invoices().pop().unwrap();
+    assert_eq!((&preview["totals"][0]["net"], &february["net"]), (&json!("100.00"), &json!("100.00")));
+    let billed = |invoice: &Record| annex(w, invoice).iter().map(|it| it.id().to_owned()).collect::<Vec<_>>();
+    assert_eq!(billed(&february), [entries[1].1.id(), own.id()]);
+    assert_eq!(it.unbilled(), (1, "120.00".to_owned()));
+    // Taken off a draft, it waits for the month after.
+    let path = format!("/invoices/{}", february.id());
+    w.owner.at(1).patch(&path, json!({ "lines": [line("1", "5.00")] })).expect(200);
+    assert_eq!(it.unbilled(), (3, "220.00".to_owned()));
+    assert_eq!(counts(&w.run("issue", "2026-04-01")), [0, 1, 0, 0]);
+    assert_eq!(billed(&w.invoices().pop().unwrap()), [entries[1].1.id(), own.id()]);
+    assert_eq!(it.unbilled(), (1, "120.00".to_owned()));
+}
+
+#[test]
+fn of_caught_up_periods_the_first_bills_what_was_given_back() {
+    let it = hours();
+    let (invoice, entries) = it.january();
+    it.w.issue(&it.correct(&invoice, json!({ "to_zero": true })).expect(201), "2026-02-03");
+    it.work("2026-03-10T10:00:00Z", 30);
+    let preview = it.w.run("preview", "2026-04-01");
+    let run = it.w.run("issue", "2026-04-01");
+    assert_eq!((&run["totals"], counts(&run)), (&preview["totals"], [0, 2, 0, 0]));
+    let [.., february, march] = &it.w.invoices()[..] else { panic!("two invoices") };
+    assert_eq!([&february["net"], &march["net"]], ["130.00", "60.00"]);
+    assert_eq!(
+        annex(&it.w, february).iter().map(Record::id).collect::<Vec<_>>(),
+        entries.each_ref().map(|it| it.1.id())
+    );
+}
+
+#[test]
 fn time_that_was_given_back_is_not_billed_again_by_its_old_line() {
     let it = hours();
     let (invoice, _) = it.january();
@@ -450,6 +514,23 @@ fn a_draft_bills_time_for_as_long_as_it_has_the_line() {
 }
 
 #[test]
+fn a_draft_that_bills_time_keeps_its_currency_and_net_prices() {
+    let it = hours();
+    it.work("2026-01-20T10:00:00Z", 20);
+    it.w.run("draft", "2026-02-01");
+    let draft = it.w.invoices().pop().unwrap();
+    let change = |body: Value| it.w.owner.at(1).patch(&format!("/invoices/{}", draft.id()), body);
+    assert_eq!(wrong(&change(json!({ "currency": "EUR" }))), ["/currency time_currency_mismatch"]);
+    let both = change(json!({ "currency": "EUR", "price_mode": "gross" }));
+    assert_eq!(wrong(&both), ["/currency time_currency_mismatch", "/price_mode time_is_net"]);
+    assert_eq!(it.w.reread("/invoices", &draft), draft);
+    // Once it bills no time, neither matters.
+    let other = json!({ "currency": "EUR", "price_mode": "gross", "lines": [line("1", "5.00")] });
+    assert_eq!(change(other).expect(200)["gross"], "5.00");
+    assert_eq!(it.unbilled(), (1, "40.00".to_owned()));
+}
+
+#[test]
 fn a_template_bills_time_by_one_line_at_net_prices() {
     let w = World::new();
     let series = w.number_series().create();
@@ -500,22 +581,68 @@ fn a_subscription_bills_time_in_arrears_and_as_it_is() {
     let patch = |body: Value| wrong(&w.owner.at(1).patch(&path, body));
     assert_eq!(patch(json!({ "schedule": { "billing": "in_advance" } })), ["/schedule/billing time_in_advance"]);
     assert_eq!(patch(json!({ "line_overrides": overrides })), ["/line_overrides/0/key time_line_overridden"]);
+}
 
-    // A template that bills time only later stops those whom it does not fit.
+#[test]
+fn a_template_goes_on_to_fit_its_subscriptions() {
+    let w = World::new();
     let template = w.invoice_template(w.series("invoice").id()).name("Books").create();
-    let early = w.subscription(template.id(), it.customer.id()).create();
+    let path = format!("/invoice-templates/{}", template.id());
+    let customer = w.buyer().create();
     let own = json!([{ "key": "bookkeeping", "unit_price": "1.00" }]);
-    w.arrears(template.id(), it.customer.id()).with("line_overrides", own).create();
-    let mut lines = json!([time_line()]);
-    lines[0]["key"] = json!("bookkeeping");
-    w.owner.at(1).patch(&format!("/invoice-templates/{}", template.id()), json!({ "lines": lines })).expect(200);
-    let run = w.run("issue", "2026-02-01");
-    assert_eq!(problems(w, &run), ["nothing_to_bill", "time_in_advance", "time_line_overridden"]);
-    // And leaves what else there is of them to be changed.
-    w.owner
-        .with("If-Match", "*")
-        .patch(&format!("/subscriptions/{}", early.id()), json!({ "ends_on": "2026-06-01" }))
-        .expect(200);
+    let early = [(), ()].map(|()| w.subscription(template.id(), customer.id()).create());
+    let overriding = w.arrears(template.id(), customer.id()).with("line_overrides", own).create();
+    let change = |body: Value| w.owner.with("If-Match", "*").patch(&path, body);
+    let told = |answer: &Answer| {
+        let problem = answer.refused(422, "validation_failed");
+        let of = |it: &Value| format!("{} {} {}", it["pointer"], it["code"], it["params"]["subscriptions"]);
+        problem["errors"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    let of_time = |key: &str| {
+        let mut line = time_line();
+        line["key"] = json!(key);
+        line
+    };
+    let answer = change(json!({ "lines": [of_time("bookkeeping")], "currency": "EUR" }));
+    assert_eq!(
+        told(&answer),
+        [
+            r#""/currency" "currency_mismatch" 3"#,
+            r#""/lines/0/kind" "time_in_advance" 2"#,
+            r#""/lines/0/kind" "time_line_overridden" 1"#,
+        ]
+    );
+    let gone = change(json!({ "lines": [of_time("hours")] }));
+    assert_eq!(told(&gone), [r#""/lines/0/kind" "time_in_advance" 2"#, r#""/lines" "line_missing" 1"#]);
+    assert_eq!(w.reread("/invoice-templates", &template), template);
+    assert_eq!(w.run("preview", "2026-02-01")["counts"]["failed"], 0);
+
+    // Those that have ended are held against nothing.
+    for subscription in early.iter().chain([&overriding]) {
+        let ends = json!({ "ends_on": "2026-01-02" });
+        w.owner.at(1).patch(&format!("/subscriptions/{}", subscription.id()), ends).expect(200);
+    }
+    w.run("issue", "2026-02-01");
+    w.arrears(template.id(), customer.id()).create();
+    change(json!({ "lines": [of_time("bookkeeping")] })).expect(200);
+}
+
+#[test]
+fn a_template_that_changes_beside_its_subscriptions_fits_those_that_are_made() {
+    let w = World::new();
+    let (customer, series) = (w.buyer().create(), w.series("invoice"));
+    for turn in 0..8 {
+        let template = w.invoice_template(series.id()).name(&format!("Books {turn}")).create();
+        let path = format!("/invoice-templates/{}", template.id());
+        let answers = at_once(4, |turn| match turn {
+            0 => w.owner.at(1).patch(&path, json!({ "lines": [time_line()] })),
+            _ => w.subscription(template.id(), customer.id()).send(),
+        });
+        let subscribed = answers[1..].iter().filter(|answer| answer.status == 201).count();
+        let changed = answers[0].status == 200;
+        assert!(changed != (subscribed > 0), "{subscribed} subscribed in advance, changed: {changed}");
+        assert!(changed || answers[0].status == 422);
+    }
 }
 
 #[test]

@@ -142,8 +142,8 @@ pub struct Terms<'a> {
     pub lines: &'a [TemplateLine],
     /// In any order.
     pub price_changes: &'a [PriceChange],
-    /// Looked into where the currency is another than złoty.
-    pub exchange_rates: &'a ExchangeRates,
+    /// Looked into where the currency is another than złoty; `None` for a draft, which takes its rate when it is issued.
+    pub exchange_rates: Option<&'a ExchangeRates>,
     pub payment_days: i16,
     pub payment_method: PaymentMethod,
     pub bank_account: Option<&'a str>,
@@ -242,6 +242,9 @@ pub enum Refusal {
     AmountOverflow,
     #[error("the invoice would be about less than nothing")]
     TotalNegative,
+    /// Only a correction takes something off a rate (ustawa o VAT, art. 106e ust. 1 pkt 13 and art. 106j).
+    #[error("at one of its VAT rates the invoice would be about less than nothing")]
+    VatTotalNegative,
     /// Ustawa o VAT, art. 106e ust. 11: VAT is told in złoty.
     #[error("an invoice in a foreign currency with Polish VAT needs an exchange rate")]
     ExchangeRateMissing,
@@ -276,6 +279,7 @@ impl Refusal {
             Self::TooManyLines => "too_many_lines",
             Self::AmountOverflow => "amount_overflow",
             Self::TotalNegative => "total_negative",
+            Self::VatTotalNegative => "vat_total_negative",
             Self::ExchangeRateMissing => "exchange_rate_missing",
             Self::ExchangeRateTooLate => "exchange_rate_too_late",
             Self::OutOfCalendar => "out_of_calendar",
@@ -355,7 +359,12 @@ pub fn compose(
     if lines.len() > LINES_MAX {
         return Err(Refusal::TooManyLines);
     }
-    if lines.is_empty() {
+    // Time that costs nothing makes no invoice by itself.
+    let time_line = terms.lines.iter().find(|line| line.basis == LineBasis::Time);
+    let is_free_time = |line: &DraftLine| {
+        line.unit_price == UnitPrice::default() && time_line.is_some_and(|time| line.key.as_ref() == Some(&time.key))
+    };
+    if lines.iter().all(is_free_time) {
         return Err(Refusal::NothingToBill);
     }
     let mut draft = InvoiceDraft {
@@ -371,10 +380,16 @@ pub fn compose(
         language: terms.language,
         lines,
     };
-    let wanted = draft.table_wanted(issued_on);
-    draft.exchange_rate = wanted.and_then(|(currency, day)| terms.exchange_rates.on(currency, day)).cloned();
     e_invoice::check_period((period.start_on, period.last_on()))?;
-    Ok(Invoice { period: Some(period), ..draft.issue(seller, buyer, issued_on)? })
+    let invoice = match terms.exchange_rates {
+        Some(rates) => {
+            let wanted = draft.table_wanted(issued_on);
+            draft.exchange_rate = wanted.and_then(|(currency, day)| rates.on(currency, day)).cloned();
+            draft.issue(seller, buyer, issued_on)?
+        }
+        None => draft.issue_but_for_rate(seller, buyer, issued_on)?,
+    };
+    Ok(Invoice { period: Some(period), ..invoice })
 }
 
 /// What a line says of the days that it is billed for: "12/30 dni".
@@ -476,7 +491,7 @@ mod tests {
             price_mode: PriceMode::Net,
             lines,
             price_changes: &[],
-            exchange_rates: &NO_RATES,
+            exchange_rates: Some(&NO_RATES),
             payment_days: 14,
             payment_method: PaymentMethod::Transfer,
             bank_account: None,
@@ -590,7 +605,7 @@ mod tests {
             |rate: &str, on: &str| TableRate { rate: rate.parse().unwrap(), on: day(on), source: format!("NBP {on}") };
         let lines = [line("a", "100.00", VatCode::Percent23)];
         let issued = |rates: &ExchangeRates, on: &str| {
-            let terms = Terms { currency: euro, exchange_rates: rates, ..terms(&lines) };
+            let terms = Terms { currency: euro, exchange_rates: Some(rates), ..terms(&lines) };
             compose(&seller(), &buyer, terms, whole(&[]), day(on))
         };
         // November ends on a Monday. Issued before, the day of the issue counts, else the end of the period.
@@ -604,6 +619,9 @@ mod tests {
         assert_eq!(in_arrears.exchange_rate, Some(table("4.2517", "2026-11-27")));
         assert_eq!(issued(&rates, "2026-11-13"), Err(Refusal::ExchangeRateMissing), "no other day's will do");
         assert_eq!(issued(&NO_RATES, "2026-12-03"), Err(Refusal::ExchangeRateMissing));
+        let draft = Terms { currency: euro, exchange_rates: None, ..terms(&lines) };
+        let drafted = compose(&seller(), &buyer, draft, whole(&[]), day("2026-12-03")).unwrap();
+        assert_eq!((drafted.totals, drafted.vat_pln), (in_arrears.totals, None), "it takes its rate when it is issued");
     }
 
     #[test]
@@ -631,6 +649,8 @@ mod tests {
         assert_eq!(with(&seller(), &foreign, terms(&lines)), "currency_mismatch");
         let negative = [line("a", "-1.00", VatCode::Percent23)];
         assert_eq!(with(&seller(), &buyer(), terms(&negative)), "total_negative");
+        let mixed = [line("a", "5.00", VatCode::Percent23), line("b", "-1.00", VatCode::Percent8)];
+        assert_eq!(with(&seller(), &buyer(), terms(&mixed)), "vat_total_negative");
         let basis =
             LineBasis::Fixed { quantity: "9999999999".parse().unwrap(), unit_price: "999999999999".parse().unwrap() };
         let huge = [TemplateLine { basis, ..line("a", "1.00", VatCode::Exempt) }];
@@ -699,6 +719,19 @@ mod tests {
         let discounted = [TemplateLine { discount_percent: Some("10".parse().unwrap()), ..time_line() }];
         let invoice = compose(&seller(), &buyer(), terms(&discounted), occasion, day("2026-12-01")).unwrap();
         assert_eq!(invoice.totals.net.to_string(), "144.89"); // 160.99 − 16.099 = 144.891
+    }
+
+    #[test]
+    fn time_that_costs_nothing_is_billed_beside_other_lines_and_makes_no_invoice_alone() {
+        let time = time(&["0.00", "0.00"]);
+        let of = |lines: &[TemplateLine]| {
+            let occasion = Occasion { time: &time, ..whole(&[]) };
+            compose(&seller(), &buyer(), terms(lines), occasion, day("2026-12-01"))
+        };
+        assert_eq!(of(&[time_line()]), Err(Refusal::NothingToBill));
+        // Somebody has written down that it costs nothing.
+        assert_eq!(of(&[line("a", "0", VatCode::Percent23)]).unwrap().totals.gross, Amount::ZERO);
+        assert_eq!(of(&[line("a", "0", VatCode::Percent23), time_line()]).unwrap().lines.len(), 2);
     }
 
     #[test]

@@ -105,6 +105,9 @@ impl InvoiceDraft {
         if totals.gross < Amount::ZERO {
             return Err(Refusal::TotalNegative);
         }
+        if self.kind != InvoiceKind::Correction && totals.by_code.iter().any(|total| total.gross < Amount::ZERO) {
+            return Err(Refusal::VatTotalNegative);
+        }
         let rate = self.exchange_rate.as_ref().filter(|_| self.currency != Currency::PLN).map(|table| table.rate);
         let vat_pln = rate.map(|rate| totals.vat_in_pln(rate)).transpose()?;
         let split_payment = self.kind != InvoiceKind::ProForma
@@ -126,6 +129,19 @@ impl InvoiceDraft {
 
     /// The invoice, but for its number, issued on a day.
     pub fn issue(self, seller: &Seller, buyer: &Buyer, issued_on: NaiveDate) -> Result<Invoice, Refusal> {
+        let kind = self.kind;
+        let invoice = self.issue_but_for_rate(seller, buyer, issued_on)?;
+        match &invoice.exchange_rate {
+            None if invoice.currency != Currency::PLN && kind != InvoiceKind::ProForma && invoice.totals.has_vat() => {
+                Err(Refusal::ExchangeRateMissing)
+            }
+            Some(table) if table.on >= issued_on => Err(Refusal::ExchangeRateTooLate),
+            _ => Ok(invoice),
+        }
+    }
+
+    /// The invoice that [`InvoiceDraft::issue`] gives once it has the rate that it may need.
+    pub fn issue_but_for_rate(self, seller: &Seller, buyer: &Buyer, issued_on: NaiveDate) -> Result<Invoice, Refusal> {
         // Who is no customer any more can still be owed a correction.
         if buyer.is_archived && self.kind != InvoiceKind::Correction {
             return Err(Refusal::CustomerArchived);
@@ -137,13 +153,6 @@ impl InvoiceDraft {
             return Err(Refusal::BuyerAddressMissing);
         }
         let Priced { lines, totals, vat_pln, split_payment } = self.price(&seller.party, &buyer.party)?;
-        match &self.exchange_rate {
-            None if self.currency != Currency::PLN && self.kind != InvoiceKind::ProForma && totals.has_vat() => {
-                return Err(Refusal::ExchangeRateMissing);
-            }
-            Some(table) if table.on >= issued_on => return Err(Refusal::ExchangeRateTooLate),
-            _ => {}
-        }
         let due_on = match self.payment_term {
             PaymentTerm::On(day) => day,
             PaymentTerm::Days(days) => issued_on
@@ -253,6 +262,22 @@ mod tests {
         let mixed =
             draft(vec![line("1", "1.00", VatCode::Percent23, true), line("1", "15000.00", VatCode::Percent8, false)]);
         assert!(is_split(&mixed, TaxScheme::Nip));
+    }
+
+    #[test]
+    fn only_a_correction_takes_something_off_a_rate() {
+        let of = |kind, prices: [&str; 3]| {
+            let codes = [VatCode::Percent23, VatCode::Percent8, VatCode::Percent8];
+            let lines = prices.into_iter().zip(codes).map(|(price, code)| line("1", price, code, false)).collect();
+            let draft = InvoiceDraft { kind, ..draft(lines) };
+            draft.price(&party(TaxScheme::Nip), &party(TaxScheme::Nip)).map(|priced| priced.totals.gross.to_string())
+        };
+        for kind in [InvoiceKind::Invoice, InvoiceKind::ProForma] {
+            assert_eq!(of(kind, ["5.00", "1.00", "-1.01"]), Err(Refusal::VatTotalNegative));
+            assert_eq!(of(kind, ["5.00", "1.00", "-1.00"]), Ok("5.00".to_owned()));
+            assert_eq!(of(kind, ["5.00", "1.00", "-6.01"]), Err(Refusal::TotalNegative));
+        }
+        assert_eq!(of(InvoiceKind::Correction, ["5.00", "1.00", "-1.01"]), Ok("4.99".to_owned()));
     }
 
     #[test]

@@ -60,14 +60,7 @@ pub enum Known {
 }
 
 /// Plans every period that is to be invoiced through a day, at most `cap` of them; a later call goes on from
-/// `next_index`.
-///
-/// Each period is judged by the one after it, so the judgement is the same wherever the cap cuts. One that nothing is
-/// `known` of is billed
-/// - under [`CatchUp::All`] always;
-/// - under [`CatchUp::Latest`] if it is the newest one due;
-/// - under [`CatchUp::Skip`] if it is not a full cycle late: the next one is not due, even if the subscription ends
-///   before that one.
+/// `next_index`. One that nothing is `known` of is judged by [`is_billed`].
 pub fn due(
     schedule: &Schedule,
     progress: Progress,
@@ -82,15 +75,8 @@ pub fn due(
         if bill.len() + skip.len() == cap {
             break;
         }
-        let successor = planned_at(schedule, progress, planned.period.index.saturating_add(1));
-        let successor_is_due = successor.is_some_and(|successor| successor.issue_on <= through_on);
-        let has_successor = successor.is_some_and(|successor| progress.has(&successor.period));
-        let is_billed = match (known(planned.period.index), catch_up) {
-            (Some(Known::Wanted), _) | (_, CatchUp::All) => true,
-            (_, CatchUp::Latest) => !(successor_is_due && has_successor),
-            (_, CatchUp::Skip) => !successor_is_due,
-        };
-        if is_billed {
+        let is_wanted = known(planned.period.index) == Some(Known::Wanted);
+        if is_wanted || is_billed(schedule, progress, &planned, through_on, catch_up) {
             bill.push(planned)
         } else {
             skip.push(planned)
@@ -99,6 +85,29 @@ pub fn due(
         (next_index, next) = next_open(schedule, progress, &known);
     }
     Plan { bill, skip, next_index, next }
+}
+
+/// Whether a period that is due through a day, and that nothing is known of, is billed, or else skipped. It is judged by
+/// the one after it, so the judgement is the same wherever the cap of [`due`] cuts. It is billed
+/// - under [`CatchUp::All`] always;
+/// - under [`CatchUp::Latest`] if it is the newest one due;
+/// - under [`CatchUp::Skip`] if it is not a full cycle late: the next one is not due, even if the subscription ends
+///   before that one.
+pub fn is_billed(
+    schedule: &Schedule,
+    progress: Progress,
+    planned: &Planned,
+    through_on: NaiveDate,
+    catch_up: CatchUp,
+) -> bool {
+    let successor = planned_at(schedule, progress, planned.period.index.saturating_add(1));
+    let successor_is_due = successor.is_some_and(|successor| successor.issue_on <= through_on);
+    let has_successor = successor.is_some_and(|successor| progress.has(&successor.period));
+    match catch_up {
+        CatchUp::All => true,
+        CatchUp::Latest => !(successor_is_due && has_successor),
+        CatchUp::Skip => !successor_is_due,
+    }
 }
 
 /// The first period that nothing has been decided about, settled ones passed over, and its index; where the
@@ -439,14 +448,22 @@ mod tests {
             (from_after, days) in (0_u64..2000, 0_u64..500),
             next_index in 0_u32..30,
             prorates in proptest::bool::ANY,
+            catch_up in proptest::sample::select(CatchUp::ALL),
         ) {
             let schedule = Schedule::new(rule).expect("a schedule");
             let progress = progress_of(&schedule, (starts_after, ends_after), prorates, next_index);
             let after = |days| schedule.rule().anchor_on.checked_add_days(Days::new(days)).expect("a day");
             let (from_on, until_on) = (after(from_after), after(from_after + days));
-            let all = due(&schedule, progress, until_on.pred_opt().expect("a day"), CatchUp::All, usize::MAX, nothing).bill;
+            let through_on = until_on.pred_opt().expect("a day");
+            let all = due(&schedule, progress, through_on, CatchUp::All, usize::MAX, nothing).bill;
             let between: Vec<_> = all.into_iter().filter(|planned| planned.issue_on >= from_on).collect();
-            prop_assert_eq!(fell_due(&schedule, progress, from_on, until_on), between);
+            prop_assert_eq!(fell_due(&schedule, progress, from_on, until_on), between.clone());
+            // Each is judged alone as it is among all.
+            let plan = due(&schedule, progress, through_on, catch_up, usize::MAX, nothing);
+            for planned in &between {
+                let billed = is_billed(&schedule, progress, planned, through_on, catch_up);
+                prop_assert_eq!((plan.bill.contains(planned), plan.skip.contains(planned)), (billed, !billed));
+            }
         }
 
         #[test]

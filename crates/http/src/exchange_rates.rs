@@ -11,12 +11,13 @@ use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_domain::calendar_day::is_working_day;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal;
 use opiekun_domain::ids::ExchangeRateId;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::exchange_rates::{ExchangeRate, ExchangeRateFields, ExchangeRateFilter, ExchangeRateSort};
-use opiekun_persistence::{Page, exchange_rates};
+use opiekun_persistence::{Page, Tx, exchange_rates, organizations};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -41,7 +42,8 @@ pub struct ExchangeRateInput {
     /// Another than złoty.
     #[validate(custom(function = foreign))]
     pub currency: Currency,
-    /// The day of the table. An organization has one rate of a currency a day.
+    /// The day of the table, at the latest today. An organization has one rate of a currency a day. The National Bank has
+    /// tables of working days in Poland alone, so with a `source` that begins with `NBP` it is one of those.
     #[schema(example = "2026-11-20")]
     pub quoted_on: NaiveDate,
     /// How many złoty one unit of the currency is worth; more than 0.
@@ -84,6 +86,22 @@ fn some_worth(rate: &decimal::ExchangeRate) -> Result<(), ValidationError> {
         return Err(ValidationError::new("minimum").with_message("A rate is more than 0".into()));
     }
     Ok(())
+}
+
+/// There was a table on that day, as far as anybody can tell before it is looked up.
+fn check_day(tx: &mut Tx<'_>, input: &ExchangeRateInput) -> Result<(), ApiError> {
+    if input.quoted_on > organizations::today(tx)? {
+        return Err(ApiError::invalid_field("/quoted_on", "maximum", "No table is published ahead of its day"));
+    }
+    if is_of_national_bank(&input.source) && !is_working_day(input.quoted_on) {
+        let detail = "The National Bank publishes tables on working days";
+        return Err(ApiError::invalid_field("/quoted_on", "working_day", detail));
+    }
+    Ok(())
+}
+
+fn is_of_national_bank(source: &str) -> bool {
+    source.trim_start().get(..3).is_some_and(|bank| bank.eq_ignore_ascii_case("NBP"))
 }
 
 impl From<ExchangeRate> for ExchangeRateBody {
@@ -170,6 +188,7 @@ async fn create_exchange_rate(
     let scope = actor.scope(Permission::BillingWrite)?;
     state
         .submit(scope, once, move |tx| {
+            check_day(tx, &input.0)?;
             let rate = exchange_rates::create(tx, input.0.into())?;
             let location = format!("/api/v1/exchange-rates/{}", rate.id);
             Ok(Reply::created(&location, rate.version, &ExchangeRateBody::from(rate)))
@@ -218,6 +237,7 @@ async fn update_exchange_rate(
         .transaction(scope, move |tx| {
             let rate = exchange_rates::lock(tx, id.0, seen.0)?;
             let input = patch.apply(&rate.fields.clone().into())?;
+            check_day(tx, &input)?;
             let rate = exchange_rates::update(tx, &rate, input.into())?;
             Ok(Reply::at_version(rate.version, &ExchangeRateBody::from(rate)))
         })

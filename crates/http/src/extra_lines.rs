@@ -15,14 +15,16 @@ use chrono::{DateTime, Utc};
 use opiekun_domain::billing::LineVat;
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{ExtraLineId, InvoiceId, SubscriptionId};
+use opiekun_domain::invoice_draft::DraftLine;
 use opiekun_domain::permission::Permission;
 use opiekun_domain::subscription::SubscriptionState;
 use opiekun_persistence::extra_lines::{ExtraLine, ExtraLineFields, ExtraLineFilter};
-use opiekun_persistence::{Page, extra_lines, subscriptions};
+use opiekun_persistence::invoices::Invoice;
+use opiekun_persistence::{Page, Tx, extra_lines, subscriptions};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
-use validator::Validate;
+use validator::{Validate, ValidationError};
 
 pub fn routes(config: &mut ServiceConfig) {
     config.service(list_extra_lines).service(create_extra_line).service(get_extra_line).service(delete_extra_line);
@@ -45,11 +47,13 @@ pub struct ExtraLineInput {
     #[schema(min_length = 1, max_length = 512, example = "Annual report for {{period.year}}")]
     #[validate(custom(function = known_placeholders))]
     pub text: String,
+    /// Other than 0. A price of 0 is one: what is given for nothing may be on the invoice.
+    #[validate(custom(function = some_quantity))]
     pub quantity: Quantity,
     #[schema(min_length = 1, max_length = 20, example = "pcs")]
     pub unit: String,
     /// Net or gross, as the `price_mode` of the template says. Below 0 it takes something off the invoice, which never
-    /// comes to less than nothing.
+    /// comes to less than nothing (`total_negative`), nor does any VAT rate of it (`vat_total_negative`).
     pub unit_price: UnitPrice,
     #[serde(default)]
     pub discount_percent: Option<Percent>,
@@ -68,6 +72,13 @@ pub struct ExtraLineInput {
     pub annex_15: bool,
 }
 
+fn some_quantity(quantity: &Quantity) -> Result<(), ValidationError> {
+    if *quantity == Quantity::default() {
+        return Err(ValidationError::new("not_zero").with_message("A line of nothing is none".into()));
+    }
+    Ok(())
+}
+
 /// A line that a subscription has once, on its next invoice.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExtraLine)]
@@ -76,7 +87,8 @@ pub struct ExtraLineBody {
     pub subscription_id: SubscriptionId,
     #[serde(flatten)]
     pub line: ExtraLineInput,
-    /// The invoice, draft or issued, that it was billed on; null while it waits for the next one.
+    /// The invoice, draft or issued, that it was billed on, by the line whose key is `extra_` and this id without its
+    /// hyphens; null while it waits for the next one.
     pub invoice_id: Option<InvoiceId>,
     /// Counts up with every change; `ETag` holds it too.
     #[schema(minimum = 1)]
@@ -91,6 +103,25 @@ impl From<ExtraLineInput> for ExtraLineFields {
         let LineVat { code: vat_code, exemption_basis } = vat.into();
         Self { text, quantity, unit, unit_price, discount_percent, vat_code, exemption_basis, pkwiu, gtu, annex_15 }
     }
+}
+
+/// Lets the extra lines of a locked draft wait for the next invoice again whose keys were among `before` and are none of
+/// its lines' any more.
+pub(crate) fn give_back_unless_billed(
+    tx: &mut Tx<'_>,
+    draft: &Invoice,
+    before: &[Option<String>],
+    lines: &[DraftLine],
+) -> Result<(), ApiError> {
+    let Some(subscription_id) = draft.fields.subscription_id else { return Ok(()) };
+    let is_gone = |key: &Option<String>| before.contains(key) && lines.iter().all(|line| line.key != *key);
+    let mut gone = extra_lines::billed_on(tx, draft.id)?;
+    gone.retain(|line| is_gone(&Some(line.key())));
+    if !gone.is_empty() {
+        subscriptions::lock(tx, subscription_id, None)?;
+        extra_lines::reopen(tx, gone)?;
+    }
+    Ok(())
 }
 
 impl From<ExtraLine> for ExtraLineBody {
@@ -152,7 +183,8 @@ async fn list_extra_lines(
 /// Add a line to the next invoice of a subscription.
 ///
 /// It stands behind the template's lines, whole where those are billed by days. Of several periods that a run bills, the
-/// first has all lines that wait; where that period fails, or its draft is thrown away, they wait on. 409 `state_invalid`
+/// first has all lines that wait; where that period fails, its draft is thrown away, or they are taken off it, they wait
+/// on. 409 `state_invalid`
 /// for a subscription that has `ended`, and with state `full` where 100 lines wait. An invoice of more than 100 lines in
 /// all fails with `too_many_lines`.
 #[utoipa::path(tag = "Subscriptions", security(("sign_in" = ["billing:write"])), request_body = ExtraLineInput,
@@ -206,7 +238,7 @@ async fn get_extra_line(
 
 /// Take an extra line back.
 ///
-/// Only before it is billed: else 409 `state_invalid` with state `invoiced`. Throw the draft away first, or correct the
+/// Only before it is billed: else 409 `state_invalid` with state `invoiced`. Take it off the draft first, or correct the
 /// invoice.
 #[utoipa::path(tag = "Subscriptions", security(("sign_in" = ["billing:write"])), params(IfMatch),
     responses((status = 204)))]

@@ -45,7 +45,8 @@ pub fn routes(config: &mut ServiceConfig) {
 #[serde(deny_unknown_fields)]
 pub struct InvoiceRunInput {
     /// `preview` shows what `issue` would do, and does nothing of it. `draft` makes a draft for each period, without a
-    /// number: it can be changed, is issued by `POST /invoices/{id}/issuance`, and thrown away makes its period due again.
+    /// number: it can be changed, is issued by `POST /invoices/{id}/issuance`, which is when it takes its exchange rate,
+    /// and thrown away makes its period due again.
     pub mode: RunMode,
     /// Everything with an issue day up to and including this one; today unless told.
     #[schema(example = "2026-11-30")]
@@ -409,7 +410,8 @@ async fn list_invoice_runs(
 /// often it is asked for: repeating a call is safe. A subscription that can't be billed fails alone, and after three
 /// runs in a row is parked. Nothing due is a success with zeros. A subscription is billed for at most 120 periods a
 /// run; the next run goes on. Polish VAT in another currency is told in złoty by `/exchange-rates`: without the rate that
-/// the law asks for the period fails with `exchange_rate_missing`, until a later run finds it there.
+/// the law asks for the period fails with `exchange_rate_missing`, until a later run finds it there; drafts are made
+/// without.
 ///
 /// Follow it at `Location`, or send `Prefer: wait=30` to get the finished run with 200 if it ends in time.
 #[utoipa::path(tag = "Invoice runs", security(("sign_in" = ["billing:write"])), request_body = InvoiceRunInput,

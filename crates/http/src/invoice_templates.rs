@@ -24,9 +24,9 @@ use opiekun_domain::vat::VatCode;
 use opiekun_persistence::invoice_templates::{
     InvoiceTemplate, InvoiceTemplateFields, InvoiceTemplateFilter, InvoiceTemplateSort,
 };
-use opiekun_persistence::{Json, Page, Tx, invoice_templates};
+use opiekun_persistence::{Json, Page, Tx, invoice_templates, subscriptions};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::{Validate, ValidationError};
@@ -101,9 +101,10 @@ pub struct TemplateLineBody {
     #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
     pub key: String,
     /// `fixed`: a quantity at a unit price. `time`: the customer's billable, not yet invoiced interactions that were held
-    /// and work entries that began in the period, as one unit at the sum of their costs; they are listed at
-    /// `/invoices/{id}/time-entries`. For subscriptions that bill in arrears. Where there is no such time the line is
-    /// left out; time of the period that is written down later is on no invoice, as `/reports/unbilled-time` tells.
+    /// and work entries that began in the period, or before it and were given back by an invoice since, as one unit at the
+    /// sum of their costs; they are listed at `/invoices/{id}/time-entries`. For subscriptions that bill in arrears. Where
+    /// there is no such time the line is left out, and where all of it costs nothing it makes no invoice by itself; time of the period that is written down later is on no invoice, as
+    /// `/reports/unbilled-time` tells.
     #[schema(default = "fixed")]
     #[serde(default = "fixed")]
     pub kind: LineKind,
@@ -427,9 +428,10 @@ async fn get_invoice_template(
 
 /// Change an invoice template.
 ///
-/// It holds for every invoice composed from then on; what is issued stays as it is. `lines` are replaced whole. A line
-/// that is taken away while a subscription overrides it makes the next invoice of that subscription fail, and so does one
-/// of kind `time` while it overrides it or bills in advance.
+/// It holds for every invoice composed from then on; what is issued stays as it is. `lines` are replaced whole. It goes
+/// on to fit the subscriptions that have not ended: 422 says how many stand against the change (`params.subscriptions`),
+/// since they override a line that would be gone (`line_missing`) or bill time (`time_line_overridden`), bill in advance
+/// what would bill time (`time_in_advance`), or are of customers billed in another currency (`currency_mismatch`).
 #[utoipa::path(tag = "Invoice templates", security(("sign_in" = ["billing:write"])), params(IfMatch),
     request_body(content = InvoiceTemplateInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = InvoiceTemplateBody)))]
@@ -446,10 +448,57 @@ async fn update_invoice_template(
         .transaction(scope, move |tx| {
             let template = invoice_templates::lock(tx, id.0, seen.0)?;
             let fields = patch.apply(&template.fields.clone().into())?.fields()?;
+            check_subscriptions(tx, &template, &fields)?;
             let body = InvoiceTemplateBody::from(invoice_templates::update(tx, &template, fields)?);
             Ok(Reply::at_version(body.version, &body))
         })
         .await
+}
+
+/// A locked template goes on to fit its subscriptions, each of which was held to it when it was written. What did not fit
+/// before the change is not held against it.
+fn check_subscriptions(
+    tx: &mut Tx<'_>,
+    template: &InvoiceTemplate,
+    after: &InvoiceTemplateFields,
+) -> Result<(), ApiError> {
+    let before = &template.fields;
+    let lines = &after.lines.0;
+    let mut wrong = Vec::new();
+    let mut against = |pointer: String, code: &'static str, detail: &'static str, subscriptions: i64| {
+        if subscriptions > 0 {
+            let params = Some(json!({ "subscriptions": subscriptions }));
+            wrong.push(Wrong { params, ..Wrong::field(pointer, code, format!("{detail}: {subscriptions}")) });
+        }
+    };
+    if after.currency != before.currency {
+        let count = subscriptions::count_in_other_currencies(tx, template.id, after.currency)?;
+        let detail = "Subscriptions of customers who are billed in another currency";
+        against("/currency".to_owned(), "currency_mismatch", detail, count);
+    }
+    let time_line = lines.iter().position(|line| line.basis == LineBasis::Time);
+    let billed_time = before.lines.0.iter().any(|line| line.basis == LineBasis::Time);
+    if let Some(index) = time_line.filter(|_| !billed_time) {
+        let count = subscriptions::count_in_advance(tx, template.id)?;
+        let detail = "Subscriptions that bill in advance, when time is not known yet";
+        against(format!("/lines/{index}/kind"), "time_in_advance", detail, count);
+    }
+    let is_fixed = |line: &&TemplateLine| line.basis != LineBasis::Time;
+    let is_fixed_after = |key: &str| lines.iter().filter(is_fixed).any(|line| line.key == key);
+    let fixed_before = before.lines.0.iter().filter(is_fixed).map(|line| line.key.as_str());
+    let lost: Vec<&str> = fixed_before.filter(|key| !is_fixed_after(key)).collect();
+    if !lost.is_empty() {
+        for (key, count) in subscriptions::count_overriding(tx, template.id, lost)? {
+            match lines.iter().position(|line| line.key == key) {
+                Some(index) => {
+                    let detail = "Subscriptions that override this line, which would bill time";
+                    against(format!("/lines/{index}/kind"), "time_line_overridden", detail, count);
+                }
+                None => against("/lines".to_owned(), "line_missing", "Subscriptions that override a line", count),
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(wrong)) }
 }
 
 /// Take an invoice template out of use.

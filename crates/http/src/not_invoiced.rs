@@ -13,7 +13,7 @@ use opiekun_documents::csv::CsvWriter;
 use opiekun_domain::ids::{CustomerId, InvoiceId, OccurrenceId, SubscriptionId};
 use opiekun_domain::occurrence::NotInvoicedReason;
 use opiekun_domain::permission::Permission;
-use opiekun_domain::plan::{Planned, fell_due};
+use opiekun_domain::plan::{Planned, fell_due, is_billed};
 use opiekun_persistence::not_invoiced::{self, NotInvoiced, NotInvoicedQuery, Waiting};
 use opiekun_persistence::subscriptions::Subscription;
 use opiekun_persistence::{Tx, occurrences, organizations};
@@ -84,8 +84,9 @@ pub struct NotInvoicedBody {
     period_end_on: NaiveDate,
     /// The day on which it was to be invoiced.
     scheduled_on: NaiveDate,
-    /// `failed` in the last run that tried; `skipped` by somebody or by `catch_up`; `draft`: it has an invoice that is
-    /// not issued yet; `due` for the next run; `paused` or `parked`, as its subscription is.
+    /// `failed` in the last run that tried; `skipped` by somebody, or by the `catch_up` of its subscription, also where the
+    /// next run is yet to do so; `draft`: it has an invoice that is not issued yet; `due`: runs through today would bill
+    /// it, of more than 120 periods of a subscription not all the first; `paused` or `parked`, as its subscription is.
     reason: NotInvoicedReason,
     /// Null where no run has taken it up and nobody has planned it.
     occurrence_id: Option<OccurrenceId>,
@@ -267,6 +268,7 @@ fn asked(tx: &mut Tx<'_>, parameters: &NotInvoicedParameters) -> Result<NotInvoi
         from_on,
         through_on,
         due_through_on: through_on.min(today),
+        today,
         customer_id: parameters.customer_id,
         reason: parameters.reason,
     })
@@ -296,9 +298,9 @@ fn each_row<E: std::error::Error>(
     }
     let groups = match query.reason {
         None => &[Waiting::Active, Waiting::Halted][..],
-        Some(NotInvoicedReason::Due) => &[Waiting::Active],
+        Some(NotInvoicedReason::Due | NotInvoicedReason::Skipped) => &[Waiting::Active],
         Some(NotInvoicedReason::Paused | NotInvoicedReason::Parked) => &[Waiting::Halted],
-        Some(NotInvoicedReason::Failed | NotInvoicedReason::Skipped | NotInvoicedReason::Draft) => &[],
+        Some(NotInvoicedReason::Failed | NotInvoicedReason::Draft) => &[],
     };
     for group in groups {
         let mut after = None;
@@ -327,9 +329,16 @@ fn each_waiting(
     let Some(until_on) = query.due_through_on.succ_opt() else { return Ok(()) };
     for (subscription, customer_name) in page {
         let Some(reason) = NotInvoicedReason::of_waiting(subscription.state) else { continue };
-        let schedule = subscription.fields.schedule.schedule()?;
-        for planned in fell_due(&schedule, subscription.progress(), query.from_on, until_on) {
-            if !decided.contains(&(subscription.id, planned.period.index)) {
+        let (schedule, progress) = (subscription.fields.schedule.schedule()?, subscription.progress());
+        for planned in fell_due(&schedule, progress, query.from_on, until_on) {
+            if decided.contains(&(subscription.id, planned.period.index)) {
+                continue;
+            }
+            // What the next run would skip is not due for it.
+            let is_missed = reason == NotInvoicedReason::Due
+                && !is_billed(&schedule, progress, &planned, query.today, subscription.fields.catch_up);
+            let reason = if is_missed { NotInvoicedReason::Skipped } else { reason };
+            if query.reason.is_none_or(|asked| asked == reason) {
                 add(NotInvoicedBody::waiting(subscription, customer_name, reason, &planned))?;
             }
         }

@@ -85,8 +85,8 @@ pub struct OccurrenceBody {
     /// How many runs have tried to invoice it.
     #[schema(minimum = 0)]
     pub attempts: i16,
-    /// Why somebody skipped it; `nothing_to_bill` where a run did, since the template has lines for time alone and there
-    /// was none.
+    /// Why somebody skipped it; `nothing_to_bill` where a run did, since there was nothing on the invoice but a line for time,
+    /// and no time or none that costs anything.
     #[schema(max_length = 500)]
     pub skip_reason: Option<String>,
     /// Counts up with every change; `ETag` holds it too.
@@ -354,7 +354,8 @@ pub(crate) fn give_back(tx: &mut Tx<'_>, draft_id: InvoiceId) -> Result<(), ApiE
     if let Some(occurrence) = occurrences::find_invoiced(tx, draft_id)? {
         let (occurrence, subscription) = locked(tx, occurrence.id)?;
         plan_again(tx, &occurrence, &subscription)?;
-        extra_lines::reopen(tx, draft_id)?;
+        let billed = extra_lines::billed_on(tx, draft_id)?;
+        extra_lines::reopen(tx, billed)?;
     }
     Ok(())
 }

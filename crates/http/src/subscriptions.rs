@@ -571,7 +571,8 @@ fn check_references(
     before: Option<&SubscriptionFields>,
     fields: &SubscriptionFields,
 ) -> Result<(), ApiError> {
-    let template = invoice_templates::find(tx, fields.template_id).map_err(|error| referred("/template_id", error))?;
+    let template =
+        invoice_templates::find_kept(tx, fields.template_id).map_err(|error| referred("/template_id", error))?;
     let customer = customers::find(tx, fields.customer_id).map_err(|error| referred("/customer_id", error))?;
     let other_template = before.is_none_or(|before| before.template_id != fields.template_id);
     let other_customer = before.is_none_or(|before| before.customer_id != fields.customer_id);

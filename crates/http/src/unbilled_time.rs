@@ -114,8 +114,8 @@ impl UnbilledTimeSumsBody {
 /// Report billable time that is on no invoice.
 ///
 /// The billable interactions that were held and the billable work entries through a day which no invoice bills, for each
-/// customer and currency: how many, how long, what they cost, and since when. A draft bills too. Work on tasks of no
-/// customer is left out. As JSON, or as CSV (by `Accept: text/csv` or `format=csv`) without totals. Sent as it is read.
+/// customer and currency: how many, how long, what they cost, and since when. A draft bills too; what an invoice gave
+/// back is here until the next time line of the customer bills it. Work on tasks of no customer is left out. As JSON, or as CSV (by `Accept: text/csv` or `format=csv`) without totals. Sent as it is read.
 #[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(UnbilledTimeParameters),
     responses((status = 200, content((UnbilledTimeReport = "application/json"), (String = "text/csv")))))]
 #[get("/reports/unbilled-time")]

@@ -67,8 +67,14 @@ pub struct ExtraLineFilter {
     pub invoiced: Option<bool>,
 }
 
-impl From<ExtraLineFields> for DraftLine {
-    fn from(fields: ExtraLineFields) -> Self {
+impl ExtraLine {
+    /// By which a draft knows that it bills this line: no template's line has it.
+    pub fn key(&self) -> String {
+        format!("extra_{}", self.id.0.simple())
+    }
+
+    /// The line as a draft has it, but for the placeholders.
+    pub fn draft_line(&self) -> DraftLine {
         let ExtraLineFields {
             text,
             quantity,
@@ -80,9 +86,10 @@ impl From<ExtraLineFields> for DraftLine {
             pkwiu,
             gtu,
             annex_15,
-        } = fields;
+        } = self.fields.clone();
         let vat = LineVat { code: vat_code, exemption_basis };
-        Self { key: None, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
+        let key = Some(self.key());
+        DraftLine { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
     }
 }
 
@@ -202,16 +209,28 @@ pub fn bill(tx: &mut Tx<'_>, billed: Vec<(ExtraLine, InvoiceId)>) -> Result<()> 
     changes::record_all(tx, records)
 }
 
-/// Lets go of the lines of a draft that is thrown away, whose subscription is locked: they wait for its next invoice.
-pub fn reopen(tx: &mut Tx<'_>, draft_id: InvoiceId) -> Result<()> {
-    let (organization_id, now) = (tx.organization_id(), tx.now);
-    let on_draft = || {
-        extra_lines::table
-            .filter(extra_lines::organization_id.eq(organization_id))
-            .filter(extra_lines::invoice_id.eq(draft_id))
-    };
-    let lines: Vec<ExtraLine> = on_draft().for_update().select(ExtraLine::as_select()).load(tx.conn)?;
-    diesel::update(on_draft())
+/// The lines that were billed on an invoice, in the order in which they were made.
+pub fn billed_on(tx: &mut Tx<'_>, invoice_id: InvoiceId) -> Result<Vec<ExtraLine>> {
+    Ok(extra_lines::table
+        .filter(extra_lines::organization_id.eq(tx.organization_id()))
+        .filter(extra_lines::invoice_id.eq(invoice_id))
+        .order(extra_lines::id)
+        .select(ExtraLine::as_select())
+        .load(tx.conn)?)
+}
+
+/// Lets go of lines of a locked draft that bills them no more, whose subscription is locked: they wait for its next
+/// invoice.
+pub fn reopen(tx: &mut Tx<'_>, lines: Vec<ExtraLine>) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let now = tx.now;
+    let ids: Vec<ExtraLineId> = lines.iter().map(|line| line.id).collect();
+    let billed = extra_lines::table
+        .filter(extra_lines::organization_id.eq(tx.organization_id()))
+        .filter(extra_lines::id.eq_any(ids));
+    diesel::update(billed)
         .set((
             extra_lines::invoice_id.eq(None::<InvoiceId>),
             extra_lines::version.eq(extra_lines::version + 1),

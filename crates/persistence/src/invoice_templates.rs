@@ -100,6 +100,17 @@ pub fn find(tx: &mut Tx<'_>, id: InvoiceTemplateId) -> Result<InvoiceTemplate> {
         .or_not_found("invoice_template")
 }
 
+/// As it stays until the end of the transaction, for a subscription that is written to fit it.
+pub fn find_kept(tx: &mut Tx<'_>, id: InvoiceTemplateId) -> Result<InvoiceTemplate> {
+    invoice_templates::table
+        .find((tx.organization_id(), id))
+        .select(InvoiceTemplate::as_select())
+        .for_share()
+        .first(tx.conn)
+        .optional()
+        .or_not_found("invoice_template")
+}
+
 /// Those of `ids` that exist, in no order.
 pub fn find_all(tx: &mut Tx<'_>, ids: &[InvoiceTemplateId]) -> Result<Vec<InvoiceTemplate>> {
     Ok(invoice_templates::table

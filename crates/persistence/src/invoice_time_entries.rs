@@ -9,7 +9,7 @@ use crate::schema::invoice_time_entries;
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use opiekun_domain::billable_time::{BillableTime, ENTRIES_MAX, TimeEntryKind};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
@@ -56,6 +56,13 @@ pub struct TimeSpan {
     pub before_at: DateTime<Utc>,
 }
 
+impl TimeSpan {
+    /// Whether an invoice of this time bills an entry of the customer: it began in it, or before and was given back since.
+    pub fn bills(&self, entry: &UnbilledEntry) -> bool {
+        entry.started_at < self.before_at && (entry.started_at >= self.from_at || entry.is_given_back)
+    }
+}
+
 /// Billable time that no invoice bills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
 pub struct UnbilledEntry {
@@ -71,6 +78,9 @@ pub struct UnbilledEntry {
     pub cost: Option<Amount>,
     #[diesel(sql_type = Text)]
     pub currency: Currency,
+    /// Whether an invoice billed it once.
+    #[diesel(sql_type = Bool)]
+    pub is_given_back: bool,
 }
 
 impl UnbilledEntry {
@@ -122,8 +132,8 @@ struct PlannedDays {
     period_end_on: NaiveDate,
 }
 
-/// The billable time of customers that no invoice bills, in the order of time: of each span as much as an invoice may
-/// bill, and one entry more. All of it in one statement.
+/// The billable time of customers that no invoice bills, in the order of time: what began in each span and what was given
+/// back of the time before it, each as much as an invoice may bill and one entry more. All of it in one statement.
 pub fn unbilled(tx: &mut Tx<'_>, mut spans: Vec<TimeSpan>, lock: TimeLock) -> Result<Vec<UnbilledEntry>> {
     if spans.is_empty() {
         return Ok(Vec::new());
@@ -135,24 +145,32 @@ pub fn unbilled(tx: &mut Tx<'_>, mut spans: Vec<TimeSpan>, lock: TimeLock) -> Re
         TimeLock::None => "",
         TimeLock::Wait => "for no key update",
     };
-    let of = |table: &str, kind: &str, is_held: &str| {
+    let of = |kind: TimeEntryKind, days: &str| {
+        let table = table(kind);
+        let is_held = match kind {
+            TimeEntryKind::Interaction => "and t.status = 'held'",
+            TimeEntryKind::WorkEntry => "",
+        };
         format!(
-            "select s.customer_id, '{kind}' as kind, e.id, e.started_at, e.cost, e.currency
+            "select s.customer_id, '{kind}' as kind, e.id, e.started_at, e.cost, e.currency, e.is_given_back
              from unnest($2, $3, $4) as s (customer_id, from_at, before_at)
              cross join lateral (
-                 select id, started_at, cost, currency from {table} t
-                 where t.organization_id = $1 and t.customer_id = s.customer_id
-                     and t.started_at >= s.from_at and t.started_at < s.before_at
+                 select id, started_at, cost, currency, is_given_back from {table} t
+                 where t.organization_id = $1 and t.customer_id = s.customer_id and {days}
                      and t.invoice_id is null and t.billable {is_held} and t.billed_minutes > 0
                  order by t.id limit $5 {lock}
              ) e"
         )
     };
-    let statement = format!(
-        "{} union all {}",
-        of("interactions", TimeEntryKind::Interaction.as_str(), "and t.status = 'held'"),
-        of("work_entries", TimeEntryKind::WorkEntry.as_str(), ""),
-    );
+    let (given_back, of_span) =
+        ("t.is_given_back and t.started_at < s.from_at", "t.started_at >= s.from_at and t.started_at < s.before_at");
+    let statement = [
+        of(TimeEntryKind::Interaction, given_back),
+        of(TimeEntryKind::WorkEntry, given_back),
+        of(TimeEntryKind::Interaction, of_span),
+        of(TimeEntryKind::WorkEntry, of_span),
+    ]
+    .join(" union all ");
     let mut entries: Vec<UnbilledEntry> = diesel::sql_query(statement)
         .bind::<SqlUuid, _>(tx.organization_id())
         .bind::<Array<SqlUuid>, _>(spans.iter().map(|span| span.customer_id).collect::<Vec<_>>())
@@ -205,7 +223,8 @@ fn bill_kind(tx: &mut Tx<'_>, kind: TimeEntryKind, entries: &[NewTimeEntry]) -> 
     let (table, text) = (table(kind), text(kind));
     let statement = format!(
         "with marked as (
-             update {table} e set invoice_id = b.invoice_id, version = e.version + 1, updated_at = $2
+             update {table} e set invoice_id = b.invoice_id, is_given_back = false, version = e.version + 1,
+                 updated_at = $2
              from unnest($3, $4, $5, $6, $7) as b (id, invoice_id, position, line_key, started_on)
              where e.organization_id = $1 and e.id = b.id
              returning e.id, e.version, e.invoice_id, b.position, b.line_key, e.started_at, b.started_on, e.operator_id,
@@ -248,12 +267,13 @@ pub fn line_key(tx: &mut Tx<'_>, invoice_id: InvoiceId) -> Result<Option<String>
         .optional()?)
 }
 
-/// Gives the entries of an invoice back that no longer bills them: they can be billed anew, and changed. Its annex stays.
+/// Gives the entries of an invoice back that no longer bills them: they can be changed, and the next invoice that bills
+/// time of the customer bills them anew, whatever their day. Its annex stays.
 pub fn give_back(tx: &mut Tx<'_>, invoice_id: InvoiceId) -> Result<()> {
     for kind in TimeEntryKind::ALL {
         let table = table(*kind);
         let statement = format!(
-            "update {table} e set invoice_id = null, version = e.version + 1, updated_at = $3
+            "update {table} e set invoice_id = null, is_given_back = true, version = e.version + 1, updated_at = $3
              from (
                  select e.id from invoice_time_entries a
                  join {table} e on e.organization_id = a.organization_id and e.id = a.entry_id and e.invoice_id = a.invoice_id

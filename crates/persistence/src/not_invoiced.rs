@@ -14,7 +14,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Date, Nullable, Text, Uuid};
 use opiekun_domain::ids::{CustomerId, InvoiceId, OccurrenceId, SubscriptionId};
 use opiekun_domain::occurrence::NotInvoicedReason;
-use opiekun_domain::subscription::SubscriptionState;
+use opiekun_domain::subscription::{CatchUp, SubscriptionState};
 use std::ops::ControlFlow;
 
 /// What is asked.
@@ -25,6 +25,8 @@ pub struct NotInvoicedQuery {
     pub through_on: NaiveDate,
     /// The last of them that has come: what nothing was decided about is not told before its day.
     pub due_through_on: NaiveDate,
+    /// Through which the next run plans.
+    pub today: NaiveDate,
     pub customer_id: Option<CustomerId>,
     pub reason: Option<NotInvoicedReason>,
 }
@@ -127,6 +129,8 @@ pub fn waiting(
     }
     match query.reason {
         Some(NotInvoicedReason::Paused) => due = due.filter(subscriptions::state.eq(SubscriptionState::Paused)),
+        // Under this rule nothing is skipped.
+        Some(NotInvoicedReason::Skipped) => due = due.filter(subscriptions::catch_up.ne(CatchUp::All)),
         Some(NotInvoicedReason::Parked) => due = due.filter(subscriptions::state.eq(SubscriptionState::Parked)),
         _ => {}
     }

@@ -272,6 +272,7 @@ diesel::table! {
         parent_task_id -> Nullable<Uuid>,
         parent_interaction_id -> Nullable<Uuid>,
         invoice_id -> Nullable<Uuid>,
+        is_given_back -> Bool,
     }
 }
 
@@ -917,6 +918,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         invoice_id -> Nullable<Uuid>,
+        is_given_back -> Bool,
     }
 }
 

@@ -5,19 +5,21 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
 use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::{invoice_run_results, occurrences, subscriptions};
+use crate::schema::{customers, invoice_run_results, occurrences, subscriptions};
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::BoxableExpression;
 use diesel::dsl::{exists, not, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use opiekun_domain::billing::LineOverride;
+use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::{CustomerId, InvoiceRunId, InvoiceTemplateId, OrganizationId, SubscriptionId};
 use opiekun_domain::plan::{Planned, Progress};
 use opiekun_domain::schedule::{BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit};
 use opiekun_domain::subscription::{CatchUp, SubscriptionState};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
 #[diesel(table_name = subscriptions, check_for_backend(diesel::pg::Pg))]
@@ -354,6 +356,58 @@ fn stand(
         .get_result(tx.conn)?;
     record(tx, action, Some(subscription), &after)?;
     Ok(after)
+}
+
+/// How many subscriptions of a locked template, but for those that have ended, bill in advance.
+pub fn count_in_advance(tx: &mut Tx<'_>, template_id: InvoiceTemplateId) -> Result<i64> {
+    let of_template = subscriptions::table
+        .filter(subscriptions::organization_id.eq(tx.organization_id()))
+        .filter(subscriptions::template_id.eq(template_id))
+        .filter(subscriptions::state.ne(SubscriptionState::Ended))
+        .filter(subscriptions::billing.eq(BillingTiming::InAdvance));
+    Ok(of_template.count().get_result(tx.conn)?)
+}
+
+/// How many subscriptions of a locked template, but for those that have ended, are of customers who are billed in
+/// another currency than this one.
+pub fn count_in_other_currencies(tx: &mut Tx<'_>, template_id: InvoiceTemplateId, currency: Currency) -> Result<i64> {
+    let of_template = subscriptions::table
+        .inner_join(
+            customers::table.on(customers::organization_id
+                .eq(subscriptions::organization_id)
+                .and(customers::id.eq(subscriptions::customer_id))),
+        )
+        .filter(subscriptions::organization_id.eq(tx.organization_id()))
+        .filter(subscriptions::template_id.eq(template_id))
+        .filter(subscriptions::state.ne(SubscriptionState::Ended))
+        .filter(customers::currency.ne(currency));
+    Ok(of_template.count().get_result(tx.conn)?)
+}
+
+/// How many subscriptions of a locked template, but for those that have ended, override each of these lines; none for a
+/// line that nobody overrides.
+pub fn count_overriding(
+    tx: &mut Tx<'_>,
+    template_id: InvoiceTemplateId,
+    keys: Vec<&str>,
+) -> Result<BTreeMap<String, i64>> {
+    #[derive(QueryableByName)]
+    struct Overridden {
+        #[diesel(sql_type = Text)]
+        key: String,
+        #[diesel(sql_type = BigInt)]
+        subscriptions: i64,
+    }
+    let sql = "select o.key, count(*) as subscriptions
+        from subscriptions s cross join lateral jsonb_to_recordset(s.line_overrides) as o (key text)
+        where s.organization_id = $1 and s.template_id = $2 and s.state <> 'ended' and o.key = any ($3)
+        group by o.key";
+    let overridden: Vec<Overridden> = diesel::sql_query(sql)
+        .bind::<SqlUuid, _>(tx.organization_id())
+        .bind::<SqlUuid, _>(template_id)
+        .bind::<Array<Text>, _>(keys)
+        .load(tx.conn)?;
+    Ok(overridden.into_iter().map(|it| (it.key, it.subscriptions)).collect())
 }
 
 /// Whether any period of a locked subscription has been taken up: planned, invoiced, skipped or failed.

@@ -48,7 +48,7 @@ impl End {
         match self {
             Self::Whole => "Nothing failed, or nothing was due.",
             Self::SomeFailed => "Some invoices failed, each with its reason; the others were issued.",
-            Self::CouldNotRun => "It could not run, or not to its end.",
+            Self::CouldNotRun => "It could not run, or not to its end; or there is no organization.",
             Self::Cancelled => "It was cancelled. What it issued stays issued; another run goes on with the rest.",
         }
     }
@@ -87,6 +87,9 @@ pub fn run(db: &Db, arguments: &RunArguments) -> Result<ExitCode, Failure> {
         Some(id) => vec![id],
         None => organizations::all_ids(db)?,
     };
+    if organization_ids.is_empty() {
+        return Err(Failure::new("there is no organization; `opiekun organization create` makes one"));
+    }
     let mut worst = End::Whole;
     for id in organization_ids {
         // One organization's trouble is not another's.

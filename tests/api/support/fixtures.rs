@@ -10,9 +10,12 @@ use super::files::Form;
 use super::operations::{FORM_OF_PARTS, Operation, document};
 use super::process::binary;
 use super::world::{PASSWORD, World, now};
+use chrono::{Days, NaiveDate};
+use opiekun_domain::calendar_day::is_working_day;
 use opiekun_domain::invoice_run::RunMode;
 use opiekun_persistence::invoice_runs::{self, InvoiceRunFields};
 use serde_json::{Value, json};
+use std::iter;
 use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
@@ -116,7 +119,7 @@ const KINDS: &[Kind] = &[
     Kind {
         collection: "exchange-rates",
         names: &["exchange_rate_id"],
-        make: |w| w.exchange_rate("EUR", &day(), "4.2517").create(),
+        make: |w| w.exchange_rate("EUR", &table_day(), "4.2517").create(),
     },
     Kind { collection: "number-series", names: &["series_id"], make: number_series },
     Kind { collection: "invoice-layouts", names: &["layout_id"], make: |w| w.invoice_layout().name(&mark()).create() },
@@ -278,7 +281,7 @@ const BODIES: &[(&str, Put)] = &[
         body["allocations"] = json!([{ "invoice_id": invoice.id(), "amount": "0.01" }]);
     }),
     ("create_price_change", |_, body| body["valid_from_on"] = json!(day())),
-    ("create_exchange_rate", |_, body| body["quoted_on"] = json!(day())),
+    ("create_exchange_rate", |_, body| body["quoted_on"] = json!(table_day())),
     ("create_invoice_layout", |_, body| body["name"] = json!(mark())),
     ("update_invoice_layout", |_, body| body["name"] = json!(mark())),
     ("create_number_series", numbered),
@@ -307,6 +310,14 @@ fn month() -> String {
 fn day() -> String {
     static YEARS: AtomicU32 = AtomicU32::new(3000);
     format!("{}-01-01", YEARS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A day of a table of the National Bank that comes once, long before the days of the walks.
+fn table_day() -> String {
+    static DAYS: AtomicU32 = AtomicU32::new(0);
+    let first = NaiveDate::from_ymd_opt(1950, 1, 1).unwrap();
+    let mut days = iter::from_fn(|| Some(first + Days::new(DAYS.fetch_add(1, Ordering::Relaxed).into())));
+    days.find(|day| is_working_day(*day)).unwrap().to_string()
 }
 
 /// With a name and a pattern of its own, since no two of an organization have the same.

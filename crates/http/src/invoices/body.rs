@@ -172,7 +172,7 @@ pub struct InvoiceLineBody {
     /// From 1.
     #[schema(minimum = 1, maximum = 1000)]
     pub position: i16,
-    /// Of the template's line.
+    /// Of the template's line; of an extra line `extra_` and its id without hyphens.
     #[schema(max_length = 40)]
     pub key: Option<String>,
     #[schema(max_length = 512)]

@@ -4,6 +4,7 @@ use super::body::{InvoiceBody, TableRateBody};
 use super::{one, time_entries};
 use crate::actor::Actor;
 use crate::body::{Patch, Valid};
+use crate::extra_lines;
 use crate::invoice_templates::{LineVatBody, basis_where_exempt};
 use crate::listing::Id;
 use crate::occurrences;
@@ -101,8 +102,9 @@ pub struct InvoiceInput {
 }))]
 #[serde(deny_unknown_fields)]
 pub struct InvoiceLineInput {
-    /// Of the template's line that it was drafted from; a draft takes no other. The time that a line bills is given back
-    /// when none has its key any more, or for a quantity of 0.
+    /// Of the template's or the extra line that it was drafted from; a draft takes no other. The time that a line bills is
+    /// given back when none has its key any more, or for a quantity of 0; an extra line waits for the next invoice of the
+    /// subscription again when none has its key any more.
     #[schema(pattern = r"^[a-z][a-z0-9_]{0,39}$")]
     #[serde(default)]
     pub key: Option<String>,
@@ -274,16 +276,23 @@ impl From<DraftLine> for InvoiceLineInput {
     }
 }
 
-/// Why a draft can't be written or issued, told of the field or the record that has to change.
+/// Why a draft can't be written, told of the field or the record that has to change.
 pub(super) fn refused(refusal: Refusal) -> ApiError {
     let detail = capitalised(&refusal.to_string());
     match refusal {
-        Refusal::AmountOverflow | Refusal::TotalNegative | Refusal::TextTooLong | Refusal::TextInvalid => {
-            ApiError::invalid_field("/lines", refusal.code(), detail)
-        }
+        Refusal::AmountOverflow
+        | Refusal::TotalNegative
+        | Refusal::VatTotalNegative
+        | Refusal::TextTooLong
+        | Refusal::TextInvalid => ApiError::invalid_field("/lines", refusal.code(), detail),
         Refusal::Inexpressible(problem) => ApiError::invalid_field(&problem.pointer(), problem.code(), detail),
         _ => ApiError::state_invalid(refusal.code(), detail),
     }
+}
+
+/// Why a draft can't be issued as it is, by a request that holds none of its fields.
+fn unissuable(refusal: Refusal) -> ApiError {
+    ApiError::state_invalid(refusal.code(), capitalised(&refusal.to_string()))
 }
 
 /// Lines have keys of the template's that a draft was made from, which are `known`, and none of their own.
@@ -345,7 +354,8 @@ pub(super) fn created(body: &InvoiceBody) -> Reply {
 
 /// Draft a one-off invoice or a pro forma.
 ///
-/// It has no number and binds nobody; its sums are those that it would be issued with today. It is issued by
+/// It has no number and binds nobody; its sums are those that it would be issued with today, and neither in all
+/// (`total_negative`) nor at any VAT rate (`vat_total_negative`) less than nothing. It is issued by
 /// `POST /invoices/{id}/issuance`.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])),
     extensions(("x-idempotency-required" = json!(true))), request_body = InvoiceInput,
@@ -370,8 +380,11 @@ pub async fn create_invoice(
 
 /// Change a draft.
 ///
-/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back. What is issued or thrown away stays as it is, and so does a
-/// correction, which is thrown away and made anew: 409.
+/// `lines` are replaced whole, and the sums with them. Time that they bill no more is given back: the next time line of
+/// the customer bills it, whatever its day, unless it is made not billable before. An extra line that is
+/// none of them any more waits for the next invoice again, as its key tells. While they bill time, `currency` stays
+/// (`time_currency_mismatch`) and prices are net (`time_is_net`). What is issued or thrown away stays as it is, and so
+/// does a correction, which is thrown away and made anew: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     request_body(content = InvoiceInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = InvoiceBody)))]
@@ -417,9 +430,11 @@ pub async fn update_invoice(
             }
             check_keys("/lines", &after.lines, &keys)?;
             let new = new_draft(tx, after, fields.pro_forma_id)?;
+            time_entries::check_terms(tx, &draft, &new.draft)?;
             if time_entries::give_back_unless_billed(tx, draft.id, &new.draft.lines)? {
                 invoice_time_entries::remove(tx, draft.id)?;
             }
+            extra_lines::give_back_unless_billed(tx, &draft, &keys, &new.draft.lines)?;
             let draft = invoices::update_draft(tx, &draft, new)?;
             let body = one(tx, draft)?;
             Ok(Reply::at_version(body.version, &body))
@@ -430,7 +445,7 @@ pub async fn update_invoice(
 /// Throw a draft away.
 ///
 /// It becomes `void`: it can still be read, and never changes again. The period that a run drafted it for is `planned`
-/// again, and the next run bills it anew, with the extra lines that were on the draft; time that it billed is given back.
+/// again, and the next run bills it anew, with the extra lines that were on the draft and the time that is given back.
 /// What is issued stays, and is corrected: 409.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), params(IfMatch),
     responses((status = 204)))]
@@ -459,9 +474,11 @@ pub async fn void_invoice(
 /// It gets the next number of its series, without gap or double, and takes seller and buyer as they are now (a
 /// correction the buyer of its draft); from then on it never changes. An invoice in another currency without a rate takes
 /// that of `/exchange-rates`, of the last working day before its sale, or before its issue where that is earlier. A
-/// correction by which an invoice bills its time no more gives the time back. Nobody is told. 409 names what is missing: an
+/// correction by which an invoice bills its time no more gives the time back: the next time line of the customer bills
+/// it, whatever its day, unless it is made not billable before. Nobody is told. 409 names what is missing: an
 /// address of the buyer (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
-/// (`exchange_rate_missing`), or that it is no draft any more. 422 names the field of the invoice that the structured
+/// (`exchange_rate_missing`), that only a correction may be about less than nothing at a VAT rate
+/// (`vat_total_negative`), or that it is no draft any more. 422 names the field of the invoice that the structured
 /// e-invoice FA(3) cannot tell: `/seller/tax_id` without a NIP, say, or `/lines/0/quantity` below 0.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
     responses((status = 200, body = InvoiceBody)))]
@@ -496,13 +513,13 @@ pub async fn issue_invoice(
                 time_entries::give_back_unless_billed(tx, corrected_id, &said.lines)?;
             }
             take_table_rate(tx, &mut said, issued_on)?;
-            let mut invoice = said.issue(&seller, &buyer, issued_on).map_err(refused)?;
+            let mut invoice = said.issue(&seller, &buyer, issued_on).map_err(unissuable)?;
             if let Some(Json(stood)) = &draft.correction.before {
-                let before = draft.draft(stood.lines.clone()).price(&seller.party, &stood.buyer).map_err(refused)?;
-                invoice = invoice.correcting(&before).map_err(|overflow| refused(overflow.into()))?;
+                let before = draft.draft(stood.lines.clone()).price(&seller.party, &stood.buyer).map_err(unissuable)?;
+                invoice = invoice.correcting(&before).map_err(|overflow| unissuable(overflow.into()))?;
                 let reason = draft.correction.correction_reason.as_deref().unwrap_or_default();
                 e_invoice::check_correction(reason, &stood.buyer, &before.lines, &invoice.buyer)
-                    .map_err(|problem| refused(problem.into()))?;
+                    .map_err(|problem| unissuable(problem.into()))?;
             }
             let series_id = draft.fields.series_id.ok_or_else(|| ApiError::internal("a draft without series"))?;
             let number = number_series::next(tx, series_id, issued_on)?.ok_or_else(|| {

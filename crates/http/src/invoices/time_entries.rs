@@ -2,20 +2,23 @@
 
 use crate::actor::Actor;
 use crate::listing::{Id, Listing, Sorting};
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use actix_web::{get, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::billable_time::{TimeEntryKind, is_billed};
+use opiekun_domain::billing::Refusal;
 use opiekun_domain::correction::PlacedLine;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, HourlyRate};
 use opiekun_domain::ids::{InvoiceId, OperatorId};
-use opiekun_domain::invoice_draft::DraftLine;
+use opiekun_domain::invoice::PriceMode;
+use opiekun_domain::invoice_draft::{DraftLine, InvoiceDraft};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::invoice_time_entries::{InvoiceTimeEntry, InvoiceTimeEntrySort};
+use opiekun_persistence::invoices::Invoice;
 use opiekun_persistence::{Page, Tx, invoice_time_entries, invoices};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -128,6 +131,25 @@ pub async fn list_invoice_time_entries(
             shape.page(tx, Page { items, next, total })
         })
         .await
+}
+
+/// A draft that bills time stays in the currency that the time is priced in, at net prices as hourly rates are.
+pub(super) fn check_terms(tx: &mut Tx<'_>, draft: &Invoice, after: &InvoiceDraft) -> Result<(), ApiError> {
+    let mut wrong = Vec::new();
+    if after.currency != draft.fields.currency {
+        let detail = "The time on this draft is priced in the currency that it was made in";
+        wrong.push(Wrong::field("/currency", Refusal::TimeCurrencyMismatch.code(), detail));
+    }
+    if after.price_mode == PriceMode::Gross {
+        wrong.push(Wrong::field("/price_mode", "time_is_net", "A line that bills time has net prices"));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    match invoice_time_entries::line_key(tx, draft.id)? {
+        Some(key) if is_billed(&after.lines, &key) => Err(ApiError::invalid(wrong)),
+        _ => Ok(()),
+    }
 }
 
 /// Gives the time of an invoice back unless it is billed by the lines that the invoice has from now on; tells whether

@@ -23,14 +23,14 @@ use opiekun_persistence::{
     Result, StoreError, Tx, customers, exchange_rates, occurrences, organizations, price_changes,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 /// What the invoices of a batch are composed from.
 pub struct Book {
     seller: Seller,
     templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
     price_changes: BTreeMap<InvoiceTemplateId, Vec<PriceChange>>,
-    exchange_rates: ExchangeRates,
+    /// None of a run that drafts: a draft takes its rate when it is issued.
+    exchange_rates: Option<ExchangeRates>,
     buyers: BTreeMap<CustomerId, Buyer>,
     /// What waits for the next invoices.
     extra_lines: BTreeMap<SubscriptionId, Vec<ExtraLine>>,
@@ -123,7 +123,12 @@ impl Book {
         let mut book = Self {
             zone: organization.time_zone(),
             seller: organization.seller(),
-            exchange_rates: rates_for(tx, subscriptions, &templates, run.fields.issue_on)?,
+            exchange_rates: match run.fields.mode {
+                RunMode::Draft => None,
+                RunMode::Preview | RunMode::Issue => {
+                    Some(rates_for(tx, subscriptions, &templates, run.fields.issue_on)?)
+                }
+            },
             templates,
             price_changes,
             buyers: customers.into_iter().map(|it| (it.id, it.buyer())).collect(),
@@ -151,11 +156,11 @@ impl Book {
                 continue;
             }
             let (planned, _) = self.planned(subscription, &fields.schedule.schedule()?, run.fields.through_on);
-            spans.extend(planned.iter().filter(|(_, is_billed)| *is_billed).map(|(planned, _)| TimeSpan {
-                customer_id: fields.customer_id,
-                from_at: day_bounds(planned.period.start_on, self.zone).0,
-                before_at: day_bounds(planned.period.end_on, self.zone).0,
-            }));
+            let billed = planned.iter().filter(|(_, is_billed)| *is_billed);
+            spans.extend(
+                billed
+                    .map(|(planned, _)| self.span(fields.customer_id, planned.period.start_on, planned.period.end_on)),
+            );
         }
         if spans.is_empty() {
             return Ok(());
@@ -173,21 +178,28 @@ impl Book {
             // Nothing is marked by a preview, so what its earlier batches have planned to bill is told by their results.
             let customer_ids: Vec<CustomerId> = self.time.keys().copied().collect();
             for (customer_id, start_on, end_on) in invoice_time_entries::planned_days(tx, run.id, &customer_ids)? {
-                let planned = self.time_of(customer_id, start_on, end_on);
-                self.time.entry(customer_id).or_default().drain(planned);
+                self.take(&self.span(customer_id, start_on, end_on));
             }
         }
         Ok(())
     }
 
-    /// Where the time of some days of a customer stands, the end exclusive.
-    fn time_of(&self, customer_id: CustomerId, start_on: NaiveDate, end_on: NaiveDate) -> Range<usize> {
-        let entries = self.time.get(&customer_id).map_or(&[][..], Vec::as_slice);
-        let first_since = |day| {
-            let at = day_bounds(day, self.zone).0;
-            entries.partition_point(|entry| entry.started_at < at)
-        };
-        first_since(start_on)..first_since(end_on)
+    /// The time of some days of a customer, the end exclusive.
+    fn span(&self, customer_id: CustomerId, start_on: NaiveDate, end_on: NaiveDate) -> TimeSpan {
+        let [from_at, before_at] = [start_on, end_on].map(|day| day_bounds(day, self.zone).0);
+        TimeSpan { customer_id, from_at, before_at }
+    }
+
+    /// What an invoice of a span bills, in the order of time.
+    fn entries_of<'a>(&'a self, span: &'a TimeSpan) -> impl Iterator<Item = &'a UnbilledEntry> {
+        let entries = self.time.get(&span.customer_id).into_iter().flatten();
+        entries.filter(|entry| span.bills(entry))
+    }
+
+    /// Takes what an invoice of a span bills, so that no other of the batch does.
+    fn take(&mut self, span: &TimeSpan) -> Vec<UnbilledEntry> {
+        let entries = self.time.entry(span.customer_id).or_default();
+        entries.extract_if(.., |entry| span.bills(entry)).collect()
     }
 
     /// Takes what an invoice bills of a customer's time, so that no other of the batch does.
@@ -196,9 +208,7 @@ impl Book {
         if invoice.lines.iter().all(|line| line.key.as_ref() != Some(&line_key)) {
             return None;
         }
-        let customer_id = subscription.fields.customer_id;
-        let range = self.time_of(customer_id, period.start_on, period.end_on);
-        let entries = self.time.get_mut(&customer_id)?.drain(range).collect();
+        let entries = self.take(&self.span(subscription.fields.customer_id, period.start_on, period.end_on));
         Some(BilledTime { line_key, zone: self.zone, entries })
     }
 
@@ -222,7 +232,7 @@ impl Book {
                 let buyer = self.buyers.get(&fields.customer_id).ok_or(StoreError::NotFound("customer"))?;
                 let (series_id, template_id) = (template.fields.series_id, template.id);
                 let time = self.billable_time(template, fields.customer_id, planned.period);
-                let lines: Vec<DraftLine> = extra_lines.iter().map(|line| line.fields.clone().into()).collect();
+                let lines: Vec<DraftLine> = extra_lines.iter().map(ExtraLine::draft_line).collect();
                 let occasion = Occasion {
                     period: planned.period,
                     part: planned.part,
@@ -257,14 +267,13 @@ impl Book {
         !self.ahead.contains_key(&(id, planned.period.index))
     }
 
-    /// What a template's time line can bill of a customer's time of a period; nothing where there is no such line.
+    /// What a template's time line of a period can bill of a customer's time; nothing where there is no such line.
     fn billable_time(&self, template: &InvoiceTemplate, customer_id: CustomerId, period: Period) -> Vec<BillableTime> {
         if time_line(template).is_none() {
             return Vec::new();
         }
-        let entries = self.time.get(&customer_id).map_or(&[][..], Vec::as_slice);
-        let of_period = entries.get(self.time_of(customer_id, period.start_on, period.end_on));
-        of_period.into_iter().flatten().map(UnbilledEntry::billable).collect()
+        let span = self.span(customer_id, period.start_on, period.end_on);
+        self.entries_of(&span).map(UnbilledEntry::billable).collect()
     }
 
     /// What a template says.
@@ -275,7 +284,7 @@ impl Book {
             price_mode: fields.price_mode,
             lines: &fields.lines.0,
             price_changes: self.price_changes.get(&template.id).map_or(&[], Vec::as_slice),
-            exchange_rates: &self.exchange_rates,
+            exchange_rates: self.exchange_rates.as_ref(),
             payment_days: fields.payment_days,
             payment_method: fields.payment_method,
             bank_account: fields.bank_account.as_deref(),
