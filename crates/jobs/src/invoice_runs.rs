@@ -8,6 +8,7 @@
 
 mod batch;
 mod lanes;
+mod numbers;
 mod plan;
 
 use crate::worker::{Clock, Stop};
@@ -54,7 +55,7 @@ fn work_on(db: &Db, lease: &mut RunLease, clock: Clock, stop: &Stop) -> Result<(
         Ok(()) => Ok(()),
         Err(BatchError::Store(error @ StoreError::Unavailable(_))) => Err(error),
         Err(BatchError::Run(problem)) => fail(lease, clock, problem),
-        Err(BatchError::Store(error)) => {
+        Err(error) => {
             tracing::error!(run = %lease.run_id(), %error, "an invoice run failed");
             fail(lease, clock, RunProblem::Internal)
         }

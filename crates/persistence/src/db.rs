@@ -81,6 +81,12 @@ impl Tx<'_> {
         self.scope.organization_id
     }
 
+    /// Has every constraint hold now that may hold at the end of the transaction only.
+    pub fn check_deferred(&mut self) -> Result<()> {
+        self.conn.batch_execute("set constraints all immediate")?;
+        Ok(())
+    }
+
     /// Runs `work` so that its refusal undoes its own changes and nothing else of the transaction.
     pub fn attempt<T, E: From<StoreError>>(
         &mut self,

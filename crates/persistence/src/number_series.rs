@@ -193,6 +193,17 @@ pub fn lock_all(tx: &mut Tx<'_>, ids: &[NumberSeriesId]) -> Result<Vec<NumberSer
         .load(tx.conn)?)
 }
 
+/// Locks those of `ids` that nobody else has locked, and waits for none.
+pub fn try_lock_all(tx: &mut Tx<'_>, ids: &[NumberSeriesId]) -> Result<Vec<NumberSeries>> {
+    Ok(number_series::table
+        .filter(number_series::organization_id.eq(tx.organization_id()))
+        .filter(number_series::id.eq_any(ids))
+        .select(NumberSeries::as_select())
+        .for_no_key_update()
+        .skip_locked()
+        .load(tx.conn)?)
+}
+
 /// Takes the next `count` numbers of a counter of a locked series, for invoices dated `issued_on`, and tells the
 /// first of them.
 ///

@@ -1,18 +1,17 @@
 //! One batch of a run: from due subscriptions to written invoices, in one transaction.
 
 use super::lanes::Ticket;
+use super::numbers::{Numbers, check_date};
 use super::plan::{Bill, Book, Item, Outcome, Plan};
-use chrono::NaiveDate;
 use opiekun_domain::billing::{CurrencyTotal, Invoice, Refusal};
 use opiekun_domain::ids::{InvoiceId, NumberSeriesId, OccurrenceId};
 use opiekun_domain::invoice_run::{RunMode, RunProblem};
-use opiekun_domain::numbering::NumberPattern;
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::plan::Planned;
 use opiekun_persistence::extra_lines;
 use opiekun_persistence::invoice_runs::{self, InvoiceRun, InvoiceRunFields, RunResult, Tally};
 use opiekun_persistence::invoices::{self, NewInvoice};
-use opiekun_persistence::number_series::{self, NumberSeries};
+use opiekun_persistence::number_series;
 use opiekun_persistence::occurrences::{self, Settled};
 use opiekun_persistence::subscriptions::{self, Advance, Subscription};
 use opiekun_persistence::{StoreError, Tx, Violation, invoice_time_entries};
@@ -30,13 +29,21 @@ pub enum BatchError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Run(#[from] RunProblem),
+    /// Somebody else has taken the numbers that it foresaw, or is at it.
+    #[error("overtaken by another who takes numbers")]
+    Overtaken,
 }
 
-type Result<T, E = BatchError> = std::result::Result<T, E>;
+pub(super) type Result<T, E = BatchError> = std::result::Result<T, E>;
 
 /// Takes up due subscriptions in their order and tells how many of them: fewer where they have many periods.
 pub fn work(tx: &mut Tx<'_>, run: &InvoiceRun, due: &[Subscription], ticket: &Ticket<'_>) -> Result<usize> {
-    let batch = Batch { run, ticket, claim: Claim::AtOnce };
+    let batch = Batch { run, ticket, claim: Claim::AtOnce, numbering: Numbering::Foreseen };
+    match tx.attempt(|tx| batch.take_up(tx, due)) {
+        Err(error) if problem_of(&error).is_some() => ticket.fall_back(),
+        taken => return taken,
+    }
+    let batch = Batch { numbering: Numbering::InTurn, ..batch };
     match tx.attempt(|tx| batch.take_up(tx, due)) {
         Err(error) if problem_of(&error).is_some() => {
             Batch { claim: Claim::OneByOne, ..batch }.one_by_one(tx, due)?;
@@ -51,6 +58,7 @@ struct Batch<'a> {
     run: &'a InvoiceRun,
     ticket: &'a Ticket<'a>,
     claim: Claim,
+    numbering: Numbering,
 }
 
 /// How periods are claimed.
@@ -59,6 +67,15 @@ enum Claim {
     /// Those without an occurrence in one stream, which fails as a whole should one have come about after all.
     AtOnce,
     OneByOne,
+}
+
+/// When numbers are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbering {
+    /// Last of all: the invoices are written with those that the batch foresees.
+    Foreseen,
+    /// Before the invoices are written, once every batch before has taken its own.
+    InTurn,
 }
 
 /// What a subscription fails of where it, and neither the run nor the database, is what is wrong.
@@ -71,6 +88,7 @@ fn problem_of(error: &BatchError) -> Option<&'static str> {
             Some("number_taken")
         }
         BatchError::Store(_) => Some(RunProblem::Internal.code()),
+        BatchError::Overtaken => Some(RunProblem::Internal.code()),
         // The one that the run's totals have no room left for. It finds more in the next run.
         BatchError::Run(RunProblem::AmountOverflow) => Some(RunProblem::AmountOverflow.code()),
         BatchError::Run(_) => None,
@@ -152,8 +170,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Claims the periods, takes numbers for those to bill unless they are only drafted, and writes their invoices.
-    /// Whatever needs no number is written before it is this batch's turn.
+    /// Claims the periods, and writes the invoices of those to bill, with numbers unless they are only drafted.
     fn issue(&self, tx: &mut Tx<'_>, tally: &mut Tally, rows: Vec<Row<'_>>) -> Result<()> {
         let claimed = self.claim(tx, rows)?;
         let ids = self.ticket.ids(claimed.len());
@@ -175,11 +192,18 @@ impl Batch<'_> {
             results.push(result);
         }
         invoice_runs::add_results(tx, results)?;
-        self.ticket.wait();
+        let issue_on = self.run.fields.issue_on;
         let counts = counts(bills.iter().map(|(_, _, bill)| &**bill));
-        let mut numbers = match self.run.fields.mode {
-            RunMode::Issue => Some(Numbers::take(tx, self.run.fields.issue_on, &counts)?),
-            RunMode::Draft | RunMode::Preview => None,
+        let foreseen = match (self.run.fields.mode, self.numbering) {
+            (RunMode::Issue, Numbering::Foreseen) => Numbers::foresee(tx, self.ticket, issue_on, &counts)?,
+            _ => None,
+        };
+        let mut numbers = match (self.run.fields.mode, &foreseen) {
+            (RunMode::Issue, None) => {
+                self.ticket.wait();
+                Some(Numbers::take(tx, issue_on, &counts)?)
+            }
+            (_, foreseen) => foreseen.clone(),
         };
         let (mut billed_lines, mut annexes) = (Vec::new(), Vec::new());
         let numbered = bills.into_iter().map(|(id, subscription, bill)| {
@@ -197,11 +221,16 @@ impl Batch<'_> {
                 composed: invoice,
             })
         });
-        let invoices = numbered.collect::<Result<Vec<_>>>()?;
+        let mut invoices = numbered.collect::<Result<Vec<_>>>()?;
+        // In the order of series whoever writes them, so that two who foresee the same numbers never wait for each other.
+        invoices.sort_by_key(|invoice| invoice.series_id);
         invoices::create_all(tx, invoices)?;
         extra_lines::bill(tx, billed_lines)?;
         invoice_time_entries::bill(tx, annexes)?;
-        Ok(())
+        match foreseen {
+            Some(foreseen) => foreseen.take_in_turn(tx, self.ticket),
+            None => Ok(()),
+        }
     }
 
     /// Claims periods, and gives those that were free, each with the id of the invoice that it may get. Somebody else's
@@ -315,46 +344,6 @@ fn counts<'a>(bills: impl Iterator<Item = &'a Bill>) -> BTreeMap<NumberSeriesId,
         *counts.entry(bill.series_id).or_default() += 1;
     }
     counts
-}
-
-/// Numbers taken for this batch and not given to an invoice yet.
-struct Numbers {
-    issue_on: NaiveDate,
-    series: BTreeMap<NumberSeriesId, (NumberPattern, u32)>,
-}
-
-impl Numbers {
-    fn take(tx: &mut Tx<'_>, issue_on: NaiveDate, counts: &BTreeMap<NumberSeriesId, i64>) -> Result<Self> {
-        let ids: Vec<NumberSeriesId> = counts.keys().copied().collect();
-        let mut taken = BTreeMap::new();
-        for series in number_series::lock_all(tx, &ids)? {
-            check_date(&series, issue_on)?;
-            let fields = &series.fields;
-            let pattern = NumberPattern::new(&fields.pattern, fields.reset).map_err(|problem| {
-                tracing::error!(series = %series.id, %problem, "a series has a pattern that is none");
-                RunProblem::Internal
-            })?;
-            let count = counts.get(&series.id).copied().unwrap_or_default();
-            let first = number_series::take(tx, &series, &fields.reset.counter_key(issue_on), count, issue_on)?;
-            taken.insert(series.id, (pattern, u32::try_from(first).map_err(|_| RunProblem::Internal)?));
-        }
-        Ok(Self { issue_on, series: taken })
-    }
-
-    fn next(&mut self, series_id: NumberSeriesId) -> Result<String, RunProblem> {
-        let (pattern, next) = self.series.get_mut(&series_id).ok_or(RunProblem::Internal)?;
-        let number = *next;
-        *next += 1;
-        Ok(pattern.render(number, self.issue_on))
-    }
-}
-
-/// The invoices of a series go on in time.
-fn check_date(series: &NumberSeries, issue_on: NaiveDate) -> Result<(), RunProblem> {
-    match series.last_issued_on {
-        Some(last) if last > issue_on => Err(RunProblem::IssuedBeforeLast),
-        _ => Ok(()),
-    }
 }
 
 fn counted(count: usize) -> i32 {

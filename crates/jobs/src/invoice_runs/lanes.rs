@@ -1,12 +1,13 @@
-//! Lanes: batches of a run that are worked on side by side. While one takes its numbers and writes its invoices,
-//! another reads and composes; the numbers themselves are taken in turn.
+//! Lanes: batches of a run that are worked on side by side. Each foresees its numbers and writes its invoices with
+//! them; the numbers themselves are taken in turn, right before the commit. Where somebody else has taken one
+//! meanwhile, what was written by foreseen numbers is undone, and done again in turn.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use opiekun_domain::ids::{SubscriptionId, uuid_at};
+use opiekun_domain::ids::{NumberSeriesId, SubscriptionId, uuid_at};
 use opiekun_persistence::invoice_runs::InvoiceRun;
 use opiekun_persistence::subscriptions::{self, DueLock, Stretch, Subscription};
 use opiekun_persistence::{Result, Tx};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
@@ -28,6 +29,20 @@ struct State {
     /// Whose turn it is, and who has passed before that.
     turn: u64,
     passed: BTreeSet<u64>,
+    /// The tickets that go by foreseen numbers and have not passed, and the numbers behind theirs.
+    ahead: BTreeSet<u64>,
+    foreseen: BTreeMap<NumberSeriesId, i64>,
+    /// Whether one has given up what it foresaw: those behind it have foreseen in vain.
+    is_broken: bool,
+    /// How often that has come about.
+    breaks: u32,
+}
+
+impl State {
+    /// Whether every ticket before this one has passed or goes by foreseen numbers.
+    fn is_foreseeable(&self, number: u64) -> bool {
+        (self.turn..number).all(|before| self.passed.contains(&before) || self.ahead.contains(&before))
+    }
 }
 
 /// A batch's place in the order of a round, until it is dropped.
@@ -48,6 +63,10 @@ impl Round {
             next_moment: DateTime::<Utc>::MIN_UTC,
             turn: 0,
             passed: BTreeSet::new(),
+            ahead: BTreeSet::new(),
+            foreseen: BTreeMap::new(),
+            is_broken: false,
+            breaks: 0,
         };
         Self { lock, state: Mutex::new(state), passed: Condvar::new() }
     }
@@ -90,8 +109,61 @@ impl Round {
 impl Ticket<'_> {
     /// Waits until every ticket before this one is dropped.
     pub fn wait(&self) {
-        let is_early = |state: &mut State| state.turn < self.number;
-        drop(self.round.passed.wait_while(self.round.state(), is_early));
+        drop(self.wait_while(|state| state.turn < self.number));
+    }
+
+    /// Foresees the first numbers of a batch that takes `counts` of them: those behind the numbers of the batches before
+    /// it, or what `next` reads of the series that none of them takes from. `None` where that has gone wrong too often.
+    pub fn foresee(
+        &self,
+        counts: &BTreeMap<NumberSeriesId, i64>,
+        next: impl FnOnce() -> Result<BTreeMap<NumberSeriesId, i64>>,
+    ) -> Result<Option<BTreeMap<NumberSeriesId, i64>>> {
+        /// Who meets others in his series again and again is faster in turn.
+        const BREAKS_MAX: u32 = 3;
+        let mut state = self.wait_while(|state| !state.is_foreseeable(self.number));
+        if state.breaks >= BREAKS_MAX {
+            return Ok(None);
+        }
+        if state.ahead.is_empty() {
+            state.foreseen.clear();
+            state.is_broken = false;
+        }
+        let next = next()?;
+        let mut first = BTreeMap::new();
+        for (series, count) in counts {
+            let number = state.foreseen.get(series).or(next.get(series)).copied().unwrap_or(1);
+            state.foreseen.insert(*series, number + count);
+            first.insert(*series, number);
+        }
+        state.ahead.insert(self.number);
+        self.round.passed.notify_all();
+        Ok(Some(first))
+    }
+
+    /// Waits for its turn, and tells whether it came: not where a batch before has given up what it foresaw.
+    pub fn keeps(&self) -> bool {
+        let state = self.wait_while(|state| state.turn < self.number && !state.is_broken);
+        state.turn >= self.number
+    }
+
+    /// Gives up what it foresaw, and waits for its turn and until nobody else goes by foreseen numbers.
+    ///
+    /// Whatever was written by them is undone before: others wait for it.
+    pub fn fall_back(&self) {
+        let mut state = self.round.state();
+        if state.ahead.remove(&self.number) {
+            state.is_broken = true;
+            state.breaks += 1;
+        }
+        self.round.passed.notify_all();
+        drop(state);
+        drop(self.wait_while(|state| state.turn < self.number || !state.ahead.is_empty()));
+    }
+
+    fn wait_while(&self, condition: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waited = self.round.passed.wait_while(self.round.state(), |state| condition(state));
+        waited.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// New ids that sort as they come, behind those of the tickets before.
@@ -105,6 +177,7 @@ impl Ticket<'_> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut state = self.round.state();
+        state.ahead.remove(&self.number);
         state.passed.insert(self.number);
         while let Some(number) = state.passed.first().copied().filter(|number| *number == state.turn) {
             state.passed.remove(&number);
