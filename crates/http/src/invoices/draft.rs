@@ -290,9 +290,13 @@ pub(super) fn refused(refusal: Refusal) -> ApiError {
     }
 }
 
-/// Why a draft can't be issued as it is, by a request that holds none of its fields.
+/// Why a draft can't be issued as it is, by a request that holds none of its fields. What the structured e-invoice
+/// can't tell is named by the invoice's own field.
 fn unissuable(refusal: Refusal) -> ApiError {
-    ApiError::state_invalid(refusal.code(), capitalised(&refusal.to_string()))
+    match refusal {
+        Refusal::Inexpressible(_) => refused(refusal),
+        _ => ApiError::state_invalid(refusal.code(), capitalised(&refusal.to_string())),
+    }
 }
 
 /// Lines have keys of the template's that a draft was made from, which are `known`, and none of their own.
