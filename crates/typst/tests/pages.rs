@@ -1,4 +1,5 @@
 //! Invoices of every kind are set, and looked at by programs that read PDFs and QR codes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use chrono::NaiveDate;
 use opiekun_documents::invoice_page::{Attached, Correction, Invoice, Look, TimeEntry};
