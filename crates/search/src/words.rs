@@ -1,0 +1,132 @@
+//! Words of a text, and the terms that they are compared by.
+
+use crate::stop_words::is_stop_word;
+use frostem::{Algorithm, Stemmer};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+static POLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::Polish));
+static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
+
+/// What a word is worth of which only the first six letters are the same.
+const SIX_LETTERS: f32 = 0.8;
+/// And the first four.
+const FOUR_LETTERS: f32 = 0.4;
+/// A word is cut here: what is longer is no word.
+const LETTERS_MAX: usize = 40;
+/// Neighbours of so many letters each at most are also one word: "PIT-2", "pit 2" and "pit2".
+const JOINED_PART_MAX: usize = 4;
+const JOINED_MAX: usize = 8;
+
+/// A word of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Where it stands, in bytes.
+    pub at: Range<usize>,
+    /// In lower case.
+    pub lower: String,
+    /// Without diacritics, too.
+    pub folded: String,
+}
+
+impl Word {
+    /// Whether it says nothing by itself.
+    pub fn is_stop_word(&self) -> bool {
+        is_stop_word(&self.folded)
+    }
+
+    /// The terms that it is found by.
+    pub fn forms(&self) -> Forms {
+        Forms::of(&self.lower, &self.folded)
+    }
+}
+
+/// The words of a text, in their order: runs of letters and digits.
+pub fn words(text: &str) -> Vec<Word> {
+    let mut words = Vec::new();
+    let mut start = None;
+    for (at, letter) in text.char_indices().chain([(text.len(), ' ')]) {
+        match (letter.is_alphanumeric(), start) {
+            (true, None) => start = Some(at),
+            (false, Some(from)) => {
+                let lower: String = text[from..at].chars().take(LETTERS_MAX).flat_map(char::to_lowercase).collect();
+                words.push(Word { at: from..at, folded: fold(&lower), lower });
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    words
+}
+
+/// Short neighbours written as one word, each with the places of the first and last of them.
+pub fn joined(words: &[Word]) -> Vec<(usize, usize, String)> {
+    let is_short = |word: &Word| word.folded.chars().count() <= JOINED_PART_MAX;
+    let mut joined = Vec::new();
+    for (first, word) in words.iter().enumerate() {
+        if !is_short(word) || word.folded.chars().count() < 2 {
+            continue;
+        }
+        let mut whole = word.folded.clone();
+        for (last, next) in words.iter().enumerate().skip(first + 1).take(2) {
+            whole.push_str(&next.folded);
+            if !is_short(next) || whole.chars().count() > JOINED_MAX {
+                break;
+            }
+            joined.push((first, last, whole.clone()));
+        }
+    }
+    joined
+}
+
+/// A text in lower case without Polish diacritics.
+fn fold(lower: &str) -> String {
+    lower
+        .chars()
+        .map(|letter| match letter {
+            'ą' => 'a',
+            'ć' => 'c',
+            'ę' => 'e',
+            'ł' => 'l',
+            'ń' => 'n',
+            'ó' => 'o',
+            'ś' => 's',
+            'ź' | 'ż' => 'z',
+            other => other,
+        })
+        .collect()
+}
+
+/// The terms of one word.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forms {
+    /// Any of these is the word: its stems, with and without diacritics, in Polish and in English.
+    pub stems: Vec<String>,
+    /// Words that begin like it, and what that is worth.
+    pub beginnings: Vec<(String, f32)>,
+}
+
+impl Forms {
+    fn of(lower: &str, folded: &str) -> Self {
+        let mut stems = vec![fold(&POLISH.stem(lower)), fold(&POLISH.stem(folded)), ENGLISH.stem(folded).into_owned()];
+        stems.retain(|stem| !stem.is_empty());
+        stems.sort_unstable();
+        stems.dedup();
+        let mut beginnings = Vec::new();
+        let letters: Vec<char> = folded.chars().collect();
+        if letters.iter().all(|letter| letter.is_alphabetic()) {
+            for (count, worth) in [(4, FOUR_LETTERS), (6, SIX_LETTERS)] {
+                if letters.len() > count {
+                    let beginning: String = letters.iter().take(count).collect();
+                    beginnings.push((format!("~{beginning}"), worth));
+                }
+            }
+        }
+        Self { stems, beginnings }
+    }
+
+    /// Whether two words are forms of one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.stems.iter().any(|stem| other.stems.contains(stem))
+    }
+}
