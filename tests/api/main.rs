@@ -5,6 +5,8 @@ mod support;
 
 mod api_keys;
 mod architecture;
+mod article_search;
+mod articles;
 mod attachments;
 mod audit_log;
 mod auth;
@@ -35,6 +37,7 @@ mod invoice_runs;
 mod invoice_templates;
 mod invoices;
 mod invoices_command;
+mod knowledge_base;
 mod limits;
 mod month_locks;
 mod not_invoiced;

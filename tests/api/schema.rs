@@ -9,6 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// Rows that are written once, so that they need no version: each with what they are.
 const WRITTEN_ONCE: &[(&str, &str)] = &[
+    ("article_indexes", "made of its article, which has a version"),
+    ("article_links", "changes only with its article, which has a version"),
+    ("article_postings", "made of its article, which has a version"),
+    ("article_revisions", "a record of the past"),
+    ("article_tags", "follows its article, which has a version"),
+    ("article_terms", "counted by what articles are found by"),
     ("audit_entries", "a record of the past"),
     ("customer_tags", "follows its customer, which has a version"),
     ("events", "a record of the past; it gets its place in the order, once"),
@@ -21,10 +27,13 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("invoice_lines", "changes only with its invoice, which has a version"),
     ("invoice_run_results", "what became of a period in a run"),
     ("invoice_time_entries", "what an invoice bills; changes only with it, which has a version"),
+    ("missed_searches", "counted by questions; nobody changes it"),
     ("number_counters", "counted under a lock, changed by nobody's hand but through its series"),
     ("opportunity_tags", "follows its opportunity, which has a version"),
     ("payment_allocations", "changes only with its payment, which has a version"),
     ("refresh_tokens", "spent once"),
+    ("search_word_keys", "made of its word"),
+    ("search_words", "counted by articles and synonyms that have it"),
     ("sign_ins", "ended once"),
     ("stage_changes", "a record of the past"),
     ("task_reminders", "gone when it was told; changes only with its task, which has a version"),

@@ -1,5 +1,6 @@
 //! Domain values in, bytes out: the files that people and other programs take away. No database, no wire.
 
+pub mod article_page;
 pub mod calendar_feed;
 pub mod csv;
 pub mod fa3;

@@ -142,6 +142,16 @@ id! { /// One event of the change feed.
 EventId }
 id! { /// A calendar as a calendar program subscribes to it.
 CalendarFeedId }
+id! { /// A place for articles.
+ArticleCategoryId }
+id! { /// An answer to a question that keeps coming back.
+ArticleId }
+id! { /// Whether an article helped somebody.
+ArticleVoteId }
+id! { /// An interaction that an article answered.
+ArticleUseId }
+id! { /// Words and phrases of one meaning.
+SynonymGroupId }
 
 #[cfg(test)]
 mod tests {

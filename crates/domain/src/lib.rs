@@ -10,6 +10,7 @@ pub mod vocabulary;
 
 pub mod address;
 pub mod amount_in_words;
+pub mod article;
 pub mod attachment;
 pub mod authority;
 pub mod automatic_run;

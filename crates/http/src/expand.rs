@@ -4,12 +4,12 @@
 
 use crate::problem::ApiError;
 use crate::{
-    customers, files, invoice_layouts, invoice_templates, number_series, operators, opportunities, people, pipelines,
-    stages, subscriptions, tasks, threads,
+    article_categories, articles, customers, files, invoice_layouts, invoice_templates, number_series, operators,
+    opportunities, people, pipelines, stages, subscriptions, tasks, threads,
 };
 use opiekun_domain::ids::{
-    CustomerId, FileId, InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId,
-    PipelineId, StageId, SubscriptionId, TaskId, ThreadId,
+    ArticleCategoryId, ArticleId, CustomerId, FileId, InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId, OperatorId,
+    OpportunityId, PersonId, PipelineId, StageId, SubscriptionId, TaskId, ThreadId,
 };
 use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::Tx;
@@ -79,6 +79,18 @@ const TARGETS: &[Target] = &[
         permission: Some(Permission::CrmRead),
         load: |tx, ids| tasks::found(tx, &typed(ids, TaskId)),
         refers: &["customer_id", "caretaker_id", "thread_id"],
+    },
+    Target {
+        properties: &["category_id"],
+        permission: Some(Permission::KnowledgeRead),
+        load: |tx, ids| article_categories::bodies(tx, &typed(ids, ArticleCategoryId)),
+        refers: &[],
+    },
+    Target {
+        properties: &["article_id"],
+        permission: Some(Permission::KnowledgeRead),
+        load: |tx, ids| articles::bodies(tx, &typed(ids, ArticleId)),
+        refers: &["category_id", "registered_by_id"],
     },
     Target {
         properties: &["file_id", "logo_file_id"],

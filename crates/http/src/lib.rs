@@ -4,6 +4,8 @@
 
 mod actor;
 mod api_keys;
+mod article_categories;
+mod articles;
 mod attachments;
 mod audit_log;
 mod auth;
@@ -51,12 +53,14 @@ mod problem;
 mod progress;
 mod reply;
 mod routes;
+mod searches_without_result;
 mod shape;
 mod stages;
 mod state;
 mod statements;
 mod stream;
 mod subscriptions;
+mod synonyms;
 mod tasks;
 mod text;
 mod threads;
@@ -144,6 +148,7 @@ const WORKERS: usize = 2;
         (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
         (name = "Reports", description = "Sums over what was entered."),
+        (name = "Articles", description = "Answers to questions that keep coming back, and finding them."),
         (name = "Exchange rates", description = "What currencies are worth in złoty, day by day: what VAT on invoices in them is told by."),
         (name = "Number series", description = "Sequences of invoice numbers, without gaps or doubles."),
         (name = "Invoice layouts", description = "How invoices look as PDF: colors, labels, or a layout of one's own."),

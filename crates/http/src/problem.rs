@@ -422,6 +422,11 @@ fn refused_by_check(constraint: &str) -> ApiError {
         | "tasks_own_parent_check"
         | "interactions_parent_cycle"
         | "interactions_own_parent_check" => ApiError::invalid_field("/parent", "cycle", "Nothing hangs below itself"),
+        "article_categories_keep_tree" => ApiError::invalid_field(
+            "/parent_id",
+            "tree",
+            "A category is not below itself, and at most eight are within each other",
+        ),
         // Every other check repeats a rule that the body was held to before: to meet it is our mistake.
         _ => ApiError::internal(format!("check {constraint} met")),
     }

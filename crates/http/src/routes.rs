@@ -1,11 +1,11 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, exchange_rates, extra_lines,
-    files, funnel, hourly_rates, interactions, invoice_layouts, invoice_runs, invoice_templates, invoices, me,
-    month_locks, not_invoiced, number_series, occurrences, operators, opportunities, organization, payments, people,
-    pipelines, price_changes, progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer,
-    unbilled_time, work_entries,
+    api_keys, article_categories, articles, attachments, audit_log, auth, calendar, calendar_feeds, customers, events,
+    exchange_rates, extra_lines, files, funnel, hourly_rates, interactions, invoice_layouts, invoice_runs,
+    invoice_templates, invoices, me, month_locks, not_invoiced, number_series, occurrences, operators, opportunities,
+    organization, payments, people, pipelines, price_changes, progress, searches_without_result, stages, statements,
+    subscriptions, synonyms, tasks, threads, time_cost, timeline, timer, unbilled_time, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -37,6 +37,10 @@ pub fn api(config: &mut ServiceConfig) {
     unbilled_time::routes(config);
     progress::routes(config);
     funnel::routes(config);
+    article_categories::routes(config);
+    articles::routes(config);
+    synonyms::routes(config);
+    searches_without_result::routes(config);
     exchange_rates::routes(config);
     number_series::routes(config);
     invoice_layouts::routes(config);

@@ -6,6 +6,7 @@
 pub mod automatic_runs;
 pub mod files;
 pub mod invoice_runs;
+pub mod search;
 mod worker;
 
 pub use worker::{Clock, Worker};

@@ -1,6 +1,6 @@
 //! The threads of a node that do its background work.
 
-use crate::{automatic_runs, files, invoice_runs};
+use crate::{automatic_runs, files, invoice_runs, search};
 use chrono::{DateTime, Utc};
 use opiekun_files::FileStore;
 use opiekun_persistence::{Db, Result, credentials, events, idempotency, task_reminders};
@@ -28,6 +28,8 @@ const REMINDERS_AT_ONCE: i64 = 200;
 const AUTOMATIC_RUNS_EVERY: Duration = Duration::from_secs(30);
 /// How soon what broken uploads leave is looked for.
 const FILES_EVERY: Duration = Duration::from_secs(60);
+/// How soon what an earlier version has indexed is looked for.
+const SEARCH_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// After a fault the same work is tried again, but not at once.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
@@ -39,7 +41,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. They take at most nine connections of the pool at a time, and one more for automatic runs.
+    /// Starts the threads. They take at most ten connections of the pool at a time, and one more for automatic runs.
     pub fn start(db: &Db, clock: Clock, store: &FileStore) -> Self {
         let mut worker = Self { stop: Arc::default(), threads: Vec::new() };
         for _ in 0..RUNS_AT_ONCE {
@@ -49,6 +51,7 @@ impl Worker {
         worker.repeat("reminders", REMINDERS_EVERY, db, move |db, _| tell_reminders(db, clock()));
         let store = store.clone();
         worker.repeat("files", FILES_EVERY, db, move |db, _| files::sweep(db, &store, clock()));
+        worker.repeat("search", SEARCH_EVERY, db, move |db, _| search::renew(db, clock));
         worker.repeat("sweep", SWEEP_EVERY, db, move |db, _| sweep(db, clock()));
         worker
     }

@@ -6,6 +6,7 @@ use crate::error::{OrNotFound, Result, StoreError};
 use crate::files;
 use crate::json::Json;
 use crate::schema::organizations;
+use crate::synonyms;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
@@ -107,6 +108,7 @@ struct NewOrganization {
     #[diesel(embed)]
     fields: OrganizationFields,
     automatic_invoicing_set_at: Option<DateTime<Utc>>,
+    search_version: i32,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -116,6 +118,7 @@ pub fn create(tx: &mut Tx<'_>, fields: OrganizationFields) -> Result<Organizatio
     let row = NewOrganization {
         id: tx.organization_id(),
         automatic_invoicing_set_at: fields.automatic_invoicing_hour.map(|_| tx.now),
+        search_version: opiekun_search::VERSION,
         fields,
         created_at: tx.now,
         updated_at: tx.now,
@@ -124,6 +127,7 @@ pub fn create(tx: &mut Tx<'_>, fields: OrganizationFields) -> Result<Organizatio
         .values(row)
         .returning(Organization::as_returning())
         .get_result(tx.conn)?;
+    synonyms::begin(tx)?;
     record(tx, "created", None, &organization)?;
     Ok(organization)
 }

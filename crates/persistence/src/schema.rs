@@ -17,6 +17,130 @@ diesel::table! {
 }
 
 diesel::table! {
+    article_categories (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        parent_id -> Nullable<Uuid>,
+        position -> Int4,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    article_indexes (organization_id, article_id) {
+        organization_id -> Uuid,
+        article_id -> Uuid,
+        search_version -> Int4,
+        words -> Array<Text>,
+    }
+}
+
+diesel::table! {
+    article_links (organization_id, article_id, related_article_id) {
+        organization_id -> Uuid,
+        article_id -> Uuid,
+        related_article_id -> Uuid,
+        position -> Int2,
+    }
+}
+
+diesel::table! {
+    article_postings (organization_id, term, article_id) {
+        organization_id -> Uuid,
+        term -> Text,
+        article_id -> Uuid,
+        weight -> Int2,
+    }
+}
+
+diesel::table! {
+    article_revisions (organization_id, article_id, number) {
+        organization_id -> Uuid,
+        article_id -> Uuid,
+        number -> Int4,
+        title -> Text,
+        body -> Text,
+        language -> Text,
+        tags -> Array<Text>,
+        status -> Text,
+        restored_from -> Nullable<Int4>,
+        registered_by_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    article_tags (organization_id, tag, article_id) {
+        organization_id -> Uuid,
+        tag -> Text,
+        article_id -> Uuid,
+        sort_title -> Text,
+    }
+}
+
+diesel::table! {
+    article_terms (organization_id, term) {
+        organization_id -> Uuid,
+        term -> Text,
+        articles -> Int4,
+    }
+}
+
+diesel::table! {
+    article_uses (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        article_id -> Uuid,
+        interaction_id -> Uuid,
+        registered_by_id -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    article_votes (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        article_id -> Uuid,
+        operator_id -> Nullable<Uuid>,
+        helpful -> Bool,
+        comment -> Nullable<Text>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    articles (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        title -> Text,
+        sort_title -> Text,
+        body -> Text,
+        language -> Text,
+        status -> Text,
+        category_id -> Nullable<Uuid>,
+        tags -> Array<Text>,
+        valid_until_on -> Nullable<Date>,
+        published_at -> Nullable<Timestamptz>,
+        registered_by_id -> Nullable<Uuid>,
+        revision -> Int4,
+        helpful_votes -> Int4,
+        unhelpful_votes -> Int4,
+        uses -> Int4,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     attachments (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -487,6 +611,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    missed_searches (organization_id, searched_on, question) {
+        organization_id -> Uuid,
+        searched_on -> Date,
+        question -> Text,
+        searches -> Int4,
+        last_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     month_locks (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -616,6 +750,7 @@ diesel::table! {
         logo_file_id -> Nullable<Uuid>,
         automatic_invoicing_hour -> Nullable<Int2>,
         automatic_invoicing_set_at -> Nullable<Timestamptz>,
+        search_version -> Int4,
     }
 }
 
@@ -702,6 +837,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    search_word_keys (organization_id, key, word) {
+        organization_id -> Uuid,
+        key -> Text,
+        word -> Text,
+    }
+}
+
+diesel::table! {
+    search_words (organization_id, word) {
+        organization_id -> Uuid,
+        word -> Text,
+        uses -> Int4,
+    }
+}
+
+diesel::table! {
     sign_ins (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -767,6 +918,18 @@ diesel::table! {
         updated_at -> Timestamptz,
         prorate -> Bool,
         paused_on -> Nullable<Date>,
+    }
+}
+
+diesel::table! {
+    synonyms (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        terms -> Array<Text>,
+        keys -> Array<Text>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -923,6 +1086,9 @@ diesel::table! {
 }
 
 diesel::joinable!(api_keys -> organizations (organization_id));
+diesel::joinable!(article_categories -> organizations (organization_id));
+diesel::joinable!(article_terms -> organizations (organization_id));
+diesel::joinable!(articles -> organizations (organization_id));
 diesel::joinable!(audit_entries -> organizations (organization_id));
 diesel::joinable!(calendar_feeds -> organizations (organization_id));
 diesel::joinable!(customers -> organizations (organization_id));
@@ -934,16 +1100,29 @@ diesel::joinable!(idempotency_keys -> organizations (organization_id));
 diesel::joinable!(invoice_layouts -> organizations (organization_id));
 diesel::joinable!(invoice_runs -> organizations (organization_id));
 diesel::joinable!(invoice_templates -> organizations (organization_id));
+diesel::joinable!(missed_searches -> organizations (organization_id));
 diesel::joinable!(month_locks -> organizations (organization_id));
 diesel::joinable!(number_series -> organizations (organization_id));
 diesel::joinable!(operators -> organizations (organization_id));
 diesel::joinable!(pipelines -> organizations (organization_id));
+diesel::joinable!(search_words -> organizations (organization_id));
+diesel::joinable!(synonyms -> organizations (organization_id));
 diesel::joinable!(task_series -> organizations (organization_id));
 diesel::joinable!(tasks -> organizations (organization_id));
 diesel::joinable!(threads -> organizations (organization_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
+    article_categories,
+    article_indexes,
+    article_links,
+    article_postings,
+    article_revisions,
+    article_tags,
+    article_terms,
+    article_uses,
+    article_votes,
+    articles,
     attachments,
     audit_entries,
     calendar_feeds,
@@ -968,6 +1147,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     invoice_templates,
     invoice_time_entries,
     invoices,
+    missed_searches,
     month_locks,
     number_counters,
     number_series,
@@ -982,10 +1162,13 @@ diesel::allow_tables_to_appear_in_same_query!(
     pipelines,
     price_changes,
     refresh_tokens,
+    search_word_keys,
+    search_words,
     sign_ins,
     stage_changes,
     stages,
     subscriptions,
+    synonyms,
     task_reminders,
     task_series,
     task_tags,

@@ -29,8 +29,7 @@ pub fn text(markdown: &str) -> String {
             _ => {}
         }
     }
-    text.truncate(text.trim_end().len());
-    text
+    text.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::demo::DemoArguments;
 use crate::invoices::{self, RunArguments};
 use crate::organization::CreateArguments;
+use crate::reindex::ReindexArguments;
 use crate::render_worker::RenderWorkerArguments;
 use crate::settings;
 use clap::{Parser, Subcommand};
@@ -37,6 +38,8 @@ pub enum DatabaseCommand {
     Migrate,
     /// Make an accounting office with a year of plausible data, the same for the same seed and day
     Demo(DemoArguments),
+    /// Make anew what searches look in, while it is served
+    Reindex(ReindexArguments),
     /// Organizations
     #[command(subcommand)]
     Organization(OrganizationCommand),

@@ -10,6 +10,7 @@ mod failure;
 mod invoices;
 mod log;
 mod organization;
+mod reindex;
 mod render_worker;
 mod secrets;
 mod serve;
@@ -75,6 +76,7 @@ fn with_database(settings: &Settings, command: &DatabaseCommand) -> Result<ExitC
             Ok(ExitCode::SUCCESS)
         }
         DatabaseCommand::Demo(arguments) => demo::command(settings, &db, arguments),
+        DatabaseCommand::Reindex(arguments) => reindex::run(&db, arguments),
         DatabaseCommand::Organization(OrganizationCommand::Create(arguments)) => {
             organization::create(settings, &db, arguments)
         }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 /// What background work takes at most, and one to spare.
-const BACKGROUND_CONNECTIONS: u16 = 10;
+const BACKGROUND_CONNECTIONS: u16 = 11;
 
 pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     // Bound before anything slow: a busy port is told at once, and early requests wait instead of being refused.

@@ -66,7 +66,7 @@ pub const VARIABLES: [Variable; 17] = [
     Variable {
         name: "OPIEKUN_DATABASE_CONNECTIONS",
         default: "`16`",
-        meaning: "The most connections that a node opens for requests; its background work takes up to 10 more.",
+        meaning: "The most connections that a node opens for requests; its background work takes up to 11 more.",
     },
     Variable {
         name: "OPIEKUN_AUTO_INVOICING",

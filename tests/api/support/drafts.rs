@@ -119,6 +119,19 @@ impl World {
         self.draft("/attachments", json!({ "file_id": file_id, "subject": { "type": kind, "id": id } }))
     }
 
+    pub fn article_category(&self, name: &str) -> Draft {
+        self.draft("/article-categories", json!({ "name": name }))
+    }
+
+    /// A draft in Polish.
+    pub fn article(&self, title: &str) -> Draft {
+        self.draft("/articles", json!({ "title": title, "body": "Tekst." }))
+    }
+
+    pub fn synonyms(&self, terms: &[&str]) -> Draft {
+        self.draft("/synonyms", json!({ "terms": terms }))
+    }
+
     /// Everybody's entries, for the owner.
     pub fn calendar_feed(&self) -> Draft {
         self.draft("/calendar/feeds", json!({ "name": "Work" }))

@@ -114,6 +114,13 @@ const KINDS: &[Kind] = &[
         names: &["file_id"],
         make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
     },
+    Kind { collection: "article-categories", names: &["category_id"], make: |w| w.article_category(&mark()).create() },
+    Kind {
+        collection: "articles",
+        names: &["article_id", "related_article_id"],
+        make: |w| w.article(&format!("Zwrot {}", mark())).create(),
+    },
+    Kind { collection: "synonyms", names: &["synonym_group_id"], make: |w| w.synonyms(&["pensja", &mark()]).create() },
     Kind { collection: "calendar/feeds", names: &["calendar_feed_id"], make: |w| w.calendar_feed().create() },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind {
@@ -225,10 +232,18 @@ const NAMED: &[(&str, Name)] = &[("read_calendar_feed", |w| {
 })];
 
 /// What a query names, in what the path's record holds.
-const QUERIES: &[(&str, Ask)] = &[("remove_thread_item", |w, thread| {
-    let task = w.task("VAT return").with("thread_id", thread.id()).create();
-    format!("type=task&item_id={}", task.id())
-})];
+const QUERIES: &[(&str, Ask)] = &[
+    ("remove_thread_item", |w, thread| {
+        let task = w.task("VAT return").with("thread_id", thread.id()).create();
+        format!("type=task&item_id={}", task.id())
+    }),
+    ("delete_article_use", |w, article| {
+        let interaction_id = id_called(w, "interaction_id");
+        let path = format!("/articles/{}/uses", article.id());
+        w.owner.post(&path, json!({ "interaction_id": interaction_id })).expect(201);
+        format!("interaction_id={interaction_id}")
+    }),
+];
 
 /// What is arranged before an operation that wants something to be there, though its path names no record.
 const ARRANGED: &[(&str, Arrange)] = &[
@@ -280,6 +295,8 @@ const BODIES: &[(&str, Put)] = &[
         let invoice = w.owner.get(&format!("/invoices?customer_id={customer_id}")).expect(200).items().remove(0);
         body["allocations"] = json!([{ "invoice_id": invoice.id(), "amount": "0.01" }]);
     }),
+    ("create_article_category", |_, body| body["name"] = json!(mark())),
+    ("update_article_category", |_, body| body["name"] = json!(mark())),
     ("create_price_change", |_, body| body["valid_from_on"] = json!(day())),
     ("create_exchange_rate", |_, body| body["quoted_on"] = json!(table_day())),
     ("create_invoice_layout", |_, body| body["name"] = json!(mark())),

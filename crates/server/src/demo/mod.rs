@@ -10,6 +10,7 @@ mod customers;
 mod dice;
 mod files;
 mod firm;
+mod knowledge;
 mod matter;
 mod matters;
 mod moment;
@@ -201,6 +202,7 @@ fn write(db: &Db, demo: Demo) -> Result<OrganizationId, Failure> {
         tx.now = day_bounds(year.first_on, time_zone).0 - TimeDelta::days(30);
         let team = firm::operators(tx)?;
         firm::rates(tx, year, &team)?;
+        knowledge::create(tx)?;
         let customers = customers::create(tx, &mut dice, demo.customers(), year, &team)?;
         tx.now = demo.now;
         contacts::create(tx, &mut dice, demo.interactions(), year, time_zone, &team, &customers)?;

@@ -1,0 +1,12 @@
+drop table article_uses;
+drop table article_votes;
+drop table article_revisions;
+drop table article_links;
+drop table article_tags;
+drop table articles;
+drop table article_categories;
+drop function count_article_uses;
+drop function count_article_votes;
+drop function refuse_revision_change;
+drop function keep_article_tags;
+drop function keep_category_tree;
