@@ -21,9 +21,13 @@ pub struct MissedSearch {
 }
 
 /// Counts a question that had no answer, by what may be kept of it: not who asked, nor what may name somebody.
+/// A question of which nothing is left then is none.
 pub fn count(tx: &mut Tx<'_>, question: &str, day: NaiveDate) -> Result<()> {
     let known = article_search::known_stems(tx, &Question::read(question))?;
     let question = anonymous(question, |stem| known.contains(stem));
+    if !question.contains(char::is_alphanumeric) {
+        return Ok(());
+    }
     diesel::sql_query(
         "insert into missed_searches as missed (organization_id, searched_on, question, searches, last_at)
          values ($1, $2, $3, 1, $4)

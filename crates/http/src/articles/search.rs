@@ -25,7 +25,7 @@ const NEAR_MISSES_MAX: usize = 5;
 #[into_params(parameter_in = Query)]
 pub struct ArticleSearchQuery {
     /// The question, as somebody puts it: in any form of its words, with or without diacritics, with a slip here and there.
-    #[param(min_length = 1, max_length = 400, example = "jak poprawic wyslana fakture")]
+    #[param(min_length = 1, max_length = 400, example = "fakturami")]
     q: String,
     language: Option<Language>,
     /// In this category, or in one below it.
