@@ -854,17 +854,19 @@ impl From<InvoiceLine> for ComposedLine {
 
 impl From<InvoiceLine> for DraftLine {
     fn from(line: InvoiceLine) -> Self {
-        Self {
-            key: line.key,
-            text: line.text,
-            quantity: line.quantity,
-            unit: line.unit,
-            unit_price: line.unit_price,
-            discount_percent: line.discount_percent,
-            vat: LineVat { code: line.vat_code, exemption_basis: line.exemption_basis },
-            pkwiu: line.pkwiu,
-            gtu: line.gtu,
-            annex_15: line.annex_15,
-        }
+        let ComposedLine {
+            key,
+            text,
+            quantity,
+            unit,
+            unit_price,
+            discount_percent,
+            vat,
+            pkwiu,
+            gtu,
+            annex_15,
+            net: _,
+        } = line.into();
+        Self { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
     }
 }
