@@ -206,17 +206,6 @@ struct NewRow {
     id: InvoiceId,
     #[diesel(embed)]
     fields: InvoiceFields,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = invoices)]
-struct NewCorrectionRow {
-    organization_id: OrganizationId,
-    id: InvoiceId,
-    #[diesel(embed)]
-    fields: InvoiceFields,
     #[diesel(embed)]
     correction: CorrectionFields,
     created_at: DateTime<Utc>,
@@ -350,13 +339,7 @@ fn copy_lines(tx: &mut Tx<'_>, lines: Vec<(InvoiceId, InvoiceLine)>) -> Result<(
 
 pub fn create_draft(tx: &mut Tx<'_>, new: NewDraft) -> Result<Invoice> {
     let (fields, lines) = new.split();
-    let (organization_id, now) = (tx.organization_id(), tx.now);
-    let row = NewRow { organization_id, id: InvoiceId::at(now), fields, created_at: now, updated_at: now };
-    let invoice: Invoice =
-        diesel::insert_into(invoices::table).values(row).returning(Invoice::as_returning()).get_result(tx.conn)?;
-    let lines = add_lines(tx, invoice.id, lines)?;
-    record(tx, "created", None, (&invoice, &lines))?;
-    Ok(invoice)
+    create(tx, fields, CorrectionFields::default(), lines)
 }
 
 /// Drafts a correction of an invoice that [`lock`] has returned.
@@ -366,15 +349,23 @@ pub fn create_correction(tx: &mut Tx<'_>, new: NewCorrection) -> Result<Invoice>
     for (line, position) in lines.iter_mut().zip(positions) {
         line.position = position;
     }
-    let (organization_id, now) = (tx.organization_id(), tx.now);
     let correction = CorrectionFields {
         corrects_id: Some(corrects_id),
         correction_reason: Some(reason),
         correction_takes_effect: takes_effect,
         before: Some(Json(before)),
     };
-    let id = InvoiceId::at(now);
-    let row = NewCorrectionRow { organization_id, id, fields, correction, created_at: now, updated_at: now };
+    create(tx, fields, correction, lines)
+}
+
+fn create(
+    tx: &mut Tx<'_>,
+    fields: InvoiceFields,
+    correction: CorrectionFields,
+    lines: Vec<InvoiceLine>,
+) -> Result<Invoice> {
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let row = NewRow { organization_id, id: InvoiceId::at(now), fields, correction, created_at: now, updated_at: now };
     let invoice: Invoice =
         diesel::insert_into(invoices::table).values(row).returning(Invoice::as_returning()).get_result(tx.conn)?;
     let lines = add_lines(tx, invoice.id, lines)?;
