@@ -426,10 +426,9 @@ pub fn lock(tx: &mut Tx<'_>, id: InvoiceId, seen: Option<i32>) -> Result<Invoice
     Ok(invoice)
 }
 
-/// Writes to a draft that [`lock`] has returned, replaces its lines, and counts its version up. What it is issued for
-/// stays.
-pub fn update_draft(tx: &mut Tx<'_>, draft: &Invoice, new: NewDraft) -> Result<Invoice> {
-    let before = lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
+/// Writes to a draft that [`lock`] has returned, replaces its lines (`before`), and counts its version up. What it is
+/// issued for stays.
+pub fn update_draft(tx: &mut Tx<'_>, draft: &Invoice, before: &[InvoiceLine], new: NewDraft) -> Result<Invoice> {
     let of = &draft.fields;
     let (fields, lines) = new.split();
     let fields = InvoiceFields {
@@ -446,7 +445,7 @@ pub fn update_draft(tx: &mut Tx<'_>, draft: &Invoice, new: NewDraft) -> Result<I
         .filter(invoice_lines::invoice_id.eq(draft.id));
     diesel::delete(of_draft).execute(tx.conn)?;
     let lines = add_lines(tx, draft.id, lines)?;
-    record(tx, "updated", Some((draft, &before)), (&after, &lines))?;
+    record(tx, "updated", Some((draft, before)), (&after, &lines))?;
     Ok(after)
 }
 

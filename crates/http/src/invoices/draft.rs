@@ -412,7 +412,7 @@ pub async fn update_invoice(
             let lines = invoices::lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
             let keys: Vec<Option<String>> = lines.iter().map(|line| line.key.clone()).collect();
             let mut before =
-                InvoiceInput::of(&draft, lines).ok_or_else(|| ApiError::internal("a draft without series"))?;
+                InvoiceInput::of(&draft, lines.clone()).ok_or_else(|| ApiError::internal("a draft without series"))?;
             // Whichever of the two terms is given takes the place of the other.
             if patch.field("due_on").is_some_and(|day| !day.is_null()) {
                 before.payment_days = None;
@@ -439,7 +439,7 @@ pub async fn update_invoice(
                 invoice_time_entries::remove(tx, draft.id)?;
             }
             extra_lines::give_back_unless_billed(tx, &draft, &keys, &new.draft.lines)?;
-            let draft = invoices::update_draft(tx, &draft, new)?;
+            let draft = invoices::update_draft(tx, &draft, &lines, new)?;
             let body = one(tx, draft)?;
             Ok(Reply::at_version(body.version, &body))
         })
