@@ -19,6 +19,7 @@ use opiekun_domain::e_invoice::{Account, BilledEntry, Corrected, DocumentFormat,
 use opiekun_domain::ids::{InvoiceId, InvoiceLayoutId};
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus};
 use opiekun_domain::permission::Permission;
+use opiekun_domain::text::hex;
 use opiekun_persistence::invoice_documents::InvoiceDocument;
 use opiekun_persistence::invoices::{Invoice, InvoiceFields, InvoiceLine as LineRow};
 use opiekun_persistence::{Tx, invoice_documents, invoice_ksef_numbers, invoice_time_entries, invoices, organizations};
@@ -104,8 +105,7 @@ pub async fn get_invoice_document(
         }
     };
     let sha256 = Sha256::digest(&content);
-    let tag: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+    let tag = format!("\"{}\"", hex(&sha256));
     let reply = match req.headers().get(header::IF_NONE_MATCH) {
         Some(tags) if is_known(tags, &tag) => Reply { status: StatusCode::NOT_MODIFIED, ..Reply::empty() },
         _ => Reply { status: StatusCode::OK, body: content, ..Reply::empty() }
