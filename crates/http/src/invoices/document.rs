@@ -97,14 +97,17 @@ pub async fn get_invoice_document(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
     let document = Document::of(&req);
-    let (name, content) = match document {
-        Document::Pdf => paper::pdf(&state, scope, actor.reader(), id.0, query.0.layout_id).await?,
+    let (name, content, sha256) = match document {
+        Document::Pdf => {
+            let (name, content) = paper::pdf(&state, scope, actor.reader(), id.0, query.0.layout_id).await?;
+            let sha256 = Sha256::digest(&content).to_vec();
+            (name, content, sha256)
+        }
         Document::Fa3 => {
             let (number, kept) = state.transaction(scope, move |tx| structured_at(tx, id.0)).await?;
-            (number, kept.content)
+            (number, kept.content, kept.sha256)
         }
     };
-    let sha256 = Sha256::digest(&content);
     let tag = format!("\"{}\"", hex(&sha256));
     let reply = match req.headers().get(header::IF_NONE_MATCH) {
         Some(tags) if is_known(tags, &tag) => Reply { status: StatusCode::NOT_MODIFIED, ..Reply::empty() },
