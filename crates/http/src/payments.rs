@@ -1,7 +1,7 @@
 //! Payments: money that came from a customer, and the invoices that it is for.
 
 use crate::actor::Actor;
-use crate::body::{Patch, Valid};
+use crate::body::{Patch, Valid, wrong_field};
 use crate::listing::{Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
@@ -96,25 +96,19 @@ fn positive(amount: &Amount) -> Result<(), ValidationError> {
     }
 }
 
-fn wrong(field: &'static str, code: &'static str, message: &'static str) -> ValidationError {
-    let mut error = ValidationError::new(code).with_message(message.into());
-    error.add_param("field".into(), &field);
-    error
-}
-
 fn are_different(allocations: &[AllocationBody]) -> Result<(), ValidationError> {
     let mut ids: Vec<InvoiceId> = allocations.iter().map(|it| it.invoice_id).collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.len() < allocations.len() {
-        return Err(wrong("allocations", "uniqueItems", "Each invoice comes once"));
+        return Err(wrong_field("allocations", "uniqueItems", "Each invoice comes once"));
     }
     Ok(())
 }
 
 fn one_way_to_allocate(input: &PaymentInput) -> Result<(), ValidationError> {
     if input.invoice_id.is_some() && !input.allocations.is_empty() {
-        return Err(wrong("invoice_id", "exclusive", "Either this or `allocations`"));
+        return Err(wrong_field("invoice_id", "exclusive", "Either this or `allocations`"));
     }
     are_different(&input.allocations)
 }

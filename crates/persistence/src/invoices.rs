@@ -844,19 +844,8 @@ impl From<InvoiceLine> for ComposedLine {
 
 impl From<InvoiceLine> for DraftLine {
     fn from(line: InvoiceLine) -> Self {
-        let ComposedLine {
-            key,
-            text,
-            quantity,
-            unit,
-            unit_price,
-            discount_percent,
-            vat,
-            pkwiu,
-            gtu,
-            annex_15,
-            net: _,
-        } = line.into();
+        let ComposedLine { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15, net: _ } =
+            line.into();
         Self { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
     }
 }
