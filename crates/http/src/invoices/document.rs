@@ -21,6 +21,7 @@ use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::text::hex;
 use opiekun_persistence::invoice_documents::InvoiceDocument;
+use opiekun_persistence::invoice_time_entries::InvoiceTimeEntry;
 use opiekun_persistence::invoices::{Invoice, InvoiceFields, InvoiceLine as LineRow};
 use opiekun_persistence::{Tx, invoice_documents, invoice_ksef_numbers, invoice_time_entries, invoices, organizations};
 use serde::Deserialize;
@@ -178,6 +179,18 @@ fn borrowed(lines: &[Placed]) -> Vec<EInvoiceLine<'_>> {
     lines.iter().map(|(position, line)| EInvoiceLine { position: *position, line }).collect()
 }
 
+/// An entry of time as documents tell it.
+pub(super) fn billed(entry: &InvoiceTimeEntry) -> BilledEntry<'_> {
+    BilledEntry {
+        started_on: entry.started_on,
+        operator_name: &entry.operator_name,
+        text: entry.text.as_deref(),
+        billed_minutes: entry.billed_minutes,
+        rate: entry.resolved_rate,
+        cost: entry.cost,
+    }
+}
+
 /// The first day and the last of the period that an invoice is for.
 fn period(fields: &InvoiceFields) -> Option<(NaiveDate, NaiveDate)> {
     fields.period_start_on.zip(fields.period_end_on.and_then(|end| end.pred_opt()))
@@ -214,15 +227,7 @@ fn structured(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Vec<u8>, ApiError> {
     let position_of = |key: &str| {
         lines.iter().find(|(_, line)| line.key.as_deref() == Some(key)).map_or(1, |(position, _)| *position)
     };
-    let time = entries.iter().map(|entry| BilledEntry {
-        position: position_of(&entry.line_key),
-        started_on: entry.started_on,
-        operator_name: &entry.operator_name,
-        text: entry.text.as_deref(),
-        billed_minutes: entry.billed_minutes,
-        rate: entry.resolved_rate,
-        cost: entry.cost,
-    });
+    let time = entries.iter().map(|entry| (position_of(&entry.line_key), billed(entry)));
     let account = fields.bank_account.as_deref().map(|iban| {
         let known = accounts.iter().find(|account| account.iban == iban);
         Account {
