@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use chrono::NaiveDate;
-use opiekun_documents::invoice_page::{Attached, Correction, Invoice, Look, TimeEntry};
+use opiekun_documents::invoice_page::{Attached, Correction, Invoice, Look};
 use opiekun_documents::qr::{self, QrCode, Transfer};
 use opiekun_domain::address::Address;
 use opiekun_domain::billing::{InvoiceLine, LineVat, Party};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::Amount;
+use opiekun_domain::e_invoice::BilledEntry;
 use opiekun_domain::invoice::{
     InvoiceKind, Line, PaymentMethod, PriceMode, TableRate, Totals, VatSum, line_net, totals,
 };
@@ -589,8 +590,8 @@ fn the_time_that_a_line_bills_is_an_annex() {
         "Uzgodnienie rozrachunków z kontrahentami i wyjaśnienie różnic w saldach na koniec okresu",
         "Rozmowa o KSeF",
     ];
-    let entries: Vec<TimeEntry<'_>> = (0..90)
-        .map(|no| TimeEntry {
+    let entries: Vec<BilledEntry<'_>> = (0..90)
+        .map(|no| BilledEntry {
             started_on: day("2026-11-02") + chrono::Days::new(no % 28),
             operator_name: ["Jan Kowalski", "Świętosława Brzęczyszczykiewicz-Gżegżółkowska"]
                 [usize::try_from(no % 2).unwrap()],

@@ -216,14 +216,18 @@ fn the_time_behind_a_line_is_listed_or_summed_where_it_is_too_much() {
     let mut case =
         issued(draft(Currency::PLN, PriceMode::Net, vec![line(VatCode::Percent23, "1", "112.50")]), &party("x", None))
             .expect("an invoice");
-    let entry = |text| BilledEntry {
-        position: 1,
-        started_on: day("2026-11-02"),
-        operator_name: "Jan Kowalski",
-        text: Some(text),
-        billed_minutes: 45,
-        rate: "150.00".parse().expect("a rate"),
-        cost: "112.50".parse().expect("an amount"),
+    let entry = |text| {
+        (
+            1,
+            BilledEntry {
+                started_on: day("2026-11-02"),
+                operator_name: "Jan Kowalski",
+                text: Some(text),
+                billed_minutes: 45,
+                rate: "150.00".parse().expect("a rate"),
+                cost: "112.50".parse().expect("an amount"),
+            },
+        )
     };
     let shown = |case: &Case| String::from_utf8(case.document().expect("a document")).expect("a text");
     case.time = vec![entry("Faktury\n\u{7} z października")];

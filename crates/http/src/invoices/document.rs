@@ -19,7 +19,9 @@ use opiekun_domain::e_invoice::{Account, BilledEntry, Corrected, DocumentFormat,
 use opiekun_domain::ids::{InvoiceId, InvoiceLayoutId};
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus};
 use opiekun_domain::permission::Permission;
+use opiekun_domain::text::hex;
 use opiekun_persistence::invoice_documents::InvoiceDocument;
+use opiekun_persistence::invoice_time_entries::InvoiceTimeEntry;
 use opiekun_persistence::invoices::{Invoice, InvoiceFields, InvoiceLine as LineRow};
 use opiekun_persistence::{Tx, invoice_documents, invoice_ksef_numbers, invoice_time_entries, invoices, organizations};
 use serde::Deserialize;
@@ -96,16 +98,18 @@ pub async fn get_invoice_document(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
     let document = Document::of(&req);
-    let (name, content) = match document {
-        Document::Pdf => paper::pdf(&state, scope, actor.reader(), id.0, query.0.layout_id).await?,
+    let (name, content, sha256) = match document {
+        Document::Pdf => {
+            let (name, content) = paper::pdf(&state, scope, actor.reader(), id.0, query.0.layout_id).await?;
+            let sha256 = Sha256::digest(&content).to_vec();
+            (name, content, sha256)
+        }
         Document::Fa3 => {
             let (number, kept) = state.transaction(scope, move |tx| structured_at(tx, id.0)).await?;
-            (number, kept.content)
+            (number, kept.content, kept.sha256)
         }
     };
-    let sha256 = Sha256::digest(&content);
-    let tag: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+    let tag = format!("\"{}\"", hex(&sha256));
     let reply = match req.headers().get(header::IF_NONE_MATCH) {
         Some(tags) if is_known(tags, &tag) => Reply { status: StatusCode::NOT_MODIFIED, ..Reply::empty() },
         _ => Reply { status: StatusCode::OK, body: content, ..Reply::empty() }
@@ -175,6 +179,18 @@ fn borrowed(lines: &[Placed]) -> Vec<EInvoiceLine<'_>> {
     lines.iter().map(|(position, line)| EInvoiceLine { position: *position, line }).collect()
 }
 
+/// An entry of time as documents tell it.
+pub(super) fn billed(entry: &InvoiceTimeEntry) -> BilledEntry<'_> {
+    BilledEntry {
+        started_on: entry.started_on,
+        operator_name: &entry.operator_name,
+        text: entry.text.as_deref(),
+        billed_minutes: entry.billed_minutes,
+        rate: entry.resolved_rate,
+        cost: entry.cost,
+    }
+}
+
 /// The first day and the last of the period that an invoice is for.
 fn period(fields: &InvoiceFields) -> Option<(NaiveDate, NaiveDate)> {
     fields.period_start_on.zip(fields.period_end_on.and_then(|end| end.pred_opt()))
@@ -211,15 +227,7 @@ fn structured(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Vec<u8>, ApiError> {
     let position_of = |key: &str| {
         lines.iter().find(|(_, line)| line.key.as_deref() == Some(key)).map_or(1, |(position, _)| *position)
     };
-    let time = entries.iter().map(|entry| BilledEntry {
-        position: position_of(&entry.line_key),
-        started_on: entry.started_on,
-        operator_name: &entry.operator_name,
-        text: entry.text.as_deref(),
-        billed_minutes: entry.billed_minutes,
-        rate: entry.resolved_rate,
-        cost: entry.cost,
-    });
+    let time = entries.iter().map(|entry| (position_of(&entry.line_key), billed(entry)));
     let account = fields.bank_account.as_deref().map(|iban| {
         let known = accounts.iter().find(|account| account.iban == iban);
         Account {

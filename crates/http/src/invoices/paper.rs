@@ -1,6 +1,6 @@
 //! Invoices on paper: what one says, how it is to look, and the PDF that is set of both.
 
-use super::document::structured_of;
+use super::document::{billed, structured_of};
 use crate::problem::ApiError;
 use crate::state::State;
 use crate::typesetter::told;
@@ -89,17 +89,7 @@ fn paper(
         None => None,
     };
 
-    let time: Vec<_> = entries
-        .iter()
-        .map(|entry| invoice_page::TimeEntry {
-            started_on: entry.started_on,
-            operator_name: &entry.operator_name,
-            text: entry.text.as_deref(),
-            billed_minutes: entry.billed_minutes,
-            rate: entry.resolved_rate,
-            cost: entry.cost,
-        })
-        .collect();
+    let time: Vec<_> = entries.iter().map(billed).collect();
     let correction = match (&corrected, &before) {
         (Some(of), Some((buyer, lines))) => Some(invoice_page::Correction {
             number: of.fields.number.as_deref().unwrap_or_default(),
