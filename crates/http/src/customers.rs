@@ -98,6 +98,14 @@ pub struct CustomerInput {
     #[schema(max_length = 10000)]
     #[serde(default)]
     pub notes: Option<String>,
+    /// Whether it is reminded of invoices that it has not paid, where the organization does so (`reminders`).
+    #[schema(default = true)]
+    #[serde(default = "yes")]
+    pub send_reminders: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn no_tax_id() -> TaxIdBody {
@@ -159,6 +167,7 @@ impl From<CustomerFields> for CustomerInput {
             language,
             external_id,
             notes,
+            send_reminders,
         } = fields;
         Self {
             kind,
@@ -177,6 +186,7 @@ impl From<CustomerFields> for CustomerInput {
             language,
             external_id,
             notes,
+            send_reminders,
         }
     }
 }
@@ -203,6 +213,7 @@ impl CustomerInput {
             language: self.language,
             external_id: self.external_id,
             notes: self.notes,
+            send_reminders: self.send_reminders,
         })
     }
 }

@@ -5,7 +5,6 @@ mod correction;
 mod document;
 mod draft;
 mod ksef_number;
-mod paper;
 mod time_entries;
 
 use crate::actor::Actor;
