@@ -15,10 +15,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("opiekun-typesetting", &[]),
     ("opiekun-typst", &["opiekun-typesetting"]),
     ("opiekun-persistence", &["opiekun-domain"]),
-    ("opiekun-jobs", &["opiekun-domain", "opiekun-files", "opiekun-persistence"]),
+    (
+        "opiekun-rendering",
+        &["opiekun-documents", "opiekun-domain", "opiekun-files", "opiekun-persistence", "opiekun-typesetting"],
+    ),
+    (
+        "opiekun-jobs",
+        &["opiekun-domain", "opiekun-files", "opiekun-persistence", "opiekun-rendering", "opiekun-typesetting"],
+    ),
     (
         "opiekun-http",
-        &["opiekun-documents", "opiekun-domain", "opiekun-files", "opiekun-persistence", "opiekun-typesetting"],
+        &[
+            "opiekun-documents",
+            "opiekun-domain",
+            "opiekun-files",
+            "opiekun-persistence",
+            "opiekun-rendering",
+            "opiekun-typesetting",
+        ],
     ),
     (
         "opiekun-server",
@@ -46,6 +60,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("utoipa", &["opiekun-http", "opiekun-domain (optional)"]),
     ("jsonwebtoken", &["opiekun-http"]),
     ("argon2", &["opiekun-http"]),
+    ("lettre", &["opiekun-jobs"]),
     ("object_store", &["opiekun-files"]),
     ("reqwest", &["opiekun-files"]),
     // It takes minutes to build, and is for worker processes alone.

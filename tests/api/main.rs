@@ -26,6 +26,7 @@ mod interactions;
 mod invoice_corrections;
 mod invoice_documents;
 mod invoice_drafts;
+mod invoice_emails;
 mod invoice_layouts;
 mod invoice_pdfs;
 mod invoice_run_drafts;

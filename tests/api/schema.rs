@@ -24,6 +24,7 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("number_counters", "counted under a lock, changed by nobody's hand but through its series"),
     ("opportunity_tags", "follows its opportunity, which has a version"),
     ("payment_allocations", "changes only with its payment, which has a version"),
+    ("reminder_days", "a record of the past"),
     ("refresh_tokens", "spent once"),
     ("sign_ins", "ended once"),
     ("stage_changes", "a record of the past"),
@@ -107,6 +108,7 @@ fn each_column_that_names_a_record_is_a_reference() {
         "file_objects.multipart_id",
         "hourly_rates.holder_id",
         "idempotency_keys.caller_id",
+        "invoice_emails.requested_by_id",
         "invoice_runs.requested_by_id",
         "invoice_time_entries.entry_id",
         // Written with every invoice, and only ever compared with the run that asks.

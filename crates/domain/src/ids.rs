@@ -126,6 +126,8 @@ id! { /// One execution of "issue everything due".
 InvoiceRunId }
 id! { /// An invoice, draft or issued.
 InvoiceId }
+id! { /// An invoice on its way to somebody by e-mail.
+InvoiceEmailId }
 id! { /// Money that came from a customer.
 PaymentId }
 id! { /// Something uploaded: its name, and what it holds.

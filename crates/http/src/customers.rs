@@ -100,6 +100,14 @@ pub struct CustomerInput {
     #[schema(max_length = 10000)]
     #[serde(default)]
     pub notes: Option<String>,
+    /// Whether it is reminded of invoices that it has not paid, where the organization does so (`reminders`).
+    #[schema(default = true)]
+    #[serde(default = "yes")]
+    pub send_reminders: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn no_tax_id() -> TaxIdBody {
@@ -163,6 +171,7 @@ impl Tabular for CustomerBody {
         Column::count("round_up_minutes"),
         Column::word("currency"),
         Column::word("language"),
+        Column::word("send_reminders"),
         Column::word("external_id"),
         Column::decimal("hourly_rate"),
         Column::text("notes"),
@@ -191,6 +200,7 @@ impl Tabular for CustomerBody {
             language,
             external_id,
             notes,
+            send_reminders,
         } = customer;
         let mut cells = vec![Cell::text(id), Cell::text(kind), name.into(), short_name.into()];
         cells.extend(tax_id.cells());
@@ -204,6 +214,7 @@ impl Tabular for CustomerBody {
             round_up_minutes.into(),
             Cell::text(currency),
             Cell::text(language),
+            send_reminders.into(),
             external_id.into(),
             hourly_rate.into(),
             notes.into(),
@@ -236,6 +247,7 @@ impl From<CustomerFields> for CustomerInput {
             language,
             external_id,
             notes,
+            send_reminders,
         } = fields;
         Self {
             kind,
@@ -254,6 +266,7 @@ impl From<CustomerFields> for CustomerInput {
             language,
             external_id,
             notes,
+            send_reminders,
         }
     }
 }
@@ -280,6 +293,7 @@ impl CustomerInput {
             language: self.language,
             external_id: self.external_id,
             notes: self.notes,
+            send_reminders: self.send_reminders,
         })
     }
 }

@@ -25,6 +25,7 @@ mod gate;
 mod health;
 mod hourly_rates;
 mod interactions;
+mod invoice_emails;
 mod invoice_layouts;
 mod invoice_runs;
 mod invoice_templates;
@@ -72,7 +73,7 @@ mod work_entries;
 pub use contract::{Contract, ContractError};
 pub use keys::{Keys, SECRET_BYTES_MIN, WeakSecret, random_secret};
 pub use passwords::hash as hash_password;
-pub use state::{Clock, UploadLimits};
+pub use state::{Clock, Mail, UploadLimits};
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
@@ -108,9 +109,11 @@ pub struct Settings {
     pub files: FileStore,
     pub uploads: UploadLimits,
     /// The processes that set documents.
-    pub workers: Workers,
+    pub workers: Arc<Workers>,
     /// Called when there is new background work.
     pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Whether e-mails are sent, and how.
+    pub mail: Option<Mail>,
 }
 
 const WORKERS: usize = 2;
@@ -153,6 +156,7 @@ const WORKERS: usize = 2;
         (name = "Occurrences", description = "One row for each period of each subscription: what became of it."),
         (name = "Invoice runs", description = "Issuing or drafting everything that is due through a day, or a preview of it."),
         (name = "Invoices", description = "Drafts and what was issued. An issued invoice never changes; it is corrected."),
+        (name = "Invoice emails", description = "Invoices on their way to customers by e-mail, and how they fare."),
         (name = "Payments", description = "Money that came from customers, and the invoices that it is for."),
         (name = "Audit log", description = "Who changed what, when, from what to what."),
         (name = "Events", description = "Every change, in an order that can be followed without missing one."),
@@ -187,6 +191,7 @@ pub fn serve(listener: TcpListener, db: Db, settings: Settings) -> io::Result<Se
         calendars: Semaphore::new(state::CALENDARS_AT_ONCE),
         typesetter: Typesetter::new(settings.workers),
         wake: settings.wake,
+        mail: settings.mail,
     });
     let origins = settings.cors_origins;
     let server = HttpServer::new(move || {

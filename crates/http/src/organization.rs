@@ -2,6 +2,7 @@
 
 use crate::actor::Actor;
 use crate::body::Patch;
+use crate::invoice_emails::{EmailSettingsBody, RemindersBody};
 use crate::precondition::IfMatch;
 use crate::problem::ApiError;
 use crate::reply::Reply;
@@ -62,6 +63,20 @@ pub struct OrganizationInput {
     /// When all that is due is issued by itself, every day; never, where it is null.
     #[serde(default)]
     pub automatic_invoicing: Option<AutomaticInvoicingBody>,
+    /// From whom e-mails to customers come, and in which words.
+    #[serde(default)]
+    #[validate(nested)]
+    pub email: EmailSettingsBody,
+    /// Whether invoices of subscriptions are sent to the customer's e-mail address by themselves when they are issued,
+    /// with their PDF and structured e-invoice, unless the subscription says otherwise.
+    #[schema(default = false)]
+    #[serde(default)]
+    pub email_invoices: bool,
+    /// When, and how often, customers are reminded by e-mail of invoices that they have not paid in full; never, where it is
+    /// null.
+    #[serde(default)]
+    #[validate(nested)]
+    pub reminders: Option<RemindersBody>,
 }
 
 /// The daily automatic run. It issues what is due through its day, dated that day, as an invoice run that anybody can
@@ -112,8 +127,16 @@ pub struct OrganizationBody {
 
 impl From<Organization> for OrganizationBody {
     fn from(row: Organization) -> Self {
-        // From when on the hour counts follows from what was set when, which the audit log tells.
-        let Organization { id, fields, automatic_invoicing_set_at: _, version, created_at, updated_at } = row;
+        // From when on hours count follows from what was set when, which the audit log tells.
+        let Organization {
+            id,
+            fields,
+            automatic_invoicing_set_at: _,
+            reminders_set_at: _,
+            version,
+            created_at,
+            updated_at,
+        } = row;
         Self { id, organization: fields.into(), version, created_at, updated_at }
     }
 }
@@ -133,6 +156,9 @@ impl From<OrganizationFields> for OrganizationInput {
             round_up_minutes,
             logo_file_id,
             automatic_invoicing_hour,
+            email,
+            email_invoices,
+            reminders,
         } = fields;
         Self {
             legal_name,
@@ -145,6 +171,9 @@ impl From<OrganizationFields> for OrganizationInput {
             round_up_minutes,
             logo_file_id,
             automatic_invoicing: automatic_invoicing_hour.map(|hour| AutomaticInvoicingBody { hour }),
+            email: email.0.into(),
+            email_invoices,
+            reminders: reminders.map(|schedule| schedule.0.into()),
         }
     }
 }
@@ -165,6 +194,9 @@ impl OrganizationInput {
             round_up_minutes: self.round_up_minutes,
             logo_file_id: self.logo_file_id,
             automatic_invoicing_hour: self.automatic_invoicing.map(|it| it.hour),
+            email: Json(self.email.into()),
+            email_invoices: self.email_invoices,
+            reminders: self.reminders.map(|body| Json(body.into())),
         })
     }
 }

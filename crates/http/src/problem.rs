@@ -3,12 +3,14 @@
 //! The table makes the answers, the problem responses of the OpenAPI document and the pages at `/problems/{code}`.
 
 use crate::reply::Reply;
+use crate::values::capitalised;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::{StoreError, Violation};
+use opiekun_rendering::DocumentError;
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -380,6 +382,16 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(cause) => Self::unavailable(cause),
             StoreError::Refused { violation, constraint, field } => refused(violation, &constraint, field),
             StoreError::Database(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<DocumentError> for ApiError {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Store(error) => error.into(),
+            DocumentError::NotOfState { state, detail } => Self::state_invalid(state, capitalised(&detail)),
+            DocumentError::Internal(cause) => Self::internal(cause),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, exchange_rates, extra_lines,
-    files, funnel, hourly_rates, interactions, invoice_layouts, invoice_runs, invoice_templates, invoices, me,
-    month_locks, not_invoiced, number_series, occurrences, operators, opportunities, organization, payments, people,
-    pipelines, price_changes, progress, stages, statements, subscriptions, tasks, threads, time_cost, timeline, timer,
-    unbilled_time, work_entries,
+    files, funnel, hourly_rates, interactions, invoice_emails, invoice_layouts, invoice_runs, invoice_templates,
+    invoices, me, month_locks, not_invoiced, number_series, occurrences, operators, opportunities, organization,
+    payments, people, pipelines, price_changes, progress, stages, statements, subscriptions, tasks, threads, time_cost,
+    timeline, timer, unbilled_time, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -47,6 +47,7 @@ pub fn api(config: &mut ServiceConfig) {
     occurrences::routes(config);
     invoice_runs::routes(config);
     invoices::routes(config);
+    invoice_emails::routes(config);
     payments::routes(config);
     statements::routes(config);
     not_invoiced::routes(config);

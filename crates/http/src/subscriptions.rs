@@ -15,6 +15,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::billing::{LineBasis, LineOverride};
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, OccurrenceId, SubscriptionId};
+use opiekun_domain::invoice_email::SubscriptionEmails;
 use opiekun_domain::permission::Permission;
 use opiekun_domain::plan::{Known, Planned, Progress, fell_due, next_open, next_planned};
 use opiekun_domain::schedule::{BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit};
@@ -73,6 +74,15 @@ pub struct SubscriptionInput {
     #[schema(default = false)]
     #[serde(default)]
     pub prorate: bool,
+    /// Whether its invoices are sent to the customer's e-mail address by themselves when they are issued: as the
+    /// organization has it (`email_invoices`) unless told.
+    #[schema(default = "as_organization")]
+    #[serde(default = "as_organization")]
+    pub email_invoices: SubscriptionEmails,
+}
+
+const fn as_organization() -> SubscriptionEmails {
+    SubscriptionEmails::AsOrganization
 }
 
 const fn all() -> CatchUp {
@@ -233,6 +243,7 @@ impl SubscriptionInput {
             line_overrides,
             catch_up,
             prorate,
+            email_invoices,
         } = fields;
         Ok(Self {
             template_id,
@@ -243,6 +254,7 @@ impl SubscriptionInput {
             line_overrides: line_overrides.0.into_iter().map(LineOverrideBody::from).collect(),
             catch_up,
             prorate,
+            email_invoices,
         })
     }
 
@@ -268,6 +280,7 @@ impl SubscriptionInput {
             line_overrides: Json(self.line_overrides.into_iter().map(LineOverride::from).collect()),
             catch_up: self.catch_up,
             prorate: self.prorate,
+            email_invoices: self.email_invoices,
         };
         Ok((fields, schedule))
     }

@@ -111,6 +111,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        send_reminders -> Bool,
     }
 }
 
@@ -297,6 +298,36 @@ diesel::table! {
         content -> Bytea,
         sha256 -> Bytea,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invoice_emails (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        invoice_id -> Uuid,
+        customer_id -> Uuid,
+        reason -> Text,
+        days_after_due -> Nullable<Int2>,
+        status -> Text,
+        problem -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        recipients -> Array<Text>,
+        cc -> Array<Text>,
+        subject -> Nullable<Text>,
+        body -> Nullable<Text>,
+        from_address -> Nullable<Text>,
+        attach_pdf -> Bool,
+        attach_xml -> Bool,
+        requested_by_kind -> Text,
+        requested_by_id -> Nullable<Uuid>,
+        attempts -> Int4,
+        queued_at -> Timestamptz,
+        next_attempt_at -> Nullable<Timestamptz>,
+        sent_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -616,6 +647,10 @@ diesel::table! {
         logo_file_id -> Nullable<Uuid>,
         automatic_invoicing_hour -> Nullable<Int2>,
         automatic_invoicing_set_at -> Nullable<Timestamptz>,
+        email -> Jsonb,
+        email_invoices -> Bool,
+        reminders -> Nullable<Jsonb>,
+        reminders_set_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -702,6 +737,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    reminder_days (organization_id, reminded_on) {
+        organization_id -> Uuid,
+        reminded_on -> Date,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sign_ins (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -768,6 +811,7 @@ diesel::table! {
         prorate -> Bool,
         paused_on -> Nullable<Date>,
         last_run_id -> Nullable<Uuid>,
+        email_invoices -> Text,
     }
 }
 
@@ -939,6 +983,7 @@ diesel::joinable!(month_locks -> organizations (organization_id));
 diesel::joinable!(number_series -> organizations (organization_id));
 diesel::joinable!(operators -> organizations (organization_id));
 diesel::joinable!(pipelines -> organizations (organization_id));
+diesel::joinable!(reminder_days -> organizations (organization_id));
 diesel::joinable!(task_series -> organizations (organization_id));
 diesel::joinable!(tasks -> organizations (organization_id));
 diesel::joinable!(threads -> organizations (organization_id));
@@ -961,6 +1006,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     interactions,
     invoice_balances,
     invoice_documents,
+    invoice_emails,
     invoice_ksef_numbers,
     invoice_layouts,
     invoice_lines,
@@ -983,6 +1029,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     pipelines,
     price_changes,
     refresh_tokens,
+    reminder_days,
     sign_ins,
     stage_changes,
     stages,

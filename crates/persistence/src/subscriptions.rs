@@ -15,6 +15,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, 
 use opiekun_domain::billing::LineOverride;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::{CustomerId, InvoiceRunId, InvoiceTemplateId, OrganizationId, SubscriptionId};
+use opiekun_domain::invoice_email::SubscriptionEmails;
 use opiekun_domain::invoice_run::RunMode;
 use opiekun_domain::plan::{Planned, Progress};
 use opiekun_domain::schedule::{BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit};
@@ -57,6 +58,8 @@ pub struct SubscriptionFields {
     pub catch_up: CatchUp,
     /// Whether the periods that it begins and ends in are billed for the days in which it runs.
     pub prorate: bool,
+    /// Whether its invoices are sent to the customer by themselves.
+    pub email_invoices: SubscriptionEmails,
 }
 
 /// A [`Schedule`] as columns.

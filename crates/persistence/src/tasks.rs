@@ -184,8 +184,32 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
         }
         None => complete(tx, &mut fields)?,
     };
-    let row = NewTask {
-        organization_id: tx.organization_id(),
+    let row = new_row(tx, fields, progress, origin, zone);
+    let task: Task =
+        diesel::insert_into(tasks::table).values(row).returning(Task::as_returning()).get_result(tx.conn)?;
+    record(tx, "created", None, Some(&task))?;
+    add_reminders(tx, &task)?;
+    task_progress::roll_up(tx, task.fields.parent_task_id)?;
+    Ok(task)
+}
+
+/// Writes down tasks that Opiekun itself gives out, in one statement however many: open ones, whose dates fit, that hang below
+/// none and have no reminders.
+pub fn create_all(tx: &mut Tx<'_>, fields: Vec<TaskFields>) -> Result<Vec<Task>> {
+    let zone = organizations::find(tx)?.time_zone();
+    let origin = Origin { registered_by_id: None, instance: None };
+    let rows: Vec<NewTask> =
+        fields.into_iter().map(|fields| new_row(tx, fields, Progress::NEW, origin, zone)).collect();
+    let tasks: Vec<Task> =
+        diesel::insert_into(tasks::table).values(rows).returning(Task::as_returning()).load(tx.conn)?;
+    let records = tasks.iter().map(|task| change("created", None, Some(task), task)).collect();
+    changes::record_all(tx, records)?;
+    Ok(tasks)
+}
+
+fn new_row(tx: &Tx<'_>, fields: TaskFields, progress: Progress, origin: Origin, zone: Tz) -> NewTask {
+    NewTask {
+        organization_id: tx.scope.organization_id,
         id: TaskId::at(tx.now),
         registered_by_id: origin.registered_by_id,
         ends_at: fields.dates().ends_at(zone),
@@ -202,13 +226,7 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
         occurrence_at: origin.instance.map(|instance| instance.occurrence_at),
         created_at: tx.now,
         updated_at: tx.now,
-    };
-    let task: Task =
-        diesel::insert_into(tasks::table).values(row).returning(Task::as_returning()).get_result(tx.conn)?;
-    record(tx, "created", None, Some(&task))?;
-    add_reminders(tx, &task)?;
-    task_progress::roll_up(tx, task.fields.parent_task_id)?;
-    Ok(task)
+    }
 }
 
 pub fn find(tx: &mut Tx<'_>, id: TaskId) -> Result<Task> {

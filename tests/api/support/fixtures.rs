@@ -12,7 +12,9 @@ use super::process::binary;
 use super::world::{PASSWORD, World, now};
 use chrono::{Days, NaiveDate};
 use opiekun_domain::calendar_day::is_working_day;
+use opiekun_domain::ids::InvoiceId;
 use opiekun_domain::invoice_run::RunMode;
+use opiekun_persistence::invoice_emails;
 use opiekun_persistence::invoice_runs::{self, InvoiceRunFields};
 use serde_json::{Value, json};
 use std::iter;
@@ -157,6 +159,14 @@ const KINDS: &[Kind] = &[
         make: invoice,
     },
     Kind {
+        collection: "invoice-emails",
+        names: &["invoice_email_id"],
+        make: |w| {
+            let path = format!("/invoices/{}/emails", invoice(w).id());
+            w.owner.post(&path, json!({ "to": ["ksiegowosc@klos.example"] })).expect(201)
+        },
+    },
+    Kind {
         collection: "payments",
         names: &["payment_id"],
         make: |w| w.payment(w.customer().create().id(), "1234.50").create(),
@@ -203,6 +213,12 @@ const STATES: &[(&str, Make)] = &[
         let run = json!({ "mode": "issue", "through_on": "2026-02-01", "customer_ids": [customer.id()] });
         w.run_with(run).expect(200);
         w.owner.get(&format!("/invoices?customer_id={}", customer.id())).expect(200).items().remove(0)
+    }),
+    // Of a customer without an address, whom the organization wants it sent to.
+    ("retry_invoice_email", |w| {
+        let invoice = invoice(w);
+        w.write(|tx| invoice_emails::queue_issued(tx, &[InvoiceId(invoice.id().parse().unwrap())]));
+        w.owner.get(&format!("/invoice-emails?invoice_id={}", invoice.id())).expect(200).items().remove(0)
     }),
     ("skip_occurrence", planned_occurrence),
     ("restore_occurrence", planned_occurrence),

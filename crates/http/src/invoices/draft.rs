@@ -29,7 +29,8 @@ use opiekun_domain::permission::Permission;
 use opiekun_persistence::customers::Customer;
 use opiekun_persistence::invoices::{Invoice, InvoiceLine, NewDraft};
 use opiekun_persistence::{
-    Json, StoreError, Tx, customers, exchange_rates, invoice_time_entries, invoices, number_series, organizations,
+    Json, StoreError, Tx, customers, exchange_rates, invoice_emails, invoice_time_entries, invoices, number_series,
+    organizations, subscriptions,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -478,11 +479,12 @@ pub async fn void_invoice(
 /// correction the buyer of its draft); from then on it never changes. An invoice in another currency without a rate takes
 /// that of `/exchange-rates`, of the last working day before its sale, or before its issue where that is earlier. A
 /// correction by which an invoice bills its time no more gives the time back: the next time line of the customer bills
-/// it, whatever its day, unless it is made not billable before. Nobody is told. 409 names what is missing: an
+/// it, whatever its day, unless it is made not billable before. 409 names what is missing: an
 /// address of the buyer (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
 /// (`exchange_rate_missing`), that only a correction may be about less than nothing at a VAT rate
 /// (`vat_total_negative`), or that it is no draft any more. 422 names the field of the invoice that the structured
 /// e-invoice FA(3) cannot tell: `/seller/tax_id` without a NIP, say, or `/lines/0/quantity` below 0.
+/// What a run has drafted for a subscription is sent to the customer then, if its invoices are.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
     responses((status = 200, body = InvoiceBody)))]
 #[post("/invoices/{id}/issuance")]
@@ -506,6 +508,7 @@ pub async fn issue_invoice(
             }
             let customer = customers::find(tx, draft.fields.customer_id)?;
             let lines = invoices::lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
+            let emails_invoices = organization.fields.email_invoices;
             let (seller, mut buyer) = (organization.seller(), customer.buyer());
             if draft.fields.kind == InvoiceKind::Correction {
                 // It says whose the invoice is, changed or as it was; what became of the customer since is no part of it.
@@ -529,6 +532,12 @@ pub async fn issue_invoice(
                 ApiError::invalid_field("/issued_on", "minimum", "The last of its series is dated after that day")
             })?;
             let issued = invoices::issue(tx, &draft, number, invoice)?;
+            if let Some(id) = issued.fields.subscription_id
+                && issued.fields.kind == InvoiceKind::Invoice
+                && subscriptions::find(tx, id)?.fields.email_invoices.are_sent(emails_invoices)
+            {
+                invoice_emails::queue_issued(tx, &[issued.id])?;
+            }
             let body = one(tx, issued)?;
             Ok(Reply::at_version(body.version, &body))
         })

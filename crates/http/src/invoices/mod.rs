@@ -5,7 +5,6 @@ mod correction;
 mod document;
 mod draft;
 mod ksef_number;
-mod paper;
 mod time_entries;
 
 use crate::actor::Actor;
@@ -54,8 +53,8 @@ pub struct InvoiceQuery {
     status: Option<InvoiceStatus>,
     /// How issued invoices stand today.
     payment_status: Option<PaymentStatus>,
-    /// Exactly this number.
-    #[param(min_length = 1, max_length = 60, example = "FV/1/11/2026")]
+    /// Exactly this number, such as `FV/1/11/2026`.
+    #[param(min_length = 1, max_length = 60)]
     number: Option<String>,
     customer_id: Option<CustomerId>,
     template_id: Option<InvoiceTemplateId>,

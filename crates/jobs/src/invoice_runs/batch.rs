@@ -14,7 +14,7 @@ use opiekun_persistence::invoices::{self, NewInvoice};
 use opiekun_persistence::number_series;
 use opiekun_persistence::occurrences::{self, Settled};
 use opiekun_persistence::subscriptions::{self, Advance, Subscription};
-use opiekun_persistence::{StoreError, Tx, Violation, invoice_time_entries};
+use opiekun_persistence::{StoreError, Tx, Violation, invoice_emails, invoice_time_entries};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -198,9 +198,11 @@ impl Batch<'_> {
             RunMode::Issue => Some(self.numbers(tx, &counts(bills.iter().map(|(_, _, bill)| &**bill)))?),
             RunMode::Preview | RunMode::Draft => None,
         };
-        let (mut billed_lines, mut annexes) = (Vec::new(), Vec::new());
+        let (mut billed_lines, mut annexes, mut emailed) = (Vec::new(), Vec::new(), Vec::new());
         let numbered = bills.into_iter().map(|(id, subscription, bill)| {
-            let Bill { series_id, template_id, invoice, extra_lines, time } = *bill;
+            let Bill { series_id, template_id, invoice, extra_lines, time, is_emailed } = *bill;
+            // A draft is sent once somebody has issued it.
+            emailed.extend((is_emailed && numbers.is_some()).then_some(id));
             billed_lines.extend(extra_lines.into_iter().map(|line| (line, id)));
             annexes.extend(time.iter().flat_map(|time| time.annex(id)));
             Ok(NewInvoice {
@@ -218,6 +220,7 @@ impl Batch<'_> {
         // In the order of series whoever writes them, so that two who foresee the same numbers never wait for each other.
         invoices.sort_by_key(|invoice| invoice.series_id);
         invoices::create_all(tx, invoices)?;
+        invoice_emails::queue_issued(tx, &emailed)?;
         extra_lines::bill(tx, billed_lines)?;
         invoice_time_entries::bill(tx, annexes)?;
         numbers.map_or(Ok(()), |numbers| numbers.confirm(tx, self.ticket))

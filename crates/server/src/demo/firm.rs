@@ -96,6 +96,9 @@ pub fn organization(tx: &mut Tx<'_>, dice: &mut Dice) -> Result<Organization> {
             round_up_minutes: None,
             logo_file_id: None,
             automatic_invoicing_hour: None,
+            email: Json::default(),
+            email_invoices: false,
+            reminders: None,
         },
     )
 }
