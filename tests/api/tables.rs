@@ -1,9 +1,10 @@
 //! Lists and reports as CSV and XLSX, read by other programs' readers and held against the JSON of the same question.
 
 use crate::support::firm::{found, owner_at};
-use crate::support::{Answer, Client, Process, Record, World, line, scratch_database, text_rows_of};
+use crate::support::{Answer, Client, Process, Record, World, connection, line, scratch_database};
 use calamine::{Data, Reader, Xlsx};
 use chrono::{DateTime, NaiveDate, Utc};
+use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 use std::io::Cursor;
 use uuid::Uuid;
@@ -326,21 +327,18 @@ fn a_long_list_takes_no_memory() {
     let database = scratch_database();
     found(&database.url, 1);
     // Notes that do not shrink to nothing when they are packed.
-    let filled = format!(
-        "with added as (
-            insert into customers (organization_id, id, kind, name, tax_scheme, currency, language, notes, created_at, updated_at)
-            select id, gen_random_uuid(), 'company', 'Customer ' || number, 'none', 'PLN', 'pl', repeat(md5(number::text), 20),
-                now(), now()
-            from organizations, generate_series(2, {ROWS}) number
-            returning 1
-        ) select count(*)::text as value from added"
+    let others = format!(
+        "insert into customers (organization_id, id, kind, name, tax_scheme, currency, language, notes, created_at, updated_at)
+         select id, gen_random_uuid(), 'company', 'Customer ' || number, 'none', 'PLN', 'pl', repeat(md5(number::text), 20),
+             now(), now()
+         from organizations, generate_series(2, {ROWS}) number"
     );
-    assert_eq!(text_rows_of(&database.url, &filled), [Some((ROWS - 1).to_string())]);
+    connection(&database.url).batch_execute(&others).unwrap();
     let server = Process::serve(&database.url);
     let owner = owner_at(&server);
     // Everything has been in use once.
     for format in ["csv", "xlsx"] {
-        assert_eq!(owner.get(&format!("/customers?name[prefix]=customer 77&format={format}")).status, 200);
+        assert_eq!(owner.get(&format!("/customers?name[prefix]=customer%2077&format={format}")).status, 200);
     }
     server.forget_peak();
     let before = server.memory("VmRSS");

@@ -660,6 +660,26 @@ fn the_longest_texts_and_amounts_stay_on_the_page() {
 }
 
 #[test]
+fn a_letter_that_no_font_has_keeps_no_invoice_from_its_buyer() {
+    let mut paper = Paper::ordinary();
+    for (name, shown) in [
+        ("Αφοί Παπαδόπουλοι, ООО «Ромашка»", "Αφοί Παπαδόπουλοι, ООО «Ромашка»"),
+        ("Fa שלום בע״מ", "Fa □□□□ □□□□"),
+        ("Fb شركة", "Fb □□□□"),
+        ("Fc 株式\u{3000}会社", "Fc □□ □□"),
+        ("Fd 👩\u{200D}👧 🇵🇱 \u{FE0F}", "Fd □□ □□"),
+        ("Fe a\u{202E}b\u{202C}c\u{2060}", "Fe abc"),
+    ] {
+        paper.buyer.name = name.to_owned();
+        let set = Set::new("letters", job(&paper.invoice(), LOOK));
+        assert_says(&set.text().replace('\u{200D}', ""), &[shown]);
+    }
+    let invoice = paper.invoice();
+    let own = Job { layout: Some("#json(\"/data.json\").buyer.name 株".to_owned()), ..job(&invoice, LOOK) };
+    assert!(opiekun_typst::set(own).is_err(), "what a layout says itself is told to whoever writes it");
+}
+
+#[test]
 fn the_same_invoice_has_the_same_bytes() {
     let paper = Paper::ordinary();
     let invoice = paper.invoice();

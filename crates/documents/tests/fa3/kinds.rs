@@ -15,6 +15,7 @@ use opiekun_domain::vat::VatCode;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRng, TestRunner};
+use std::time::Instant;
 
 /// Invoices and their corrections of every code, in several currencies, both price modes, to buyers of every kind.
 fn of_every_kind() -> Vec<Case> {
@@ -53,6 +54,21 @@ fn of_every_kind() -> Vec<Case> {
         }
     }
     cases
+}
+
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::print_stdout, reason = "the figure is what it is about")]
+fn documents_a_second() {
+    let cases = of_every_kind();
+    cases[0].document().expect("a document");
+    let began = Instant::now();
+    let bytes: usize = cases.iter().map(|case| case.document().expect("a document").len()).sum();
+    let milliseconds = began.elapsed().as_millis();
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let (count, size) = (cases.len(), bytes / cases.len());
+    let rate = count as u128 * 1000 / milliseconds;
+    println!("{count} documents of {size} bytes, {rate} a second on one core, {build} build");
 }
 
 #[test]
