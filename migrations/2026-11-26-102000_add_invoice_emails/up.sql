@@ -45,7 +45,7 @@ create table invoice_emails (
     constraint invoice_emails_problem_check check (
         (status = 'queued' or (status = 'sent') = (problem is null)) and (problem is not null or problem_detail is null)
     ),
-    constraint invoice_emails_recipients_check check (cardinality(recipients) > 0 or status = 'failed')
+    constraint invoice_emails_addressed_check check (cardinality(recipients) > 0 or status = 'failed')
 );
 comment on table invoice_emails is 'Invoices on their way to somebody by e-mail.';
 comment on column invoice_emails.subject is 'Null until it is first tried, where it comes in the organization''s words.';
