@@ -3,7 +3,7 @@
 //! Who sends takes up the e-mails of every organization, so each test has a database of its own.
 
 use crate::support::files::Store;
-use crate::support::mail::MailServer;
+use crate::support::mail::{Certificate, MailServer};
 use crate::support::{
     Process, Record, Scratch, Server, World, at_once, binary, connection, eventually, eventually_within, now,
     scratch_database,
@@ -13,7 +13,8 @@ use mail_parser::{Message, MessageParser, MimeHeaders};
 use opiekun_http::Mail;
 use opiekun_jobs::Worker;
 use opiekun_jobs::invoice_emails::{Mailer, SmtpServer};
-use opiekun_persistence::{Db, migrate};
+use opiekun_domain::ids::InvoiceId;
+use opiekun_persistence::{Db, migrate, reminders};
 use opiekun_typesetting::Workers;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ impl Office {
     }
 
     fn with_nodes(count: usize) -> Self {
+        // It sets the documents, and nobody waits for an e-mail until it is built.
+        binary();
         let database = scratch_database();
         migrate(&database.url).unwrap();
         let db = Db::connect(&database.url, 48).unwrap();
@@ -431,6 +434,35 @@ fn what_waits_for_days_is_given_up_and_can_be_queued_anew() {
 }
 
 #[test]
+fn a_reminder_says_what_its_step_says_unless_the_invoice_is_paid_by_then() {
+    let office = Office::new();
+    let w = office.organization();
+    let text = json!({ "language": "pl", "subject": "Wezwanie: {{invoice.number}}", "body": "{{invoice.payment_details}}" });
+    let steps = json!([{ "days_after_due": 3, "texts": [text] }, { "days_after_due": 10 }]);
+    w.owner.at(2).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } })).expect(200);
+    let customer = customer(&w, "ksiegowosc@klos.example");
+    let invoice = invoice_to(&w, &customer);
+    let id = InvoiceId(invoice.id().parse().unwrap());
+    let remind = |days| {
+        w.write(|tx| reminders::queue(tx, &[(id, days)]).map(drop));
+        emails(&w, "").remove(0)
+    };
+    settled(&w, &remind(3), "sent");
+    settled(&w, &remind(10), "sent");
+    let received = office.mailbox(2);
+    let subjects: Vec<_> = received.iter().map(|it| parsed(&it.data).subject().unwrap().to_owned()).collect();
+    let number = invoice["number"].as_str().unwrap();
+    assert_eq!(subjects, [format!("Wezwanie: {number}"), format!("Przypomnienie o płatności: {number}")]);
+    let first = parsed(&received[0].data).body_text(0).unwrap().into_owned();
+    assert!(first.starts_with("Do zapłaty: 123,00\u{a0}PLN"), "{first}");
+
+    w.payment(customer.id(), "123.00").with("invoice_id", invoice.id()).create();
+    let cancelled = settled(&w, &remind(20), "cancelled");
+    assert_eq!((&cancelled["problem"], w.changes("invoice_email.cancelled")), (&json!("paid"), 1));
+    office.mailbox(2);
+}
+
+#[test]
 fn a_repeated_request_sends_once() {
     let office = Office::new();
     let w = office.organization();
@@ -538,6 +570,44 @@ fn whoever_signs_in_at_a_mail_server_is_let_in_and_nobody_else() {
     assert_eq!(with("faktury:tajne@"), Ok(()));
     let refused = with("faktury:inne@").unwrap_err().to_string();
     assert!(refused.contains("535") && !refused.contains("inne"), "{refused}");
+}
+
+#[test]
+fn what_is_to_be_encrypted_is_sent_to_nobody_else() {
+    let database = scratch_database();
+    migrate(&database.url).unwrap();
+    let certificate = Certificate::new();
+    let trusted = std::env::temp_dir().join(format!("opiekun-{}.pem", uuid::Uuid::now_v7()));
+    std::fs::write(&trusted, &certificate.pem).unwrap();
+    let (implicit, started) = (MailServer::with_tls(&certificate), MailServer::with_starttls(&certificate));
+    let plain = MailServer::start();
+    for mail in [&implicit, &started] {
+        mail.rules().account = Some("AGZha3R1cnkAdGFqbmU=".to_owned());
+    }
+    let check = |scheme: &str, mail: &MailServer, is_trusted: bool| {
+        let url = format!("{scheme}://faktury:tajne@localhost:{}?tls=required", mail.address().port());
+        let mut command = crate::support::opiekun(&database.url);
+        command.arg("check").env("OPIEKUN_SMTP_URL", url);
+        if is_trusted {
+            command.env("SSL_CERT_FILE", &trusted);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!said.contains("tajne"), "{said}");
+        let line = said.lines().find(|line| line.contains("mail server")).unwrap().to_owned();
+        (output.status.success(), line)
+    };
+    for (scheme, mail) in [("smtps", &implicit), ("smtp", &started)] {
+        let (is_fine, said) = check(scheme, mail, true);
+        assert!(is_fine, "{said}");
+        // A certificate that nobody vouches for.
+        let (is_fine, said) = check(scheme, mail, false);
+        assert!(!is_fine && said.contains("certificate"), "{said}");
+    }
+    // A server that does not encrypt hears nothing.
+    let (is_fine, said) = check("smtp", &plain, true);
+    assert!(!is_fine && said.contains("STARTTLS"), "{said}");
+    std::fs::remove_file(&trusted).unwrap();
 }
 
 #[test]

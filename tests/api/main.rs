@@ -51,6 +51,7 @@ mod pipelines;
 mod price_changes;
 mod progress;
 mod receivables;
+mod reminders;
 mod scale;
 mod schema;
 mod statements;

@@ -1,5 +1,6 @@
 //! A small mail server, which a test stops and starts, and has refuse what it wants.
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -40,6 +41,36 @@ pub struct Rules {
     pub account: Option<String>,
 }
 
+/// How connections are encrypted.
+#[derive(Clone)]
+enum Tls {
+    None,
+    Implicit(Arc<ServerConfig>),
+    Started(Arc<ServerConfig>),
+}
+
+/// A certificate for `localhost` that no one else knows.
+pub struct Certificate {
+    /// As a file of certificates that are trusted holds it.
+    pub pem: String,
+    config: Arc<ServerConfig>,
+}
+
+impl Certificate {
+    pub fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self { pem: made.cert.pem(), config: Arc::new(config) }
+    }
+}
+
 #[derive(Default)]
 struct Shared {
     rules: Mutex<Rules>,
@@ -53,6 +84,7 @@ struct Shared {
 pub struct MailServer {
     address: SocketAddr,
     shared: Arc<Shared>,
+    tls: Tls,
     accepting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
@@ -62,9 +94,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl MailServer {
     pub fn start() -> Self {
+        Self::with(Tls::None)
+    }
+
+    /// Encrypted from the first byte on.
+    pub fn with_tls(certificate: &Certificate) -> Self {
+        Self::with(Tls::Implicit(Arc::clone(&certificate.config)))
+    }
+
+    /// Encrypted once that is asked for.
+    pub fn with_starttls(certificate: &Certificate) -> Self {
+        Self::with(Tls::Started(Arc::clone(&certificate.config)))
+    }
+
+    fn with(tls: Tls) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut server = Self { address, shared: Arc::default(), accepting: None };
+        let mut server = Self { address, shared: Arc::default(), tls, accepting: None };
         server.accept(listener);
         server
     }
@@ -115,17 +161,17 @@ impl MailServer {
     fn accept(&mut self, listener: TcpListener) {
         listener.set_nonblocking(true).unwrap();
         let (stop, shared) = (Arc::new(AtomicBool::new(false)), Arc::clone(&self.shared));
-        let stopped = Arc::clone(&stop);
+        let (stopped, tls) = (Arc::clone(&stop), self.tls.clone());
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 match listener.accept() {
                     Ok((stream, _)) => {
                         stream.set_nonblocking(false).unwrap();
                         lock(&shared.connections).push(stream.try_clone().unwrap());
-                        let shared = Arc::clone(&shared);
+                        let (shared, tls) = (Arc::clone(&shared), tls.clone());
                         std::thread::spawn(move || {
                             let closing = stream.try_clone().unwrap();
-                            let _ = Session::new(&shared, stream).serve();
+                            let _ = converse(&shared, stream, &tls);
                             let _ = closing.shutdown(Shutdown::Both);
                         });
                     }
@@ -143,6 +189,22 @@ impl Drop for MailServer {
     }
 }
 
+/// One connection, from its first word to its last.
+fn converse(shared: &Shared, stream: TcpStream, tls: &Tls) -> std::io::Result<()> {
+    let encrypted = |config: &Arc<ServerConfig>, stream| {
+        let connection = ServerConnection::new(Arc::clone(config)).map_err(std::io::Error::other)?;
+        Ok::<_, std::io::Error>(StreamOwned::new(connection, stream))
+    };
+    match tls {
+        Tls::None => Session::new(shared, stream, false).serve(true).map(drop),
+        Tls::Implicit(config) => Session::new(shared, encrypted(config, stream)?, false).serve(true).map(drop),
+        Tls::Started(config) => match Session::new(shared, stream, true).serve(true)? {
+            Some(stream) => Session::new(shared, encrypted(config, stream)?, false).serve(false).map(drop),
+            None => Ok(()),
+        },
+    }
+}
+
 /// What one connection says and is answered.
 struct Session<'s, S> {
     shared: &'s Shared,
@@ -150,6 +212,7 @@ struct Session<'s, S> {
     from: String,
     to: Vec<String>,
     is_known: bool,
+    offers_tls: bool,
 }
 
 /// Whatever bytes go over.
@@ -157,8 +220,9 @@ trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
 impl<'s, S: Stream> Session<'s, S> {
-    fn new(shared: &'s Shared, stream: S) -> Self {
-        Self { shared, stream: BufReader::new(stream), from: String::new(), to: Vec::new(), is_known: false }
+    fn new(shared: &'s Shared, stream: S, offers_tls: bool) -> Self {
+        let stream = BufReader::new(stream);
+        Self { shared, stream, from: String::new(), to: Vec::new(), is_known: false, offers_tls }
     }
 
     fn say(&mut self, line: &str) -> std::io::Result<()> {
@@ -167,18 +231,27 @@ impl<'s, S: Stream> Session<'s, S> {
         stream.flush()
     }
 
-    fn serve(mut self) -> std::io::Result<()> {
-        self.say("220 mail.test.example ESMTP")?;
+    /// Gives the stream back where it is to be encrypted.
+    fn serve(mut self, greets: bool) -> std::io::Result<Option<S>> {
+        if greets {
+            self.say("220 mail.test.example ESMTP")?;
+        }
         let mut line = String::new();
         loop {
             line.clear();
             if self.stream.read_line(&mut line)? == 0 {
-                return Ok(());
+                return Ok(None);
             }
             let command = line.trim_end().to_owned();
             let verb = command.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
+                "EHLO" if self.offers_tls => self.say("250-mail.test.example\r\n250 STARTTLS")?,
                 "EHLO" => self.say("250-mail.test.example\r\n250-AUTH PLAIN\r\n250 8BITMIME")?,
+                "STARTTLS" => {
+                    self.say("220 go on")?;
+                    return Ok(Some(self.stream.into_inner()));
+                }
+                _ if self.offers_tls => self.say("530 5.7.0 Must issue a STARTTLS command first")?,
                 "HELO" | "NOOP" => self.say("250 ok")?,
                 "RSET" => {
                     self.to.clear();
@@ -201,10 +274,10 @@ impl<'s, S: Stream> Session<'s, S> {
                 "RCPT" => self.recipient(&address(&command))?,
                 "DATA" => {
                     if !self.data()? {
-                        return Ok(());
+                        return Ok(None);
                     }
                 }
-                "QUIT" => return self.say("221 bye"),
+                "QUIT" => return self.say("221 bye").map(|()| None),
                 _ => self.say("502 what?")?,
             }
         }
