@@ -10,10 +10,10 @@ use crate::support::{
 };
 use diesel::connection::SimpleConnection;
 use mail_parser::{Message, MessageParser, MimeHeaders};
+use opiekun_domain::ids::InvoiceId;
 use opiekun_http::Mail;
 use opiekun_jobs::Worker;
 use opiekun_jobs::invoice_emails::{Mailer, SmtpServer};
-use opiekun_domain::ids::InvoiceId;
 use opiekun_persistence::{Db, migrate, reminders};
 use opiekun_typesetting::Workers;
 use serde_json::{Value, json};
@@ -188,8 +188,11 @@ fn an_invoice_is_sent_with_the_documents_that_the_api_hands_out() {
 fn whoever_asks_says_to_whom_and_in_which_words() {
     let office = Office::new();
     let w = office.organization();
-    let buyer = w.buyer().name("Zły\nBcc: wszyscy@example.com").with("email", "ksiegowosc@klos.example").create();
+    let buyer = customer(&w, "ksiegowosc@klos.example");
     let invoice = invoice_to(&w, &buyer);
+    // No name is taken like that; were one there, it would be no header.
+    let evil = "update customers set name = E'Zły\\r\\nBcc: wszyscy@example.com'";
+    connection(&office.database.url).batch_execute(evil).unwrap();
     let email = send(
         &w,
         &invoice,
@@ -200,7 +203,6 @@ fn whoever_asks_says_to_whom_and_in_which_words() {
     let received = office.mailbox(1).remove(0);
     assert_eq!(received.to, ["a@klos.example", "b@klos.example", "c@klos.example"]);
     let message = parsed(&received.data);
-    // Nothing of a name is taken for a header.
     let subject = format!("{} for Zły Bcc: wszyscy@example.com", invoice["number"].as_str().unwrap());
     assert_eq!((message.subject(), message.bcc()), (Some(&*subject), None));
     assert_eq!(message.cc().unwrap().first().unwrap().address(), Some("c@klos.example"));
@@ -437,7 +439,8 @@ fn what_waits_for_days_is_given_up_and_can_be_queued_anew() {
 fn a_reminder_says_what_its_step_says_unless_the_invoice_is_paid_by_then() {
     let office = Office::new();
     let w = office.organization();
-    let text = json!({ "language": "pl", "subject": "Wezwanie: {{invoice.number}}", "body": "{{invoice.payment_details}}" });
+    let text =
+        json!({ "language": "pl", "subject": "Wezwanie: {{invoice.number}}", "body": "{{invoice.payment_details}}" });
     let steps = json!([{ "days_after_due": 3, "texts": [text] }, { "days_after_due": 10 }]);
     w.owner.at(2).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } })).expect(200);
     let customer = customer(&w, "ksiegowosc@klos.example");

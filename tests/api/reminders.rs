@@ -35,6 +35,10 @@ impl Place {
         w
     }
 
+    fn tasks(&self) -> i64 {
+        self.database.text_rows("select count(*) from tasks")[0].as_deref().unwrap().parse().unwrap()
+    }
+
     /// Looks at 9:00 of days, one after the other; how many reminders were queued on each.
     fn queue<const N: usize>(&self, days: [&str; N]) -> [usize; N] {
         days.map(|day| {
@@ -91,7 +95,7 @@ fn unpaid_invoices_are_reminded_of_once_a_step() {
         assert_eq!((&email["attach_pdf"], &email["attach_xml"]), (&json!(true), &json!(false)));
         assert_eq!(email["to"], json!(["ksiegowosc@klos.example"]));
     }
-    assert_eq!((w.changes("invoice_email.queued"), w.count("tasks")), (6, 0));
+    assert_eq!((w.changes("invoice_email.queued"), place.tasks()), (6, 0));
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn a_step_gives_the_caretaker_a_task_once() {
     assert!(task["description"].as_str().unwrap().contains("123.00 PLN"), "{task:?}");
     assert_eq!(w.changes("task.created"), 2);
     assert_eq!(place.queue(["2026-01-25"]), [2]);
-    assert_eq!(w.count("tasks"), 2);
+    assert_eq!(place.tasks(), 2);
 }
 
 #[test]
@@ -166,10 +170,7 @@ fn a_schedule_is_checked() {
             json!([{ "days_after_due": 3, "texts": [text("{{invoice.late}}")] }]),
             "/reminders/steps/0/texts/0/subject placeholder",
         ),
-        (
-            json!([{ "days_after_due": 3, "texts": [text("a"), text("b")] }]),
-            "/reminders/steps/0/texts uniqueItems",
-        ),
+        (json!([{ "days_after_due": 3, "texts": [text("a"), text("b")] }]), "/reminders/steps/0/texts uniqueItems"),
     ] {
         let refused = w.owner.at(1).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } }));
         refused.refused(422, "validation_failed");

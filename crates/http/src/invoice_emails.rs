@@ -23,6 +23,7 @@ use opiekun_persistence::{Page, Tx, invoice_emails, invoices};
 use opiekun_rendering::Correspondence;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use utoipa::openapi::schema::{Array, ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::{Validate, ValidationError};
@@ -227,12 +228,10 @@ impl From<RemindersBody> for ReminderSchedule {
 #[derive(Debug, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct InvoiceEmailInput {
-    /// Whom it goes to; the customer's e-mail address unless told.
-    #[schema(min_items = 1, max_items = 20, schema_with = addresses_schema, example = json!(["ksiegowosc@klos.example"]))]
+    #[schema(schema_with = recipients_schema)]
     #[serde(default)]
     pub to: Option<Vec<String>>,
-    /// Who else gets it, as everybody who does can see.
-    #[schema(schema_with = addresses_schema)]
+    #[schema(schema_with = cc_schema)]
     #[serde(default)]
     pub cc: Vec<String>,
     /// With the same placeholders as the organization's texts, from which it comes unless told.
@@ -260,15 +259,33 @@ const fn yes() -> bool {
 }
 
 /// The schema of a list of e-mail addresses.
-fn addresses_schema() -> utoipa::openapi::schema::Array {
-    use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
+fn addresses_schema() -> Array {
+    addresses("E-mail addresses; none, where the customer has none.").build()
+}
+
+fn cc_schema() -> Array {
+    addresses("Who else gets it, as everybody who does can see.").build()
+}
+
+/// One that names somebody, or is left out.
+fn recipients_schema() -> Array {
+    let example = serde_json::json!(["ksiegowosc@klos.example"]);
+    let kinds = SchemaType::Array(vec![Type::Array, Type::Null]);
+    addresses("Whom it goes to; the customer's e-mail address unless told.")
+        .schema_type(kinds)
+        .min_items(Some(1))
+        .examples([example])
+        .build()
+}
+
+fn addresses(description: &str) -> ArrayBuilder {
     let address = ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::String))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
         .min_length(Some(3))
         .max_length(Some(254))
         .examples([serde_json::json!("ksiegowosc@klos.example")]);
-    ArrayBuilder::new().items(address).max_items(Some(20)).unique_items(true).build()
+    ArrayBuilder::new().description(Some(description)).items(address).max_items(Some(20)).unique_items(true)
 }
 
 /// An invoice on its way to somebody by e-mail.
@@ -291,7 +308,6 @@ pub struct InvoiceEmailBody {
     /// What the mail server said, or what else is known.
     #[schema(max_length = 1000, example = "550 5.1.1 No such user here")]
     pub problem_detail: Option<String>,
-    /// Whom it goes to; nobody, where the customer has no e-mail address.
     #[schema(schema_with = addresses_schema)]
     pub to: Vec<String>,
     #[schema(schema_with = addresses_schema)]

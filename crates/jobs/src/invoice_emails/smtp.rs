@@ -8,6 +8,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use lettre::transport::smtp::{Error, SUBMISSION_PORT, SUBMISSIONS_PORT};
 use percent_encoding::percent_decode_str;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 use url::{Host, Url};
 
@@ -176,7 +177,10 @@ impl SmtpServer {
 
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
-        Host::Domain(name) => *name == "localhost",
+        // Of this scheme an address of version 4 is read as a name.
+        Host::Domain(name) => {
+            *name == "localhost" || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        }
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }
