@@ -1,6 +1,6 @@
 //! The organization itself.
 
-use crate::support::World;
+use crate::support::{World, binary};
 use serde_json::json;
 
 #[test]
@@ -75,6 +75,8 @@ fn a_logo_that_is_too_large_for_invoices_is_refused() {
 
 #[test]
 fn a_logo_that_cannot_be_drawn_is_no_end_of_all_invoices() {
+    // It tries the logo out; the program that does takes a while to build.
+    binary();
     let w = World::new();
     let whole = include_bytes!("support/logo.png");
     for broken in [&whole[..whole.len() / 2], &whole[..40]] {
