@@ -166,11 +166,7 @@ fn composed(lines: Vec<LineRow>) -> Vec<InvoiceLine> {
 }
 
 fn logo_of(file: File) -> Option<(FileName, File)> {
-    match file.media_type.as_str() {
-        "image/png" => Some((FileName::LogoPng, file)),
-        "image/jpeg" => Some((FileName::LogoJpeg, file)),
-        _ => None,
-    }
+    FileName::of_logo(&file.media_type).map(|path| (path, file))
 }
 
 /// The code that fills in the transfer; none where there is no number yet to pay under, and where the buyer has to pay by
