@@ -320,7 +320,6 @@ fn what_is_of_pages_is_not_asked_of_a_table() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are what it is about")]
 fn a_long_list_takes_no_memory() {
     const ROWS: usize = 20_001;
     const GROWTH_MAX: u64 = 12 << 20;

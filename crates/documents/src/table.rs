@@ -166,7 +166,7 @@ pub struct TableWriter<W: Write> {
 }
 
 enum Rows<W: Write> {
-    Csv(CsvWriter<W>),
+    Csv(Box<CsvWriter<W>>),
     Xlsx(Box<XlsxWriter<W>>),
 }
 
@@ -176,7 +176,8 @@ impl<W: Write> TableWriter<W> {
     pub fn new(out: W, format: TableFormat, name: &'static str, columns: Vec<Column>) -> Result<Self, TableError> {
         let rows = match format {
             TableFormat::Csv { byte_order_mark } => {
-                Rows::Csv(CsvWriter::new(out, byte_order_mark, columns.iter().map(|column| column.name))?)
+                let names = columns.iter().map(|column| column.name);
+                Rows::Csv(Box::new(CsvWriter::new(out, byte_order_mark, names)?))
             }
             TableFormat::Xlsx => Rows::Xlsx(Box::new(XlsxWriter::new(out, name, columns)?)),
         };

@@ -58,7 +58,6 @@ fn of_every_kind() -> Vec<Case> {
 
 #[test]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "the figure is what it is about")]
 fn documents_a_second() {
     let cases = of_every_kind();
     cases[0].document().expect("a document");
