@@ -55,6 +55,7 @@ mod schema;
 mod statements;
 mod subscription_years;
 mod subscriptions;
+mod surveys;
 mod tags;
 mod task_series;
 mod task_trees;

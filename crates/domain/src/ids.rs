@@ -142,6 +142,12 @@ id! { /// One event of the change feed.
 EventId }
 id! { /// A calendar as a calendar program subscribes to it.
 CalendarFeedId }
+id! { /// Questions to be asked of customers.
+SurveyId }
+id! { /// One customer's answers to a survey.
+SurveyResponseId }
+id! { /// A secret address at which a customer answers a survey.
+SurveyLinkId }
 
 #[cfg(test)]
 mod tests {

@@ -47,6 +47,8 @@ pub mod recurrence;
 pub mod schedule;
 pub mod statement;
 pub mod subscription;
+pub mod survey;
+pub mod survey_results;
 pub mod task;
 pub mod tax_identity;
 pub mod text;

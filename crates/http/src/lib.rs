@@ -57,6 +57,7 @@ mod state;
 mod statements;
 mod stream;
 mod subscriptions;
+mod surveys;
 mod tasks;
 mod text;
 mod threads;
@@ -140,6 +141,7 @@ const WORKERS: usize = 2;
         (name = "Attachments", description = "Files on records: who may read a record reads the files on it."),
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
         (name = "Files", description = "What was uploaded. A file is there for whoever sent it, and for those who may read a record that it is on."),
+        (name = "Surveys", description = "What customers are asked, what they answer, and what that comes to."),
         (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
         (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),

@@ -771,6 +771,72 @@ diesel::table! {
 }
 
 diesel::table! {
+    survey_links (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        survey_id -> Uuid,
+        customer_id -> Nullable<Uuid>,
+        person_id -> Nullable<Uuid>,
+        single_use -> Bool,
+        expires_at -> Timestamptz,
+        secret_hash -> Bytea,
+        used_at -> Nullable<Timestamptz>,
+        registered_by_id -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    survey_responses (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        survey_id -> Uuid,
+        survey_version -> Int4,
+        customer_id -> Nullable<Uuid>,
+        person_id -> Nullable<Uuid>,
+        operator_id -> Nullable<Uuid>,
+        registered_by_id -> Nullable<Uuid>,
+        interaction_id -> Nullable<Uuid>,
+        task_id -> Nullable<Uuid>,
+        thread_id -> Nullable<Uuid>,
+        link_id -> Nullable<Uuid>,
+        answers -> Jsonb,
+        completed_at -> Nullable<Timestamptz>,
+        dated_at -> Timestamptz,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    survey_versions (organization_id, survey_id, version) {
+        organization_id -> Uuid,
+        survey_id -> Uuid,
+        version -> Int4,
+        questions -> Jsonb,
+        published_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    surveys (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        title -> Text,
+        description -> Nullable<Text>,
+        status -> Text,
+        questions -> Jsonb,
+        published_version -> Nullable<Int4>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     task_reminders (organization_id, task_id, minutes_before) {
         organization_id -> Uuid,
         task_id -> Uuid,
@@ -938,6 +1004,7 @@ diesel::joinable!(month_locks -> organizations (organization_id));
 diesel::joinable!(number_series -> organizations (organization_id));
 diesel::joinable!(operators -> organizations (organization_id));
 diesel::joinable!(pipelines -> organizations (organization_id));
+diesel::joinable!(surveys -> organizations (organization_id));
 diesel::joinable!(task_series -> organizations (organization_id));
 diesel::joinable!(tasks -> organizations (organization_id));
 diesel::joinable!(threads -> organizations (organization_id));
@@ -986,6 +1053,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     stage_changes,
     stages,
     subscriptions,
+    survey_links,
+    survey_responses,
+    survey_versions,
+    surveys,
     task_reminders,
     task_series,
     task_tags,

@@ -124,6 +124,29 @@ impl World {
         self.draft("/calendar/feeds", json!({ "name": "Work" }))
     }
 
+    /// Open: how likely to recommend, content or not, and why not.
+    pub fn survey(&self) -> Draft {
+        self.draft(
+            "/surveys",
+            json!({ "title": "Are you content?", "status": "open", "questions": [
+            { "key": "recommend", "kind": "scale", "text": "How likely are you to recommend us?" },
+            { "key": "content", "kind": "yes_no", "text": "Are you content with us?", "required": true },
+            { "key": "why", "kind": "text", "text": "What do you miss?", "required": true,
+              "shown_if": { "question": "content", "is": "no" } },
+        ] }),
+        )
+    }
+
+    /// Without any answer yet.
+    pub fn survey_response(&self, survey_id: &str) -> Draft {
+        self.draft("/survey-responses", json!({ "survey_id": survey_id }))
+    }
+
+    /// For a single use.
+    pub fn survey_link(&self, survey_id: &str) -> Draft {
+        self.draft(format!("/surveys/{survey_id}/links"), json!({}))
+    }
+
     pub fn month_lock(&self, month_start_on: &str) -> Draft {
         self.draft("/month-locks", json!({ "month_start_on": month_start_on }))
     }

@@ -114,6 +114,17 @@ const KINDS: &[Kind] = &[
         names: &["file_id"],
         make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
     },
+    Kind { collection: "surveys", names: &["survey_id"], make: |w| w.survey().create() },
+    Kind {
+        collection: "survey-responses",
+        names: &["survey_response_id", "response_id"],
+        make: |w| w.survey_response(open_survey(w).id()).create(),
+    },
+    Kind {
+        collection: "survey-links",
+        names: &["survey_link_id", "link_id"],
+        make: |w| w.survey_link(open_survey(w).id()).create(),
+    },
     Kind { collection: "calendar/feeds", names: &["calendar_feed_id"], make: |w| w.calendar_feed().create() },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind {
@@ -218,11 +229,27 @@ const STATES: &[(&str, Make)] = &[
 ];
 
 /// What a path names that is no id.
-const NAMED: &[(&str, Name)] = &[("read_calendar_feed", |w| {
+const NAMED: &[(&str, Name)] = &[
     // The owner's own, whoever makes the records of this world.
-    let url = w.calendar_feed().create()["url"].as_str().unwrap().to_owned();
-    url.split_once("/api/v1").unwrap().1.to_owned()
-})];
+    ("read_calendar_feed", |w| address(&w.calendar_feed().create())),
+    ("read_survey_form", survey_form),
+    ("answer_survey_form", |w| format!("{}/responses", survey_form(w))),
+];
+
+/// The path that a record shows once as its address.
+fn address(record: &Record) -> String {
+    record["url"].as_str().unwrap().split_once("/api/v1").unwrap().1.to_owned()
+}
+
+/// Of a form that is answered again and again.
+fn survey_form(w: &World) -> String {
+    address(&w.survey_link(open_survey(w).id()).with("single_use", false).create())
+}
+
+/// The newest, or one that is made.
+fn open_survey(w: &World) -> Record {
+    w.owner.get("/surveys?limit=1&status=open").expect(200).items().pop().unwrap_or_else(|| w.survey().create())
+}
 
 /// What a query names, in what the path's record holds.
 const QUERIES: &[(&str, Ask)] = &[("remove_thread_item", |w, thread| {
