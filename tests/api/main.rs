@@ -48,6 +48,8 @@ mod payments;
 mod people;
 mod pipelines;
 mod price_changes;
+mod procedure_schedules;
+mod procedures;
 mod progress;
 mod receivables;
 mod scale;

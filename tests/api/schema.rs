@@ -24,6 +24,8 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("number_counters", "counted under a lock, changed by nobody's hand but through its series"),
     ("opportunity_tags", "follows its opportunity, which has a version"),
     ("payment_allocations", "changes only with its payment, which has a version"),
+    ("procedure_schedule_customers", "changes only with its schedule, which has a version"),
+    ("procedure_versions", "what was published, for good"),
     ("refresh_tokens", "spent once"),
     ("sign_ins", "ended once"),
     ("stage_changes", "a record of the past"),

@@ -36,7 +36,8 @@ fn a_survey_that_nobody_could_fill_in_is_refused_with_the_place() {
     assert_eq!(refused(&w, json!([first, itself])), ["/questions/1/shown_if/all/0/question not_earlier"]);
     let type_mismatch = asked("text", json!({ "question": "first", "at_least": 3 }));
     assert_eq!(refused(&w, json!([first, type_mismatch])), ["/questions/1/shown_if/at_least test_not_expected"]);
-    let never = json!({ "not": { "any": [{ "question": "first", "is": "yes" }, { "question": "first", "is": "no" }] } });
+    let never =
+        json!({ "not": { "any": [{ "question": "first", "is": "yes" }, { "question": "first", "is": "no" }] } });
     assert_eq!(refused(&w, json!([first, asked("text", never)])), ["/questions/1/shown_if never_shown"]);
     assert_eq!(refused(&w, json!([first, first])), ["/questions/1/key duplicate"]);
     assert_eq!(refused(&w, json!([asked("single_choice", Value::Null)])), ["/questions/0/options required"]);
@@ -109,7 +110,9 @@ fn a_response_follows_its_interaction_from_thread_to_thread() {
     let response = w.survey_response(survey.id()).with("interaction_id", call.id()).create();
     let path = format!("/survey-responses/{}", response.id());
     let shown = || w.owner.get(&path).expect(200)["thread_id"].clone();
-    w.owner.post(&format!("/threads/{}/items", second.id()), json!({ "type": "interaction", "id": call.id() })).expect(200);
+    w.owner
+        .post(&format!("/threads/{}/items", second.id()), json!({ "type": "interaction", "id": call.id() }))
+        .expect(200);
     assert_eq!(shown(), second["id"]);
     w.owner.post(&format!("/threads/{}/merges", first.id()), json!({ "thread_id": second.id() })).expect(200);
     assert_eq!(shown(), first["id"]);
@@ -199,7 +202,10 @@ fn a_customer_answers_alone_at_a_secret_address() {
     let unknown = Client::nobody().get("/survey-forms/ops_none").refused(404, "not_found");
     for again in [Client::nobody().get(&form), answer(&form, json!({ "content": "yes" }), true)] {
         let again = again.refused(404, "not_found");
-        assert_eq!((&again["detail"], &again["instance"]), (&unknown["detail"], &json!("/api/v1/survey-forms/{secret}")));
+        assert_eq!(
+            (&again["detail"], &again["instance"]),
+            (&unknown["detail"], &json!("/api/v1/survey-forms/{secret}"))
+        );
     }
     assert_eq!(w.owner.get(&waiting).expect(200).items(), []);
     let response = w.owner.get(&format!("/surveys/{}/responses", survey.id())).expect(200).items().remove(0);
@@ -372,7 +378,15 @@ fn compare(kind: &str, results: &Value, given: &[&Value]) {
         }
     }
     let listed = results["options"].as_array().unwrap().len();
-    assert_eq!(listed, match kind { "single_choice" | "multiple_choice" => 3, "scale" => 11, "yes_no" => 2, _ => 0 });
+    assert_eq!(
+        listed,
+        match kind {
+            "single_choice" | "multiple_choice" => 3,
+            "scale" => 11,
+            "yes_no" => 2,
+            _ => 0,
+        }
+    );
     if kind == "date" {
         assert_eq!(results["earliest_on"].as_str(), counts.keys().next().map(String::as_str));
         assert_eq!(results["latest_on"].as_str(), counts.keys().next_back().map(String::as_str));

@@ -42,6 +42,7 @@ pub mod permission;
 pub mod pipeline;
 pub mod plan;
 pub mod price_change;
+pub mod procedure;
 pub mod proration;
 pub mod recurrence;
 pub mod schedule;

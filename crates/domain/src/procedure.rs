@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Datelike, Days, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use crate::calendar_day::{is_working_day, shift_to_working_day};
+use crate::calendar_day::shift_to_working_day;
 use crate::ids::{OperatorId, SurveyId};
 use crate::schedule::{IssueDayShift, ScheduleDay};
 use crate::task::TaskPriority;
@@ -236,10 +236,9 @@ pub fn check(steps: &[Node<'_>]) -> Vec<StepProblem> {
             free.iter().for_each(|key| _ = left.remove(key));
         }
         let stuck = steps.iter().enumerate().filter(|(_, step)| left.contains(step.key));
-        problems.extend(stuck.map(|(index, _)| StepProblem {
-            pointer: format!("/{index}/waits_for"),
-            fault: StepFault::Cycle,
-        }));
+        problems.extend(
+            stuck.map(|(index, _)| StepProblem { pointer: format!("/{index}/waits_for"), fault: StepFault::Cycle }),
+        );
     }
     problems
 }
@@ -252,6 +251,7 @@ pub fn is_ready(waits_for: &[String], is_closed: impl Fn(&str) -> bool) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar_day::is_working_day;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -324,8 +324,11 @@ mod tests {
         let shifts = proptest::sample::select(IssueDayShift::ALL.to_vec());
         prop_oneof![
             (0..=40_u16).prop_map(|working_days| DueRule::AfterStart { working_days }),
-            (day_of_month, 0..=12_u8, shifts)
-                .prop_map(|(day, month_offset, shift)| DueRule::DayOfMonth { day, month_offset, shift }),
+            (day_of_month, 0..=12_u8, shifts).prop_map(|(day, month_offset, shift)| DueRule::DayOfMonth {
+                day,
+                month_offset,
+                shift
+            }),
         ]
     }
 

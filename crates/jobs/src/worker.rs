@@ -1,6 +1,6 @@
 //! The threads of a node that do its background work.
 
-use crate::{automatic_runs, files, invoice_runs};
+use crate::{automatic_runs, files, invoice_runs, procedure_schedules};
 use chrono::{DateTime, Utc};
 use opiekun_files::FileStore;
 use opiekun_persistence::{Db, Result, credentials, events, idempotency, task_reminders};
@@ -26,6 +26,8 @@ const REMINDERS_EVERY: Duration = Duration::from_secs(2);
 const REMINDERS_AT_ONCE: i64 = 200;
 /// How soon an automatic run is queued when its hour has come.
 const AUTOMATIC_RUNS_EVERY: Duration = Duration::from_secs(30);
+/// How soon a procedure is started when its day has come.
+const SCHEDULES_EVERY: Duration = Duration::from_secs(20);
 /// How soon what broken uploads leave is looked for.
 const FILES_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
@@ -39,7 +41,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the threads. They take at most nine connections of the pool at a time, and one more for automatic runs.
+    /// Starts the threads. They take at most ten connections of the pool at a time, and one more for automatic runs.
     pub fn start(db: &Db, clock: Clock, store: &FileStore) -> Self {
         let mut worker = Self { stop: Arc::default(), threads: Vec::new() };
         for _ in 0..RUNS_AT_ONCE {
@@ -47,6 +49,9 @@ impl Worker {
         }
         worker.repeat("events", EVENTS_EVERY, db, |db, _| publish_events(db));
         worker.repeat("reminders", REMINDERS_EVERY, db, move |db, _| tell_reminders(db, clock()));
+        worker.repeat("procedure schedules", SCHEDULES_EVERY, db, move |db, stop| {
+            procedure_schedules::work(db, clock, stop)
+        });
         let store = store.clone();
         worker.repeat("files", FILES_EVERY, db, move |db, _| files::sweep(db, &store, clock()));
         worker.repeat("sweep", SWEEP_EVERY, db, move |db, _| sweep(db, clock()));

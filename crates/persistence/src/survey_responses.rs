@@ -134,6 +134,35 @@ pub fn create(tx: &mut Tx<'_>, asked: Asked, fields: SurveyResponseFields, compl
     Ok(response)
 }
 
+/// Puts surveys before customers, each as a response without answers.
+pub(crate) fn create_all(tx: &mut Tx<'_>, rows: Vec<(Asked, SurveyResponseFields)>) -> Result<()> {
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let rows: Vec<NewSurveyResponse> = rows
+        .into_iter()
+        .map(|(asked, fields)| NewSurveyResponse {
+            organization_id,
+            id: SurveyResponseId::at(now),
+            survey_id: asked.survey_id,
+            survey_version: asked.survey_version,
+            fields,
+            link_id: asked.link_id,
+            registered_by_id: asked.registered_by_id,
+            completed_at: None,
+            created_at: now,
+            updated_at: now,
+        })
+        .collect();
+    let responses: Vec<SurveyResponse> = diesel::insert_into(survey_responses::table)
+        .values(rows)
+        .returning(SurveyResponse::as_returning())
+        .get_results(tx.conn)?;
+    let records = responses
+        .iter()
+        .map(|row| Change::new("survey_response", "created", (row.id, row.version), None, Some(row)))
+        .collect();
+    changes::record_all(tx, records)
+}
+
 pub fn find(tx: &mut Tx<'_>, id: SurveyResponseId) -> Result<SurveyResponse> {
     survey_responses::table
         .find((tx.organization_id(), id))

@@ -147,6 +147,33 @@ impl World {
         self.draft(format!("/surveys/{survey_id}/links"), json!({}))
     }
 
+    /// Documents, then the books, then the return; the caretaker's, without dates.
+    pub fn procedure(&self) -> Draft {
+        self.draft(
+            "/procedures",
+            json!({ "name": "Monthly close", "steps": [
+            { "key": "collect", "title": "Collect the documents" },
+            { "key": "book", "title": "Book the documents", "waits_for": ["collect"] },
+            { "key": "vat", "title": "Send the VAT return", "waits_for": ["book"] },
+        ] }),
+        )
+    }
+
+    /// For no period.
+    pub fn procedure_run(&self, procedure_id: &str, customer_id: &str) -> Draft {
+        self.draft("/procedure-runs", json!({ "procedure_id": procedure_id, "customer_id": customer_id }))
+    }
+
+    /// For every customer and every month, far in the future.
+    pub fn procedure_schedule(&self, procedure_id: &str) -> Draft {
+        self.draft(
+            "/procedure-schedules",
+            json!({
+                "procedure_id": procedure_id, "every": { "unit": "month", "count": 1 }, "first_on": "2090-01-01",
+            }),
+        )
+    }
+
     pub fn month_lock(&self, month_start_on: &str) -> Draft {
         self.draft("/month-locks", json!({ "month_start_on": month_start_on }))
     }

@@ -6,7 +6,8 @@ use crate::support::fixtures::prepared;
 use crate::support::operations::{Operation, each};
 
 /// What everybody works with and managers arrange, whichever branch they are of.
-const ARRANGED_BY_MANAGERS: &[&str] = &["pipelines", "stages", "month-locks", "surveys"];
+const ARRANGED_BY_MANAGERS: &[&str] =
+    &["pipelines", "stages", "month-locks", "surveys", "procedures", "procedure-schedules"];
 
 /// What everybody does with what managers arrange.
 const DONE_BY_EVERYBODY: &[&str] = &["create_survey_link"];
@@ -32,6 +33,7 @@ fn a_manager_of_another_branch_changes_nothing_and_its_own_manager_may() {
             // Stages have to be there for a sale and questions for answers, and are not for operators to make.
             w.pipeline().create();
             w.survey().create();
+            w.procedure().create();
             let role = if collection(operation) == "opportunities" { "manager" } else { "operator" };
             // Whoever makes the records of this world from here on.
             w.owner = w.operator(role, "none", Some(&manager));
