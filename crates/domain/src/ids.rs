@@ -144,6 +144,20 @@ id! { /// One event of the change feed.
 EventId }
 id! { /// A calendar as a calendar program subscribes to it.
 CalendarFeedId }
+id! { /// Questions to be asked of customers.
+SurveyId }
+id! { /// One customer's answers to a survey.
+SurveyResponseId }
+id! { /// A secret address at which a customer answers a survey.
+SurveyLinkId }
+id! { /// The steps by which a firm serves its customers.
+ProcedureId }
+id! { /// One execution of a procedure.
+ProcedureRunId }
+id! { /// A step of a run.
+ProcedureStepId }
+id! { /// A procedure that is started by itself.
+ProcedureScheduleId }
 
 #[cfg(test)]
 mod tests {

@@ -355,7 +355,7 @@ async fn delete_calendar_feed(
 }
 
 /// Where this server is for the caller, who has named the host and is alone told so.
-fn server_of(req: &HttpRequest) -> Result<String, ApiError> {
+pub(crate) fn server_of(req: &HttpRequest) -> Result<String, ApiError> {
     let connection = req.connection_info();
     let (scheme, host) = (connection.scheme(), connection.host());
     let is_host = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));

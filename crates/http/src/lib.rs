@@ -49,6 +49,7 @@ mod pipelines;
 mod precondition;
 mod price_changes;
 mod problem;
+mod procedures;
 mod progress;
 mod reply;
 mod routes;
@@ -58,6 +59,7 @@ mod state;
 mod statements;
 mod stream;
 mod subscriptions;
+mod surveys;
 mod tables;
 mod tasks;
 mod text;
@@ -144,6 +146,8 @@ const WORKERS: usize = 2;
         (name = "Attachments", description = "Files on records: who may read a record reads the files on it."),
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
         (name = "Files", description = "What was uploaded. A file is there for whoever sent it, and for those who may read a record that it is on."),
+        (name = "Surveys", description = "What customers are asked, what they answer, and what that comes to."),
+        (name = "Procedures", description = "The steps by which a firm serves its customers: their runs, and who is late at which step."),
         (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
         (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),

@@ -408,6 +408,15 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
         Violation::Restrict if constraint == "invoiced_time_refusal" => {
             return ApiError::state_invalid("invoiced", "This time is invoiced; what was billed of it stays");
         }
+        Violation::Restrict if constraint == "procedure_steps_refuse_waiting" => {
+            return ApiError::state_invalid("waiting", "The step waits for others of its procedure");
+        }
+        Violation::Restrict if constraint == "procedure_steps_refuse_without_files" => {
+            return ApiError::state_invalid("files_missing", "The step is done once its files are on the task");
+        }
+        Violation::Restrict if constraint == "procedure_steps_refuse_without_survey" => {
+            return ApiError::state_invalid("survey_missing", "The step is done once its survey is filled in");
+        }
         Violation::Restrict => {
             return ApiError { cause: Some(constraint.to_owned()), ..ApiError::new(Code::StateInvalid) };
         }

@@ -4,8 +4,8 @@ use crate::{
     api_keys, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, exchange_rates, extra_lines,
     files, funnel, hourly_rates, interactions, invoice_emails, invoice_layouts, invoice_runs, invoice_templates,
     invoices, me, month_locks, not_invoiced, number_series, occurrences, operators, opportunities, organization,
-    payments, people, pipelines, price_changes, progress, stages, statements, subscriptions, tasks, threads, time_cost,
-    timeline, timer, unbilled_time, work_entries,
+    payments, people, pipelines, price_changes, procedures, progress, stages, statements, subscriptions, surveys,
+    tasks, threads, time_cost, timeline, timer, unbilled_time, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -30,6 +30,8 @@ pub fn api(config: &mut ServiceConfig) {
     attachments::routes(config);
     work_entries::routes(config);
     files::routes(config);
+    surveys::routes(config);
+    procedures::routes(config);
     calendar::routes(config);
     calendar_feeds::routes(config);
     month_locks::routes(config);

@@ -291,15 +291,37 @@ impl From<&Schedule> for ScheduleBody {
         let ScheduleRule { every, anchor_on, day, billing, issue_offset_days, issue_day_shift } =
             schedule.rule().clone();
         Self {
-            every: EveryBody { unit: every.unit, count: every.count },
+            every: every.into(),
             anchor_on,
-            day: day.map(|day| match day {
-                ScheduleDay::OnDay(day) => ScheduleDayBody::OnDay(DayOfMonth(day)),
-                ScheduleDay::LastDay => ScheduleDayBody::Named(NamedDay::LastDay),
-            }),
+            day: day.map(ScheduleDayBody::from),
             billing,
             issue_offset_days,
             issue_day_shift,
+        }
+    }
+}
+
+impl From<Every> for EveryBody {
+    fn from(every: Every) -> Self {
+        let Every { unit, count } = every;
+        Self { unit, count }
+    }
+}
+
+impl From<ScheduleDay> for ScheduleDayBody {
+    fn from(day: ScheduleDay) -> Self {
+        match day {
+            ScheduleDay::OnDay(day) => Self::OnDay(DayOfMonth(day)),
+            ScheduleDay::LastDay => Self::Named(NamedDay::LastDay),
+        }
+    }
+}
+
+impl From<ScheduleDayBody> for ScheduleDay {
+    fn from(body: ScheduleDayBody) -> Self {
+        match body {
+            ScheduleDayBody::OnDay(DayOfMonth(day)) => Self::OnDay(day),
+            ScheduleDayBody::Named(NamedDay::LastDay) => Self::LastDay,
         }
     }
 }
@@ -310,10 +332,7 @@ impl From<ScheduleBody> for ScheduleRule {
         Self {
             every: Every { unit: every.unit, count: every.count },
             anchor_on,
-            day: day.map(|day| match day {
-                ScheduleDayBody::OnDay(DayOfMonth(day)) => ScheduleDay::OnDay(day),
-                ScheduleDayBody::Named(NamedDay::LastDay) => ScheduleDay::LastDay,
-            }),
+            day: day.map(ScheduleDay::from),
             billing,
             issue_offset_days,
             issue_day_shift,

@@ -1,7 +1,7 @@
 //! The threads of a node that do its background work.
 
 use crate::invoice_emails::{self, Mailer};
-use crate::{automatic_runs, files, invoice_runs, reminders};
+use crate::{automatic_runs, files, invoice_runs, procedure_schedules, reminders};
 use chrono::{DateTime, Utc};
 use opiekun_files::FileStore;
 use opiekun_persistence::{Db, Result, credentials, events, idempotency, task_reminders};
@@ -29,6 +29,8 @@ const REMINDERS_AT_ONCE: i64 = 200;
 const INVOICE_REMINDERS_EVERY: Duration = Duration::from_secs(30);
 /// How soon an automatic run is queued when its hour has come.
 const AUTOMATIC_RUNS_EVERY: Duration = Duration::from_secs(30);
+/// How soon a procedure is started when its day has come.
+const SCHEDULES_EVERY: Duration = Duration::from_secs(20);
 /// How soon what broken uploads leave is looked for.
 const FILES_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
@@ -54,6 +56,9 @@ impl Worker {
         }
         worker.repeat("events", EVENTS_EVERY, db, |db, _| publish_events(db));
         worker.repeat("reminders", REMINDERS_EVERY, db, move |db, _| tell_reminders(db, clock()));
+        worker.repeat("procedure schedules", SCHEDULES_EVERY, db, move |db, stop| {
+            procedure_schedules::work(db, clock, stop)
+        });
         let store = store.clone();
         worker.repeat("files", FILES_EVERY, db, move |db, _| files::sweep(db, &store, clock()));
         worker.repeat("reminders of invoices", INVOICE_REMINDERS_EVERY, db, move |db, _| {

@@ -8,7 +8,8 @@ use crate::db::{Db, Tx};
 use crate::error::{OrNotFound, Result};
 use crate::operators::Operator;
 use crate::organizations::time_zone;
-use crate::schema::{api_keys, calendar_feeds, operators, organizations, refresh_tokens, sign_ins};
+use crate::schema::{api_keys, calendar_feeds, operators, organizations, refresh_tokens, sign_ins, survey_links};
+use crate::survey_links::SurveyLink;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
@@ -138,6 +139,16 @@ pub fn touch_calendar_feed(db: &Db, found: &FeedCredential, now: DateTime<Utc>) 
         .set(calendar_feeds::last_used_at.eq(now))
         .execute(&mut *conn)?;
     Ok(())
+}
+
+/// The link of an address at which a survey is answered, by the hash of its secret.
+pub fn find_survey_link(db: &Db, secret_hash: &[u8]) -> Result<Option<(OrganizationId, SurveyLink)>> {
+    let mut conn = db.connection()?;
+    Ok(survey_links::table
+        .filter(survey_links::secret_hash.eq(secret_hash))
+        .select((survey_links::organization_id, SurveyLink::as_select()))
+        .first(&mut *conn)
+        .optional()?)
 }
 
 /// A refresh token as it is found again by its hash.

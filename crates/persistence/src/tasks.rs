@@ -6,6 +6,7 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::organizations;
 use crate::page::{Among, Cursor, Page, PageRequest, keyset};
+use crate::procedure_runs::{self, Finish};
 use crate::schema::{interactions, opportunities, task_reminders, task_tags, tasks, work_entries};
 use crate::task_progress;
 use crate::task_series::{self, Reference};
@@ -129,6 +130,13 @@ struct NewTask {
     updated_at: DateTime<Utc>,
 }
 
+/// A task that is to be written down together with others, which may be above it.
+#[derive(Debug)]
+pub struct NewTaskFields {
+    pub id: TaskId,
+    pub fields: TaskFields,
+}
+
 /// What follows from the fields and the progress.
 #[derive(Debug, Insertable, AsChangeset)]
 #[diesel(table_name = tasks, treat_none_as_null = true)]
@@ -229,6 +237,50 @@ fn new_row(tx: &Tx<'_>, fields: TaskFields, progress: Progress, origin: Origin, 
     }
 }
 
+/// Writes down tasks that nobody has begun, each with who writes it down, in the order in which they hang below each other.
+/// They are complete as they are, without reminders, and their dates fit the time zone. Tasks that were there already do
+/// not follow: see [`task_progress::roll_up`].
+pub(crate) fn create_all(
+    tx: &mut Tx<'_>,
+    mut rows: Vec<(Option<OperatorId>, NewTaskFields)>,
+    zone: Tz,
+) -> Result<Vec<Task>> {
+    /// Parameters of one statement are limited.
+    const ROWS_AT_ONCE: usize = 1_000;
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let mut tasks = Vec::with_capacity(rows.len());
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS_AT_ONCE));
+        let some = rows.into_iter().map(|(registered_by_id, NewTaskFields { id, fields })| NewTask {
+            organization_id,
+            id,
+            registered_by_id,
+            ends_at: fields.dates().ends_at(zone),
+            state: State {
+                status: Progress::NEW.status(),
+                percent_done: Progress::NEW.percent_done(),
+                deadline_at: fields.dates().deadline_at(zone),
+                planned_minutes: fields.estimate_minutes.map(i64::from),
+                assigned_at: fields.caretaker_id.map(|_| now),
+                closed_at: None,
+            },
+            fields,
+            task_series_id: None,
+            occurrence_at: None,
+            created_at: now,
+            updated_at: now,
+        });
+        let some: Vec<NewTask> = some.collect();
+        let written: Vec<Task> =
+            diesel::insert_into(tasks::table).values(some).returning(Task::as_returning()).get_results(tx.conn)?;
+        tasks.extend(written);
+        rows = rest;
+    }
+    let records = tasks.iter().map(|task| change("created", None, Some(task), task)).collect();
+    changes::record_all(tx, records)?;
+    Ok(tasks)
+}
+
 pub fn find(tx: &mut Tx<'_>, id: TaskId) -> Result<Task> {
     tasks::table
         .find((tx.organization_id(), id))
@@ -317,6 +369,9 @@ pub fn update(
         task_progress::roll_up(tx, is)?;
     } else if task.progress() != after.progress() || task.planned_minutes != after.planned_minutes {
         task_progress::roll_up(tx, is)?;
+    }
+    if task.closed_at.is_none() && after.closed_at.is_some() {
+        procedure_runs::follow(tx, &[after.id], Finish::Main)?;
     }
     Ok(after)
 }

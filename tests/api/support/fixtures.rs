@@ -116,6 +116,32 @@ const KINDS: &[Kind] = &[
         names: &["file_id"],
         make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
     },
+    Kind { collection: "surveys", names: &["survey_id"], make: |w| w.survey().create() },
+    Kind {
+        collection: "survey-responses",
+        names: &["survey_response_id", "response_id"],
+        make: |w| w.survey_response(open_survey(w).id()).create(),
+    },
+    Kind {
+        collection: "survey-links",
+        names: &["survey_link_id", "link_id"],
+        make: |w| w.survey_link(open_survey(w).id()).create(),
+    },
+    Kind {
+        collection: "procedures",
+        names: &["procedure_id"],
+        make: |w| w.procedure().name(&format!("Close {}", mark())).create(),
+    },
+    Kind {
+        collection: "procedure-runs",
+        names: &["procedure_run_id"],
+        make: |w| w.procedure_run(any_procedure(w).id(), w.customer().create().id()).create(),
+    },
+    Kind {
+        collection: "procedure-schedules",
+        names: &["procedure_schedule_id", "schedule_id"],
+        make: |w| w.procedure_schedule(any_procedure(w).id()).create(),
+    },
     Kind { collection: "calendar/feeds", names: &["calendar_feed_id"], make: |w| w.calendar_feed().create() },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind {
@@ -234,11 +260,36 @@ const STATES: &[(&str, Make)] = &[
 ];
 
 /// What a path names that is no id.
-const NAMED: &[(&str, Name)] = &[("read_calendar_feed", |w| {
+const NAMED: &[(&str, Name)] = &[
     // The owner's own, whoever makes the records of this world.
-    let url = w.calendar_feed().create()["url"].as_str().unwrap().to_owned();
-    url.split_once("/api/v1").unwrap().1.to_owned()
-})];
+    ("read_calendar_feed", |w| address(&w.calendar_feed().create())),
+    ("read_survey_form", survey_form),
+    ("answer_survey_form", |w| format!("{}/responses", survey_form(w))),
+];
+
+/// The path that a record shows once as its address.
+fn address(record: &Record) -> String {
+    record["url"].as_str().unwrap().split_once("/api/v1").unwrap().1.to_owned()
+}
+
+/// Of a form that is answered again and again.
+fn survey_form(w: &World) -> String {
+    address(&w.survey_link(open_survey(w).id()).with("single_use", false).create())
+}
+
+/// One with the steps that the examples name, or one that is made.
+fn any_procedure(w: &World) -> Record {
+    let there = w.owner.get("/procedures?limit=200").expect(200).items();
+    let usual = there.into_iter().find(|procedure| procedure["steps"][0]["key"] == "collect");
+    usual.unwrap_or_else(|| w.procedure().name(&format!("Close {}", mark())).create())
+}
+
+/// One with the questions that the examples answer, or one that is made.
+fn open_survey(w: &World) -> Record {
+    let there = w.owner.get("/surveys?limit=200&status=open").expect(200).items();
+    let usual = there.into_iter().find(|survey| survey["questions"][1]["key"] == "content");
+    usual.unwrap_or_else(|| w.survey().create())
+}
 
 /// What a query names, in what the path's record holds.
 const QUERIES: &[(&str, Ask)] = &[("remove_thread_item", |w, thread| {
@@ -270,6 +321,8 @@ const BODIES: &[(&str, Put)] = &[
     ("update_customer", |_, body| body["external_id"] = json!(mark())),
     ("create_hourly_rate", |w, body| body["customer_id"] = json!(w.customer().create().id())),
     ("create_month_lock", |_, body| body["month_start_on"] = json!(month())),
+    ("create_procedure", |_, body| body["name"] = json!(mark())),
+    ("update_procedure", |_, body| body["name"] = json!(mark())),
     ("create_pipeline", |_, body| body["name"] = json!(mark())),
     ("update_pipeline", |_, body| body["name"] = json!(mark())),
     // All stages of the pipeline that the path names.
