@@ -3,7 +3,7 @@
 use crate::csv::{CsvError, CsvWriter};
 use crate::xlsx::{XlsxError, XlsxWriter};
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
-use opiekun_domain::decimal::{Amount, AmountSum, HourlyRate, Share, StageDays};
+use opiekun_domain::decimal::{Amount, AmountSum, HourlyRate, Share, StageDays, SurveyFigure};
 use std::io::Write;
 
 /// In which form a table is written.
@@ -149,7 +149,7 @@ macro_rules! decimals {
     };
 }
 
-decimals!(Amount, AmountSum, HourlyRate, Share, StageDays);
+decimals!(Amount, AmountSum, HourlyRate, Share, StageDays, SurveyFigure);
 
 /// A table could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -4,11 +4,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::calendar_day::{day_bounds, day_of};
-use opiekun_domain::ids::InvoiceId;
+use opiekun_domain::ids::{InvoiceId, TaskId};
 use opiekun_domain::language::Language;
 use opiekun_domain::task::TaskPriority;
 use opiekun_persistence::reminders::{self, Candidate, Reminding};
-use opiekun_persistence::tasks::{self, TaskFields};
+use opiekun_persistence::tasks::{self, NewTaskFields, TaskFields};
 use opiekun_persistence::{ActorRef, Db, Result, Scope, StoreError, Tx, organizations};
 
 /// How many invoices are looked at in one transaction.
@@ -78,8 +78,12 @@ fn remind(
     if !with_task.is_empty() {
         let language = organizations::find(tx)?.fields.locale;
         let due_at = day_bounds(today, organization.time_zone).0;
-        let tasks = with_task.iter().map(|candidate| task_of(candidate, language, due_at)).collect();
-        tasks::create_all(tx, tasks)?;
+        let tasks = with_task.iter().map(|candidate| {
+            let fields = task_of(candidate, language, due_at);
+            (None, NewTaskFields { id: TaskId::at(tx.now), fields })
+        });
+        let tasks = tasks.collect();
+        tasks::create_all(tx, tasks, organization.time_zone)?;
     }
     Ok(queued.len())
 }

@@ -192,7 +192,7 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
         }
         None => complete(tx, &mut fields)?,
     };
-    let row = new_row(tx, fields, progress, origin, zone);
+    let row = new_row(tx, TaskId::at(tx.now), fields, progress, origin, zone);
     let task: Task =
         diesel::insert_into(tasks::table).values(row).returning(Task::as_returning()).get_result(tx.conn)?;
     record(tx, "created", None, Some(&task))?;
@@ -201,24 +201,10 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
     Ok(task)
 }
 
-/// Writes down tasks that Opiekun itself gives out, in one statement however many: open ones, whose dates fit, that hang below
-/// none and have no reminders.
-pub fn create_all(tx: &mut Tx<'_>, fields: Vec<TaskFields>) -> Result<Vec<Task>> {
-    let zone = organizations::find(tx)?.time_zone();
-    let origin = Origin { registered_by_id: None, instance: None };
-    let rows: Vec<NewTask> =
-        fields.into_iter().map(|fields| new_row(tx, fields, Progress::NEW, origin, zone)).collect();
-    let tasks: Vec<Task> =
-        diesel::insert_into(tasks::table).values(rows).returning(Task::as_returning()).load(tx.conn)?;
-    let records = tasks.iter().map(|task| change("created", None, Some(task), task)).collect();
-    changes::record_all(tx, records)?;
-    Ok(tasks)
-}
-
-fn new_row(tx: &Tx<'_>, fields: TaskFields, progress: Progress, origin: Origin, zone: Tz) -> NewTask {
+fn new_row(tx: &Tx<'_>, id: TaskId, fields: TaskFields, progress: Progress, origin: Origin, zone: Tz) -> NewTask {
     NewTask {
         organization_id: tx.scope.organization_id,
-        id: TaskId::at(tx.now),
+        id,
         registered_by_id: origin.registered_by_id,
         ends_at: fields.dates().ends_at(zone),
         state: State {
@@ -240,35 +226,14 @@ fn new_row(tx: &Tx<'_>, fields: TaskFields, progress: Progress, origin: Origin, 
 /// Writes down tasks that nobody has begun, each with who writes it down, in the order in which they hang below each other.
 /// They are complete as they are, without reminders, and their dates fit the time zone. Tasks that were there already do
 /// not follow: see [`task_progress::roll_up`].
-pub(crate) fn create_all(
-    tx: &mut Tx<'_>,
-    mut rows: Vec<(Option<OperatorId>, NewTaskFields)>,
-    zone: Tz,
-) -> Result<Vec<Task>> {
+pub fn create_all(tx: &mut Tx<'_>, mut rows: Vec<(Option<OperatorId>, NewTaskFields)>, zone: Tz) -> Result<Vec<Task>> {
     /// Parameters of one statement are limited.
     const ROWS_AT_ONCE: usize = 1_000;
-    let (organization_id, now) = (tx.organization_id(), tx.now);
     let mut tasks = Vec::with_capacity(rows.len());
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(ROWS_AT_ONCE));
-        let some = rows.into_iter().map(|(registered_by_id, NewTaskFields { id, fields })| NewTask {
-            organization_id,
-            id,
-            registered_by_id,
-            ends_at: fields.dates().ends_at(zone),
-            state: State {
-                status: Progress::NEW.status(),
-                percent_done: Progress::NEW.percent_done(),
-                deadline_at: fields.dates().deadline_at(zone),
-                planned_minutes: fields.estimate_minutes.map(i64::from),
-                assigned_at: fields.caretaker_id.map(|_| now),
-                closed_at: None,
-            },
-            fields,
-            task_series_id: None,
-            occurrence_at: None,
-            created_at: now,
-            updated_at: now,
+        let some = rows.into_iter().map(|(registered_by_id, NewTaskFields { id, fields })| {
+            new_row(tx, id, fields, Progress::NEW, Origin { registered_by_id, instance: None }, zone)
         });
         let some: Vec<NewTask> = some.collect();
         let written: Vec<Task> =

@@ -6,12 +6,10 @@ use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use crate::time_cost::{ReportFormat, cell, format_of};
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, get, web};
+use crate::tables::{self, Format, Spreadsheet};
+use actix_web::{HttpResponse, get, web};
 use chrono::{DateTime, NaiveDate, Utc};
-use opiekun_documents::csv::CsvWriter;
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::calendar_day::day_bounds;
 use opiekun_domain::decimal::{Share, SurveyFigure};
 use opiekun_domain::ids::{CustomerId, OperatorId, SurveyId, SurveyResponseId};
@@ -60,11 +58,6 @@ pub struct ResultsQuery {
     /// Those of customers that have this tag now.
     #[param(min_length = 1, max_length = 60)]
     customer_tag: Option<String>,
-    /// `csv` where `Accept` cannot be set.
-    #[param(inline)]
-    format: Option<ReportFormat>,
-    /// Begins CSV with a byte order mark, which some spreadsheets want.
-    bom: Option<bool>,
 }
 
 /// Which two questions, and which responses.
@@ -428,84 +421,76 @@ fn results(tx: &mut Tx<'_>, survey_id: SurveyId, query: CountedQuery) -> Result<
 ///
 /// Of the complete responses to one version of it: its questions as they were worded then, how many have answered each,
 /// counts and shares of the answers, mean, median and deviation of numbers, the net promoter score of scales from 0 to 10.
-/// As JSON, or as CSV (by `Accept: text/csv` or `format=csv`): a row for each answer that can be given, and one for a
+/// As JSON, or as a table (CSV or XLSX, by `Accept` or `format`): a row for each answer that can be given, and one for a
 /// question that has none such.
-#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])), params(ResultsQuery),
-    responses((status = 200, content((SurveyResults = "application/json"), (String = "text/csv")))))]
+#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])), params(ResultsQuery, Format),
+    responses((status = 200, content((SurveyResults = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/surveys/{id}/results")]
 async fn get_survey_results(
-    req: HttpRequest,
     state: web::Data<State>,
     actor: Actor,
     id: Id<SurveyId>,
+    format: Format,
     query: Filters<ResultsQuery>,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
-    let ResultsQuery { version, from, to, operator_id, customer_tag, format, bom } = query.0;
+    let ResultsQuery { version, from, to, operator_id, customer_tag } = query.0;
     let query = CountedQuery { version, from, to, operator_id, customer_tag };
     let results = state.snapshot(scope, move |tx| results(tx, id.0, query)).await?;
-    match format.unwrap_or_else(|| format_of(&req)) {
-        ReportFormat::Json => Ok(Reply::ok(&results)),
-        ReportFormat::Csv => {
-            let body = csv(&results, bom.unwrap_or_default()).map_err(ApiError::internal)?;
-            Ok(Reply { status: StatusCode::OK, body, ..Reply::empty() }
-                .header(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"))
-                .header(
-                    header::CONTENT_DISPOSITION,
-                    HeaderValue::from_static("attachment; filename=\"survey-results.csv\""),
-                ))
+    match format {
+        Format::Json => Ok(Reply::ok(&results).into_response()),
+        Format::Table(format) => {
+            let version = results.survey_version;
+            let rows = results.questions.into_iter().flat_map(|question| rows(version, question));
+            tables::table(format, "survey-results", &COLUMNS, rows)
         }
     }
 }
 
-const COLUMNS: [&str; 17] = [
-    "survey_version",
-    "question",
-    "kind",
-    "text",
-    "answered",
-    "mean",
-    "median",
-    "standard_deviation",
-    "least",
-    "greatest",
-    "net_promoter_score",
-    "earliest_on",
-    "latest_on",
-    "answer",
-    "answer_text",
-    "count",
-    "share",
+const COLUMNS: [Column; 17] = [
+    Column::count("survey_version"),
+    Column::word("question"),
+    Column::word("kind"),
+    Column::text("text"),
+    Column::count("answered"),
+    Column::decimal("mean"),
+    Column::decimal("median"),
+    Column::decimal("standard_deviation"),
+    Column::decimal("least"),
+    Column::decimal("greatest"),
+    Column::decimal("net_promoter_score"),
+    Column::day("earliest_on"),
+    Column::day("latest_on"),
+    Column::word("answer"),
+    Column::text("answer_text"),
+    Column::count("count"),
+    Column::decimal("share"),
 ];
 
-fn csv(results: &SurveyResults, bom: bool) -> Result<Vec<u8>, opiekun_documents::csv::CsvError> {
-    let mut table = CsvWriter::new(Vec::new(), bom, COLUMNS)?;
-    for question in &results.questions {
-        let of_question = [
-            results.survey_version.to_string(),
-            question.key.clone(),
-            question.kind.to_string(),
-            question.text.clone(),
-            question.answered.to_string(),
-            cell(question.mean),
-            cell(question.median),
-            cell(question.standard_deviation),
-            cell(question.least),
-            cell(question.greatest),
-            cell(question.net_promoters.as_ref().and_then(|promoters| promoters.score)),
-            cell(question.earliest_on),
-            cell(question.latest_on),
-        ];
-        let none = [String::new(), String::new(), String::new(), String::new()];
-        let answers = question
-            .options
-            .iter()
-            .map(|option| [option.answer.clone(), option.text.clone(), option.count.to_string(), cell(option.share)]);
-        for answer in answers.chain(question.options.is_empty().then_some(none)) {
-            table.write_row(of_question.iter().cloned().chain(answer))?;
-        }
-    }
-    table.finish()
+/// A row for each answer that can be given, or one where there are none such.
+fn rows(survey_version: i32, question: QuestionResults) -> Vec<Vec<Cell>> {
+    let of_question = [
+        survey_version.into(),
+        question.key.into(),
+        Cell::text(question.kind),
+        question.text.into(),
+        question.answered.into(),
+        question.mean.into(),
+        question.median.into(),
+        question.standard_deviation.into(),
+        question.least.into(),
+        question.greatest.into(),
+        question.net_promoters.and_then(|promoters| promoters.score).into(),
+        question.earliest_on.into(),
+        question.latest_on.into(),
+    ];
+    let none = question.options.is_empty().then_some([Cell::Empty, Cell::Empty, Cell::Empty, Cell::Empty]);
+    let answers = question.options.into_iter().map(|option| {
+        let OptionResults { answer, text, count, share } = option;
+        [answer.into(), text.into(), count.into(), share.into()]
+    });
+    answers.chain(none).map(|answer| of_question.iter().cloned().chain(answer).collect()).collect()
 }
 
 /// Cross two questions of a survey.
