@@ -67,7 +67,7 @@ pub struct SurveyResponseInput {
     #[serde(default)]
     pub answers: AnswersBody,
     /// Whether that was all: then every question that is required and shown has an answer, and the response stays as it is.
-    #[schema(example = true)]
+    #[schema(example = false)]
     #[serde(default)]
     pub complete: bool,
 }
