@@ -121,6 +121,7 @@ pub fn answers(
             questions as (
                 select key, kind, place::integer from unnest($8::text[], $9::text[]) with ordinality as q (key, kind, place)
             )
+        select * from (
         select q.place, null::text as word, null::numeric as number, count(*) as count
         from chosen c join questions q on jsonb_exists(c.answers, q.key) group by q.place
         union all
@@ -133,6 +134,7 @@ pub fn answers(
         select q.place, null, (c.answers ->> q.key)::numeric, count(*)
         from chosen c join questions q on jsonb_exists(c.answers, q.key) and q.kind in ('scale', 'number')
         group by q.place, (c.answers ->> q.key)::numeric
+        ) counted
         order by place, number nulls first, word collate \"C\" nulls first",
         WORDS = words("q.key"),
     );

@@ -121,7 +121,7 @@ fn answers(dice: &mut Dice) -> Answers {
         ("contact".to_owned(), word(dice.pick(&CONTACTS).0)),
     ]);
     if step <= 6 {
-        answers.insert("missed".to_owned(), word(dice.pick(&MISSED)));
+        answers.insert("missed".to_owned(), word(dice.pick::<&str>(&MISSED)));
     }
     if dice.percent(90) {
         let in_time = if dice.percent(if step <= 6 { 35 } else { 88 }) { "yes" } else { "no" };
