@@ -187,7 +187,11 @@ fn only_what_is_asked_is_required_and_kept() {
     assert_eq!(kept, Ok(answers(r#"{"content":"yes"}"#)));
 }
 
-/// Every answer to a question, and none.
+/// What conditions name of numbers and days. Of those that they do not, [`all_answers`] has one beside and between them.
+const NUMBERS: [&str; 5] = ["-1", "0.9999", "1", "1.0001", "2"];
+const DAYS: [&str; 3] = ["2026-01-01", "2026-01-02", "2026-01-03"];
+
+/// Every answer to a question as far as conditions can tell them apart, and none.
 fn all_answers(question: &Question) -> Vec<Option<AnswerValue>> {
     let word = |word: &str| Some(AnswerValue::Word(word.to_owned()));
     let words = |words: &[&str]| Some(AnswerValue::Words(words.iter().map(|word| (*word).to_owned()).collect()));
@@ -196,8 +200,8 @@ fn all_answers(question: &Question) -> Vec<Option<AnswerValue>> {
         QuestionKind::SingleChoice => vec![word("a"), word("b"), word("c")],
         QuestionKind::MultipleChoice => vec![words(&["a"]), words(&["b"]), words(&["a", "b"])],
         QuestionKind::Scale => (0..=3).map(|step| Some(AnswerValue::Whole(step))).collect(),
-        QuestionKind::Number => ["-1", "0.9999", "1", "1.0001", "2"].map(word).to_vec(),
-        QuestionKind::Date => ["2026-01-01", "2026-01-02", "2026-01-03"].map(word).to_vec(),
+        QuestionKind::Number => NUMBERS.into_iter().chain(["-2", "0", "1.5", "3"]).map(word).collect(),
+        QuestionKind::Date => DAYS.into_iter().chain(["2025-12-31", "2026-01-04"]).map(word).collect(),
         QuestionKind::Text => vec![word("text")],
     };
     all.push(None);
@@ -227,7 +231,12 @@ fn all_responses(questions: &[Question]) -> Vec<Answers> {
 
 fn any_test(place: usize, kind: QuestionKind) -> BoxedStrategy<Condition> {
     let key = format!("q{place}");
-    let values: Vec<AnswerValue> = all_answers(&question(&key, kind)).into_iter().flatten().collect();
+    let named = |words: &[&str]| words.iter().map(|word| AnswerValue::Word((*word).to_owned())).collect();
+    let values: Vec<AnswerValue> = match kind {
+        QuestionKind::Number => named(&NUMBERS),
+        QuestionKind::Date => named(&DAYS),
+        _ => all_answers(&question(&key, kind)).into_iter().flatten().collect(),
+    };
     let value = proptest::sample::select(values);
     let holds = match kind {
         QuestionKind::YesNo | QuestionKind::SingleChoice => value.prop_map(Holds::Is).boxed(),

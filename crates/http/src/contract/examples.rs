@@ -72,10 +72,7 @@ fn object(schema: &Value, components: &Value, direction: Direction, depth: usize
         let is_exemplary = || {
             let component = component_name(property).map(|name| &components["schemas"][name]);
             // The body itself is one reference deep.
-            depth > 1
-                || component.is_some_and(|it| {
-                    ["example", "examples"].iter().any(|name| it.get(name).is_some()) && it["format"] != "uuid"
-                })
+            depth > 1 || component.is_some_and(|it| it.get("example").is_some() && it["format"] != "uuid")
         };
         let wanted = match direction {
             Direction::Response => property.get("x-optional").is_none(),

@@ -384,7 +384,8 @@ async fn get_survey_response(
 /// Adds answers, takes some away, or completes it. A complete response stays as it is (409). Who asks may, who wrote it
 /// down or made its link, and those above them.
 #[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:write"])), params(IfMatch),
-    request_body(content = SurveyResponseInput, content_type = "application/merge-patch+json"),
+    request_body(content = SurveyResponseInput, content_type = "application/merge-patch+json",
+        example = json!({ "answers": { "recommend": 9, "content": "yes" } })),
     responses((status = 200, body = SurveyResponseBody)))]
 #[patch("/survey-responses/{id}")]
 async fn update_survey_response(

@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::matter::{KATARZYNA, MAREK, TOMASZ};
-use super::office::{Office, progress, turn_to};
+use super::office::{Office, progress, turn_to, work};
 use crate::failure::Failure;
 use chrono::{Days, NaiveDate};
 use opiekun_domain::calendar_day::shift_to_working_day;
@@ -14,8 +14,7 @@ use opiekun_domain::task::TaskPriority;
 use opiekun_persistence::procedure_runs::{self, Occasion, ProcedureRunFilter};
 use opiekun_persistence::procedure_schedules::{self, ProcedureScheduleFields, ScheduledCustomer};
 use opiekun_persistence::procedures::{self, ProcedureFields};
-use opiekun_persistence::tasks::Task;
-use opiekun_persistence::{ActorRef, Json, PageRequest, Tx, tasks};
+use opiekun_persistence::{ActorRef, Json, PageRequest, Tx, tasks, work_entries};
 
 /// The minutes of a day at which procedures are arranged, at which they start and at which steps are done.
 const ARRANGED: i64 = 8 * 60 + 30;
@@ -159,8 +158,12 @@ fn work_on(tx: &mut Tx<'_>, dice: &mut Dice, office: &Office<'_>, close: Procedu
                 break;
             }
             let Some(who) = task.fields.caretaker_id else { break };
-            turn_to(tx, office.at(done_on, DONE), who);
-            done(tx, &task)?;
+            let began = DONE + i64::try_from(dice.below(120)).unwrap_or_default();
+            let minutes = 15 + 5 * i32::try_from(dice.below(8)).unwrap_or_default();
+            turn_to(tx, office.at(done_on, began + i64::from(minutes)), who);
+            work_entries::create(tx, work(task.id, who, tx.now, minutes))?;
+            let progress = progress(&task, 100).map_err(Failure::new)?;
+            tasks::update(tx, &task, task.fields.clone(), progress, None)?;
         }
     }
     Ok(())
@@ -170,10 +173,4 @@ fn work_on(tx: &mut Tx<'_>, dice: &mut Dice, office: &Office<'_>, close: Procedu
 fn earlier(dice: &mut Dice, due_on: NaiveDate, office: &Office<'_>) -> NaiveDate {
     let days = Days::new(u64::try_from(dice.below(3)).unwrap_or_default());
     shift_to_working_day((due_on - days).max(office.year.month(12)), IssueDayShift::After)
-}
-
-fn done(tx: &mut Tx<'_>, task: &Task) -> Result<(), Failure> {
-    let progress = progress(task, 100).map_err(Failure::new)?;
-    tasks::update(tx, task, task.fields.clone(), progress, None)?;
-    Ok(())
 }
