@@ -16,10 +16,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("opiekun-typst", &["opiekun-typesetting"]),
     ("opiekun-search", &[]),
     ("opiekun-persistence", &["opiekun-domain", "opiekun-search"]),
-    ("opiekun-jobs", &["opiekun-domain", "opiekun-files", "opiekun-persistence"]),
+    (
+        "opiekun-rendering",
+        &["opiekun-documents", "opiekun-domain", "opiekun-files", "opiekun-persistence", "opiekun-typesetting"],
+    ),
+    (
+        "opiekun-jobs",
+        &["opiekun-domain", "opiekun-files", "opiekun-persistence", "opiekun-rendering", "opiekun-typesetting"],
+    ),
     (
         "opiekun-http",
-        &["opiekun-documents", "opiekun-domain", "opiekun-files", "opiekun-persistence", "opiekun-typesetting"],
+        &[
+            "opiekun-documents",
+            "opiekun-domain",
+            "opiekun-files",
+            "opiekun-persistence",
+            "opiekun-rendering",
+            "opiekun-typesetting",
+        ],
     ),
     (
         "opiekun-server",
@@ -47,6 +61,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("utoipa", &["opiekun-http", "opiekun-domain (optional)"]),
     ("jsonwebtoken", &["opiekun-http"]),
     ("argon2", &["opiekun-http"]),
+    ("lettre", &["opiekun-jobs"]),
     ("object_store", &["opiekun-files"]),
     ("reqwest", &["opiekun-files"]),
     ("frostem", &["opiekun-search"]),

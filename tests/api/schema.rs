@@ -31,11 +31,15 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("number_counters", "counted under a lock, changed by nobody's hand but through its series"),
     ("opportunity_tags", "follows its opportunity, which has a version"),
     ("payment_allocations", "changes only with its payment, which has a version"),
+    ("procedure_schedule_customers", "changes only with its schedule, which has a version"),
+    ("procedure_versions", "what was published, for good"),
+    ("reminder_days", "a record of the past"),
     ("refresh_tokens", "spent once"),
     ("search_word_keys", "made of its word"),
     ("search_words", "counted by articles and synonyms that have it"),
     ("sign_ins", "ended once"),
     ("stage_changes", "a record of the past"),
+    ("survey_versions", "what was published, for good"),
     ("task_reminders", "gone when it was told; changes only with its task, which has a version"),
     ("task_tags", "follows its task, which has a version"),
     ("thread_tags", "follows its thread, which has a version"),
@@ -116,8 +120,11 @@ fn each_column_that_names_a_record_is_a_reference() {
         "file_objects.multipart_id",
         "hourly_rates.holder_id",
         "idempotency_keys.caller_id",
+        "invoice_emails.requested_by_id",
         "invoice_runs.requested_by_id",
         "invoice_time_entries.entry_id",
+        // Written with every invoice, and only ever compared with the run that asks.
+        "subscriptions.last_run_id",
     ];
     let sql = "select c.relname || '.' || a.attname
                from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped

@@ -193,6 +193,34 @@ decimal! {
     }
 }
 
+decimal! {
+    /// What a survey's question of kind `number` is answered with.
+    SurveyNumber {
+        digits: 9, places: 4, shown: 0, negative: true,
+        pattern: r"^-?[0-9]{1,9}(\.[0-9]{1,4})?$", example: "12.5"
+    }
+}
+decimal! {
+    /// What answers come to: a mean, a median, a deviation, a score.
+    SurveyFigure {
+        digits: 10, places: 5, shown: 2, negative: true,
+        pattern: r"^-?[0-9]{1,10}(\.[0-9]{1,5})?$", example: "8.40"
+    }
+}
+
+impl SurveyNumber {
+    /// The least and the greatest, in units of the last place.
+    pub const BOUNDS: (i64, i64) = (-9_999_999_999_999, 9_999_999_999_999);
+
+    /// In units of the last place.
+    pub fn units(self) -> i64 {
+        let mut value = self.0;
+        value.rescale(Self::PLACES);
+        // 13 digits always fit.
+        i64::try_from(value.mantissa()).unwrap_or_default()
+    }
+}
+
 /// What amounts and their sums do alike.
 macro_rules! adds_up {
     ($($name:ident)+) => {$(

@@ -126,6 +126,8 @@ id! { /// One execution of "issue everything due".
 InvoiceRunId }
 id! { /// An invoice, draft or issued.
 InvoiceId }
+id! { /// An invoice on its way to somebody by e-mail.
+InvoiceEmailId }
 id! { /// Money that came from a customer.
 PaymentId }
 id! { /// Something uploaded: its name, and what it holds.
@@ -152,6 +154,20 @@ id! { /// An interaction that an article answered.
 ArticleUseId }
 id! { /// Words and phrases of one meaning.
 SynonymGroupId }
+id! { /// Questions to be asked of customers.
+SurveyId }
+id! { /// One customer's answers to a survey.
+SurveyResponseId }
+id! { /// A secret address at which a customer answers a survey.
+SurveyLinkId }
+id! { /// The steps by which a firm serves its customers.
+ProcedureId }
+id! { /// One execution of a procedure.
+ProcedureRunId }
+id! { /// A step of a run.
+ProcedureStepId }
+id! { /// A procedure that is started by itself.
+ProcedureScheduleId }
 
 #[cfg(test)]
 mod tests {

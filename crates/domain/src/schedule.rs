@@ -220,7 +220,7 @@ impl Period {
 
 impl ScheduleDay {
     /// That day in the month which another is in, or the month's last one.
-    fn in_month_of(self, other: NaiveDate) -> Option<NaiveDate> {
+    pub(crate) fn in_month_of(self, other: NaiveDate) -> Option<NaiveDate> {
         let last = u32::from(other.num_days_in_month());
         other.with_day(match self {
             Self::OnDay(day) => day.min(last),

@@ -49,7 +49,7 @@ pub enum TextTemplateProblem {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
     Literal(String),
     /// A word about the month that lies so many months from the period's.
     OfMonth(MonthWord, i32),
@@ -59,7 +59,7 @@ enum Part {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MonthWord {
+pub(crate) enum MonthWord {
     Name,
     NameGenitive,
     Number,
@@ -72,15 +72,7 @@ impl TextTemplate {
 
     /// Reads a template; an unknown placeholder is refused by its name.
     pub fn new(text: &str) -> Result<Self, TextTemplateProblem> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((literal, opened)) = rest.split_once("{{") {
-            let (name, after) = opened.split_once("}}").ok_or(TextTemplateProblem::Unclosed)?;
-            parts.extend([Part::Literal(literal.to_owned()), placeholder(name.trim())?]);
-            rest = after;
-        }
-        parts.push(Part::Literal(rest.to_owned()));
-        Ok(Self { text: text.to_owned(), parts })
+        Ok(Self { text: text.to_owned(), parts: read(text, Part::Literal, placeholder)? })
     }
 
     /// The template as it was written.
@@ -92,16 +84,7 @@ impl TextTemplate {
     pub fn render(&self, values: TextValues<'_>) -> String {
         let mut rendered = String::with_capacity(self.text.len());
         for part in &self.parts {
-            match part {
-                Part::Literal(text) => rendered.push_str(text),
-                Part::OfMonth(word, offset) => {
-                    let day = months_away(values.period.start_on, *offset);
-                    rendered.push_str(&word.render(day, values.language));
-                }
-                Part::StartOn => rendered.push_str(&values.period.start_on.to_string()),
-                Part::LastOn => rendered.push_str(&values.period.last_on().to_string()),
-                Part::CustomerName => rendered.push_str(values.customer_name),
-            }
+            part.render(values, &mut rendered);
         }
         rendered
     }
@@ -111,6 +94,38 @@ impl fmt::Display for TextTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+impl Part {
+    pub(crate) fn render(&self, values: TextValues<'_>, rendered: &mut String) {
+        match self {
+            Self::Literal(text) => rendered.push_str(text),
+            Self::OfMonth(word, offset) => {
+                let day = months_away(values.period.start_on, *offset);
+                rendered.push_str(&word.render(day, values.language));
+            }
+            Self::StartOn => rendered.push_str(&values.period.start_on.to_string()),
+            Self::LastOn => rendered.push_str(&values.period.last_on().to_string()),
+            Self::CustomerName => rendered.push_str(values.customer_name),
+        }
+    }
+}
+
+/// The parts of a text with placeholders in double braces.
+pub(crate) fn read<P>(
+    text: &str,
+    literal: impl Fn(String) -> P,
+    placeholder: impl Fn(&str) -> Result<P, TextTemplateProblem>,
+) -> Result<Vec<P>, TextTemplateProblem> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((before, opened)) = rest.split_once("{{") {
+        let (name, after) = opened.split_once("}}").ok_or(TextTemplateProblem::Unclosed)?;
+        parts.extend([literal(before.to_owned()), placeholder(name.trim())?]);
+        rest = after;
+    }
+    parts.push(literal(rest.to_owned()));
+    Ok(parts)
 }
 
 impl MonthWord {
@@ -126,7 +141,7 @@ impl MonthWord {
     }
 }
 
-fn placeholder(text: &str) -> Result<Part, TextTemplateProblem> {
+pub(crate) fn placeholder(text: &str) -> Result<Part, TextTemplateProblem> {
     let (name, offset) = text.split_at(text.find(['+', '-']).unwrap_or(text.len()));
     let of_month = |word| Ok(Part::OfMonth(word, offset_months(text, offset)?));
     let fixed = |part| match offset {

@@ -243,6 +243,11 @@ impl FileStore {
         alone(self.remove(name, multipart_id))
     }
 
+    /// [`read`](Self::read) for threads that run no event loop.
+    pub fn read_now(&self, name: ObjectName, range: Range<u64>) -> Result<Bytes, StoreFault> {
+        alone(self.read(name, range))
+    }
+
     /// Whether the store takes, gives and removes: what is asked before a server is started.
     pub fn check(&self) -> Result<(), StoreFault> {
         alone(async {

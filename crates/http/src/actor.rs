@@ -118,6 +118,12 @@ pub(crate) fn reading_feed(
     permissions.contains(Permission::CrmRead).then_some((scope, permissions))
 }
 
+/// The key to the database for a customer who answers a survey at a secret address, and is nobody who signs in.
+#[expect(clippy::disallowed_methods, reason = "there is no actor where the address is the credential")]
+pub(crate) fn answering_survey(organization_id: OrganizationId, request_id: Uuid) -> Scope {
+    Scope::new(organization_id, ActorRef::System, Some(request_id))
+}
+
 /// The handler's own look at who asks: the gate has checked the credentials.
 impl FromRequest for Actor {
     type Error = ApiError;

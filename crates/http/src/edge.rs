@@ -89,11 +89,14 @@ fn render_problem(response: ServiceResponse<BoxBody>, context: RequestContext) -
     ServiceResponse::new(req, after)
 }
 
-/// The path as problems repeat it. That of a calendar feed is a secret, which goes to no screen and no report of errors.
+/// The path as problems repeat it. That of a calendar feed or a survey's form is a secret, which goes to no screen and no
+/// report of errors.
 fn told(path: &str) -> &str {
     const FEEDS: &str = "/api/v1/calendar/feeds/";
+    const FORMS: &str = "/api/v1/survey-forms/";
     match path.strip_prefix(FEEDS) {
         Some(rest) if Uuid::try_parse(rest).is_err() => "/api/v1/calendar/feeds/{secret}.ics",
+        _ if path.starts_with(FORMS) => "/api/v1/survey-forms/{secret}",
         _ => path,
     }
 }

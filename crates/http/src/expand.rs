@@ -4,12 +4,10 @@
 
 use crate::problem::ApiError;
 use crate::{
-    article_categories, articles, customers, files, invoice_layouts, invoice_templates, number_series, operators,
-    opportunities, people, pipelines, stages, subscriptions, tasks, threads,
+    article_categories, articles, customers, files, invoice_layouts, invoice_templates, number_series, operators, opportunities, people, pipelines, procedures, stages, subscriptions, surveys, tasks, threads,
 };
 use opiekun_domain::ids::{
-    ArticleCategoryId, ArticleId, CustomerId, FileId, InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId, OperatorId,
-    OpportunityId, PersonId, PipelineId, StageId, SubscriptionId, TaskId, ThreadId,
+    ArticleCategoryId, ArticleId, CustomerId, FileId, InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId, PipelineId, ProcedureId, StageId, SubscriptionId, SurveyId, TaskId, ThreadId,
 };
 use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::Tx;
@@ -97,6 +95,18 @@ const TARGETS: &[Target] = &[
         permission: None,
         load: |tx, ids| files::bodies(tx, &typed(ids, FileId)),
         refers: &["registered_by_id"],
+    },
+    Target {
+        properties: &["procedure_id"],
+        permission: Some(Permission::CrmRead),
+        load: |tx, ids| procedures::bodies(tx, &typed(ids, ProcedureId)),
+        refers: &[],
+    },
+    Target {
+        properties: &["survey_id"],
+        permission: Some(Permission::CrmRead),
+        load: |tx, ids| surveys::bodies(tx, &typed(ids, SurveyId)),
+        refers: &[],
     },
     Target {
         properties: &["series_id"],

@@ -187,6 +187,11 @@ pub fn random_feed_secret() -> String {
     format!("opf_{}", random_secret())
 }
 
+/// A new secret of an address at which a survey is answered.
+pub fn random_survey_secret() -> String {
+    format!("ops_{}", random_secret())
+}
+
 /// The id of a key and the hash of its secret.
 pub(crate) fn parse_api_key(text: &str) -> Option<(ApiKeyId, Vec<u8>)> {
     let (id, secret) = text.strip_prefix("opk_")?.split_once('_')?;

@@ -27,6 +27,7 @@ mod gate;
 mod health;
 mod hourly_rates;
 mod interactions;
+mod invoice_emails;
 mod invoice_layouts;
 mod invoice_runs;
 mod invoice_templates;
@@ -50,6 +51,7 @@ mod pipelines;
 mod precondition;
 mod price_changes;
 mod problem;
+mod procedures;
 mod progress;
 mod reply;
 mod routes;
@@ -61,6 +63,8 @@ mod statements;
 mod stream;
 mod subscriptions;
 mod synonyms;
+mod surveys;
+mod tables;
 mod tasks;
 mod text;
 mod threads;
@@ -75,7 +79,7 @@ mod work_entries;
 pub use contract::{Contract, ContractError};
 pub use keys::{Keys, SECRET_BYTES_MIN, WeakSecret, random_secret};
 pub use passwords::hash as hash_password;
-pub use state::{Clock, UploadLimits};
+pub use state::{Clock, Mail, UploadLimits};
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
@@ -111,9 +115,11 @@ pub struct Settings {
     pub files: FileStore,
     pub uploads: UploadLimits,
     /// The processes that set documents.
-    pub workers: Workers,
+    pub workers: Arc<Workers>,
     /// Called when there is new background work.
     pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Whether e-mails are sent, and how.
+    pub mail: Option<Mail>,
 }
 
 const WORKERS: usize = 2;
@@ -144,6 +150,8 @@ const WORKERS: usize = 2;
         (name = "Attachments", description = "Files on records: who may read a record reads the files on it."),
         (name = "Work entries", description = "Time spent on tasks, and what it costs."),
         (name = "Files", description = "What was uploaded. A file is there for whoever sent it, and for those who may read a record that it is on."),
+        (name = "Surveys", description = "What customers are asked, what they answer, and what that comes to."),
+        (name = "Procedures", description = "The steps by which a firm serves its customers: their runs, and who is late at which step."),
         (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
         (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
@@ -157,6 +165,7 @@ const WORKERS: usize = 2;
         (name = "Occurrences", description = "One row for each period of each subscription: what became of it."),
         (name = "Invoice runs", description = "Issuing or drafting everything that is due through a day, or a preview of it."),
         (name = "Invoices", description = "Drafts and what was issued. An issued invoice never changes; it is corrected."),
+        (name = "Invoice emails", description = "Invoices on their way to customers by e-mail, and how they fare."),
         (name = "Payments", description = "Money that came from customers, and the invoices that it is for."),
         (name = "Audit log", description = "Who changed what, when, from what to what."),
         (name = "Events", description = "Every change, in an order that can be followed without missing one."),
@@ -191,6 +200,7 @@ pub fn serve(listener: TcpListener, db: Db, settings: Settings) -> io::Result<Se
         calendars: Semaphore::new(state::CALENDARS_AT_ONCE),
         typesetter: Typesetter::new(settings.workers),
         wake: settings.wake,
+        mail: settings.mail,
     });
     let origins = settings.cors_origins;
     let server = HttpServer::new(move || {

@@ -21,6 +21,11 @@ const WINDOW_SECONDS: u32 = 60;
 const SIGN_INS_A_MINUTE: u32 = 10;
 const SIGN_INS_A_MINUTE_OF_ADDRESS: u32 = 60;
 
+/// Calls a minute at one address of a survey's form, and at addresses that are none by one caller: who guesses has no
+/// time to.
+const FORM_CALLS_A_MINUTE: u32 = 120;
+const WRONG_FORMS_A_MINUTE_OF_ADDRESS: u32 = 60;
+
 type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
 /// Whose quota a request counts against.
@@ -37,6 +42,9 @@ pub struct Limits {
     requests_a_minute: NonZeroU32,
     accounts: Limiter<String>,
     addresses: Limiter<IpAddr>,
+    /// By the hash of the form's secret.
+    forms: Limiter<Vec<u8>>,
+    wrong_forms: Limiter<IpAddr>,
     counted: AtomicU32,
 }
 
@@ -68,6 +76,8 @@ impl Limits {
             requests_a_minute,
             accounts: limiter(of(SIGN_INS_A_MINUTE)),
             addresses: limiter(of(SIGN_INS_A_MINUTE_OF_ADDRESS)),
+            forms: limiter(of(FORM_CALLS_A_MINUTE)),
+            wrong_forms: limiter(of(WRONG_FORMS_A_MINUTE_OF_ADDRESS)),
             counted: AtomicU32::new(0),
         }
     }
@@ -85,6 +95,17 @@ impl Limits {
         address.map_or(Ok(()), |address| count(&self.addresses, &address, of_address).map(|_| ()))
     }
 
+    /// Counts a call at the address of a survey's form, by the hash of its secret.
+    pub fn count_form(&self, secret_hash: Vec<u8>) -> Result<(), ApiError> {
+        count(&self.forms, &secret_hash, of(FORM_CALLS_A_MINUTE)).map(|_| ())
+    }
+
+    /// Counts a call for a form that there is none of, against where it comes from.
+    pub fn count_wrong_form(&self, address: Option<IpAddr>) -> Result<(), ApiError> {
+        let of_address = of(WRONG_FORMS_A_MINUTE_OF_ADDRESS);
+        address.map_or(Ok(()), |address| count(&self.wrong_forms, &address, of_address).map(|_| ()))
+    }
+
     /// Now and then forgets the callers whose quota is whole again, so that memory does not grow with strangers.
     fn sweep_now_and_then(&self) {
         /// Between two sweeps: rare enough to cost nothing, often enough to bound the memory.
@@ -93,6 +114,8 @@ impl Limits {
             self.requests.retain_recent();
             self.accounts.retain_recent();
             self.addresses.retain_recent();
+            self.forms.retain_recent();
+            self.wrong_forms.retain_recent();
         }
     }
 }

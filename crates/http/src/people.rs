@@ -10,12 +10,13 @@ use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
+use crate::surveys::SurveyResponseBody;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::ids::{CustomerId, OperatorId, PersonId};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::people::{Consent, Person, PersonFields, PersonFilter, PersonSort};
-use opiekun_persistence::{Json, Page, Tx, customers, interactions, people};
+use opiekun_persistence::{Json, Page, Tx, customers, interactions, people, survey_responses};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -32,8 +33,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(erase_personal_data);
 }
 
-/// An export holds at most so many interactions, the newest.
-const EXPORTED_INTERACTIONS_MAX: u16 = 10_000;
+/// An export holds at most so many interactions and responses, the newest.
+const EXPORTED_MAX: u16 = 10_000;
 
 /// What a caller may write of a person.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -158,6 +159,9 @@ pub struct PersonalData {
     /// What was talked about with the person, newest first.
     #[schema(max_items = 10000)]
     pub interactions: Vec<InteractionBody>,
+    /// What the person answered to surveys, newest first.
+    #[schema(max_items = 10000)]
+    pub survey_responses: Vec<SurveyResponseBody>,
 }
 
 impl Sorting for PersonSort {
@@ -294,7 +298,7 @@ async fn update_person(
 /// Export a person's data.
 ///
 /// All that is kept about the person, to hand over at its wish (GDPR, article 15): its record with its consents, and the
-/// interactions with it, at most the 10 000 newest.
+/// interactions with it and its responses to surveys, of each at most the 10 000 newest.
 #[utoipa::path(tag = "People", security(("sign_in" = ["crm:read"])),
     responses((status = 200, body = PersonalData)))]
 #[get("/people/{id}/personal-data")]
@@ -303,13 +307,15 @@ async fn export_personal_data(state: web::Data<State>, actor: Actor, id: Id<Pers
     state
         .snapshot(scope, move |tx| {
             let person = people::find(tx, id.0)?;
-            let talks = interactions::of_person(tx, person.id, EXPORTED_INTERACTIONS_MAX)?;
+            let talks = interactions::of_person(tx, person.id, EXPORTED_MAX)?;
+            let answers = survey_responses::of_person(tx, person.id, EXPORTED_MAX)?;
             Ok(Reply::at_version(
                 person.version,
                 &PersonalData {
                     exported_at: tx.now,
                     person: person.into(),
                     interactions: talks.into_iter().map(InteractionBody::from).collect(),
+                    survey_responses: answers.into_iter().map(SurveyResponseBody::from).collect(),
                 },
             ))
         })
@@ -319,7 +325,8 @@ async fn export_personal_data(state: web::Data<State>, actor: Actor, id: Id<Pers
 /// Erase a person's data.
 ///
 /// At its wish (GDPR, article 17): name, position, addresses and consents are gone for good; the id stays, so that
-/// interactions still say that they were with one and the same person. What was written in interactions stays, and so do
+/// interactions still say that they were with one and the same person. What was written in interactions and answered to
+/// surveys stays, and so do
 /// the audit log's records of earlier changes and invoices that are issued, as the law wants them kept.
 #[utoipa::path(tag = "People", security(("sign_in" = ["crm:write"])), params(IfMatch),
     responses((status = 204)))]

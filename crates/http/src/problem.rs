@@ -3,12 +3,14 @@
 //! The table makes the answers, the problem responses of the OpenAPI document and the pages at `/problems/{code}`.
 
 use crate::reply::Reply;
+use crate::values::capitalised;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::{StoreError, Violation};
+use opiekun_rendering::DocumentError;
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -384,6 +386,16 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<DocumentError> for ApiError {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Store(error) => error.into(),
+            DocumentError::NotOfState { state, detail } => Self::state_invalid(state, capitalised(&detail)),
+            DocumentError::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
 /// A constraint's name tells the field: `customers_external_id_key` is `/external_id` of a customer.
 fn refused(violation: Violation, constraint: &str, field: Option<String>) -> ApiError {
     let (code, word, detail) = match violation {
@@ -395,6 +407,15 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
         }
         Violation::Restrict if constraint == "invoiced_time_refusal" => {
             return ApiError::state_invalid("invoiced", "This time is invoiced; what was billed of it stays");
+        }
+        Violation::Restrict if constraint == "procedure_steps_refuse_waiting" => {
+            return ApiError::state_invalid("waiting", "The step waits for others of its procedure");
+        }
+        Violation::Restrict if constraint == "procedure_steps_refuse_without_files" => {
+            return ApiError::state_invalid("files_missing", "The step is done once its files are on the task");
+        }
+        Violation::Restrict if constraint == "procedure_steps_refuse_without_survey" => {
+            return ApiError::state_invalid("survey_missing", "The step is done once its survey is filled in");
         }
         Violation::Restrict => {
             return ApiError { cause: Some(constraint.to_owned()), ..ApiError::new(Code::StateInvalid) };

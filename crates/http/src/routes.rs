@@ -1,11 +1,7 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, article_categories, articles, attachments, audit_log, auth, calendar, calendar_feeds, customers, events,
-    exchange_rates, extra_lines, files, funnel, hourly_rates, interactions, invoice_layouts, invoice_runs,
-    invoice_templates, invoices, me, month_locks, not_invoiced, number_series, occurrences, operators, opportunities,
-    organization, payments, people, pipelines, price_changes, progress, searches_without_result, stages, statements,
-    subscriptions, synonyms, tasks, threads, time_cost, timeline, timer, unbilled_time, work_entries,
+    api_keys, article_categories, articles, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, exchange_rates, extra_lines, files, funnel, hourly_rates, interactions, invoice_emails, invoice_layouts, invoice_runs, invoice_templates, invoices, me, month_locks, not_invoiced, number_series, occurrences, operators, opportunities, organization, payments, people, pipelines, price_changes, procedures, progress, searches_without_result, stages, statements, subscriptions, surveys, synonyms, tasks, threads, time_cost, timeline, timer, unbilled_time, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -30,6 +26,8 @@ pub fn api(config: &mut ServiceConfig) {
     attachments::routes(config);
     work_entries::routes(config);
     files::routes(config);
+    surveys::routes(config);
+    procedures::routes(config);
     calendar::routes(config);
     calendar_feeds::routes(config);
     month_locks::routes(config);
@@ -51,6 +49,7 @@ pub fn api(config: &mut ServiceConfig) {
     occurrences::routes(config);
     invoice_runs::routes(config);
     invoices::routes(config);
+    invoice_emails::routes(config);
     payments::routes(config);
     statements::routes(config);
     not_invoiced::routes(config);

@@ -36,6 +36,15 @@ pub struct State {
     pub typesetter: Typesetter,
     /// Wakes the background work of this node, so that a new run starts at once.
     pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Whether this server sends e-mails; without it none is asked for.
+    pub mail: Option<Mail>,
+}
+
+/// How e-mails are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Mail {
+    /// Whether there is an address to send from, for organizations that have none of their own.
+    pub has_sender: bool,
 }
 
 /// How many calendars and feeds are drawn at once; others wait their turn.

@@ -15,6 +15,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::billing::{LineBasis, LineOverride};
 use opiekun_domain::decimal::{Percent, Quantity, UnitPrice};
 use opiekun_domain::ids::{CustomerId, InvoiceTemplateId, OccurrenceId, SubscriptionId};
+use opiekun_domain::invoice_email::SubscriptionEmails;
 use opiekun_domain::permission::Permission;
 use opiekun_domain::plan::{Known, Planned, Progress, fell_due, next_open, next_planned};
 use opiekun_domain::schedule::{BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit};
@@ -73,6 +74,15 @@ pub struct SubscriptionInput {
     #[schema(default = false)]
     #[serde(default)]
     pub prorate: bool,
+    /// Whether its invoices are sent to the customer's e-mail address by themselves when they are issued: as the
+    /// organization has it (`email_invoices`) unless told.
+    #[schema(default = "as_organization")]
+    #[serde(default = "as_organization")]
+    pub email_invoices: SubscriptionEmails,
+}
+
+const fn as_organization() -> SubscriptionEmails {
+    SubscriptionEmails::AsOrganization
 }
 
 const fn all() -> CatchUp {
@@ -233,6 +243,7 @@ impl SubscriptionInput {
             line_overrides,
             catch_up,
             prorate,
+            email_invoices,
         } = fields;
         Ok(Self {
             template_id,
@@ -243,6 +254,7 @@ impl SubscriptionInput {
             line_overrides: line_overrides.0.into_iter().map(LineOverrideBody::from).collect(),
             catch_up,
             prorate,
+            email_invoices,
         })
     }
 
@@ -268,6 +280,7 @@ impl SubscriptionInput {
             line_overrides: Json(self.line_overrides.into_iter().map(LineOverride::from).collect()),
             catch_up: self.catch_up,
             prorate: self.prorate,
+            email_invoices: self.email_invoices,
         };
         Ok((fields, schedule))
     }
@@ -278,15 +291,37 @@ impl From<&Schedule> for ScheduleBody {
         let ScheduleRule { every, anchor_on, day, billing, issue_offset_days, issue_day_shift } =
             schedule.rule().clone();
         Self {
-            every: EveryBody { unit: every.unit, count: every.count },
+            every: every.into(),
             anchor_on,
-            day: day.map(|day| match day {
-                ScheduleDay::OnDay(day) => ScheduleDayBody::OnDay(DayOfMonth(day)),
-                ScheduleDay::LastDay => ScheduleDayBody::Named(NamedDay::LastDay),
-            }),
+            day: day.map(ScheduleDayBody::from),
             billing,
             issue_offset_days,
             issue_day_shift,
+        }
+    }
+}
+
+impl From<Every> for EveryBody {
+    fn from(every: Every) -> Self {
+        let Every { unit, count } = every;
+        Self { unit, count }
+    }
+}
+
+impl From<ScheduleDay> for ScheduleDayBody {
+    fn from(day: ScheduleDay) -> Self {
+        match day {
+            ScheduleDay::OnDay(day) => Self::OnDay(DayOfMonth(day)),
+            ScheduleDay::LastDay => Self::Named(NamedDay::LastDay),
+        }
+    }
+}
+
+impl From<ScheduleDayBody> for ScheduleDay {
+    fn from(body: ScheduleDayBody) -> Self {
+        match body {
+            ScheduleDayBody::OnDay(DayOfMonth(day)) => Self::OnDay(day),
+            ScheduleDayBody::Named(NamedDay::LastDay) => Self::LastDay,
         }
     }
 }
@@ -297,10 +332,7 @@ impl From<ScheduleBody> for ScheduleRule {
         Self {
             every: Every { unit: every.unit, count: every.count },
             anchor_on,
-            day: day.map(|day| match day {
-                ScheduleDayBody::OnDay(DayOfMonth(day)) => ScheduleDay::OnDay(day),
-                ScheduleDayBody::Named(NamedDay::LastDay) => ScheduleDay::LastDay,
-            }),
+            day: day.map(ScheduleDay::from),
             billing,
             issue_offset_days,
             issue_day_shift,

@@ -8,6 +8,7 @@ use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
+use crate::surveys::SurveyResponseBody;
 use crate::tasks::{self, TaskBody};
 use crate::work_entries::WorkEntryBody;
 use actix_web::{get, web};
@@ -54,13 +55,22 @@ pub enum TimelineEntryBody {
         at: DateTime<Utc>,
         attachment: AttachmentBody,
     },
+    /// What the customer answered to a survey, in whole or so far.
+    SurveyResponse {
+        /// When it was completed, else begun.
+        at: DateTime<Utc>,
+        survey_response: SurveyResponseBody,
+    },
 }
 
 /// The bodies of a page's entries: the statements of the tasks' bodies beside, however many there are.
 fn bodies(tx: &mut Tx<'_>, entries: Vec<TimelineEntry>) -> Result<Vec<TimelineEntryBody>, ApiError> {
     let of_tasks = entries.iter().filter_map(|entry| match entry {
         TimelineEntry::Task(row) => Some(row.clone()),
-        TimelineEntry::Interaction(_) | TimelineEntry::WorkEntry(_) | TimelineEntry::Attachment(_) => None,
+        TimelineEntry::Interaction(_)
+        | TimelineEntry::WorkEntry(_)
+        | TimelineEntry::Attachment(_)
+        | TimelineEntry::SurveyResponse(_) => None,
     });
     let mut task_bodies = tasks::bodies(tx, of_tasks.collect())?.into_iter();
     let body = |entry| match entry {
@@ -74,6 +84,9 @@ fn bodies(tx: &mut Tx<'_>, entries: Vec<TimelineEntry>) -> Result<Vec<TimelineEn
         TimelineEntry::Attachment(row) => {
             Some(TimelineEntryBody::Attachment { at: row.0.created_at, attachment: row.into() })
         }
+        TimelineEntry::SurveyResponse(row) => {
+            Some(TimelineEntryBody::SurveyResponse { at: row.dated_at, survey_response: row.into() })
+        }
     };
     Ok(entries.into_iter().filter_map(body).collect())
 }
@@ -85,7 +98,7 @@ impl Sorting for TimelineSort {
 /// Show a customer's timeline.
 ///
 /// Everything that happened with the customer or is planned to, the latest first: contacts, tasks, the time spent on them,
-/// and files; those on invoices only for whoever has `billing:read`. Each entry has a `kind` and, under the kind's name,
+/// files, and responses to surveys; files those on invoices only for whoever has `billing:read`. Each entry has a `kind` and, under the kind's name,
 /// the record itself.
 #[utoipa::path(tag = "Customers", security(("sign_in" = ["crm:read"])), params(Listing<TimelineSort>),
     responses((status = 200, body = PageBody<TimelineEntryBody>)))]
@@ -109,8 +122,8 @@ async fn list_customer_timeline(
 
 /// Show a thread's timeline.
 ///
-/// Everything in the matter, the latest first: contacts, tasks, the time spent on them, and files. Each entry has a `kind`
-/// and, under the kind's name, the record itself.
+/// Everything in the matter, the latest first: contacts, tasks, the time spent on them, files, and responses to surveys.
+/// Each entry has a `kind` and, under the kind's name, the record itself.
 #[utoipa::path(tag = "Threads", security(("sign_in" = ["crm:read"])), params(Listing<TimelineSort>),
     responses((status = 200, body = PageBody<TimelineEntryBody>)))]
 #[get("/threads/{id}/timeline")]

@@ -20,13 +20,9 @@ pub struct Typesetter {
 }
 
 impl Typesetter {
-    pub fn new(workers: Workers) -> Self {
+    pub fn new(workers: Arc<Workers>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self {
-            workers: Arc::new(workers),
-            built_in: Arc::new(Semaphore::new(cores)),
-            own: Arc::new(Semaphore::new(OWN_AT_ONCE)),
-        }
+        Self { workers, built_in: Arc::new(Semaphore::new(cores)), own: Arc::new(Semaphore::new(OWN_AT_ONCE)) }
     }
 
     /// The PDF; or why the layout makes none.

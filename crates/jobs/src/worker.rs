@@ -1,6 +1,7 @@
 //! The threads of a node that do its background work.
 
-use crate::{automatic_runs, files, invoice_runs, search};
+use crate::invoice_emails::{self, Mailer};
+use crate::{automatic_runs, files, invoice_runs, procedure_schedules, reminders, search};
 use chrono::{DateTime, Utc};
 use opiekun_files::FileStore;
 use opiekun_persistence::{Db, Result, credentials, events, idempotency, task_reminders};
@@ -24,13 +25,21 @@ const EVENTS_AT_ONCE: i64 = 1_000;
 const REMINDERS_EVERY: Duration = Duration::from_secs(2);
 /// How many reminders are told at a time.
 const REMINDERS_AT_ONCE: i64 = 200;
+/// How soon invoices are reminded of when the hour for that has come.
+const INVOICE_REMINDERS_EVERY: Duration = Duration::from_secs(30);
 /// How soon an automatic run is queued when its hour has come.
 const AUTOMATIC_RUNS_EVERY: Duration = Duration::from_secs(30);
+/// How soon a procedure is started when its day has come.
+const SCHEDULES_EVERY: Duration = Duration::from_secs(20);
 /// How soon what broken uploads leave is looked for.
 const FILES_EVERY: Duration = Duration::from_secs(60);
 /// How soon what an earlier version has indexed is looked for.
 const SEARCH_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// How many e-mails one node puts together and sends at a time, each over a connection of its own.
+const EMAILS_AT_ONCE: usize = 4;
+/// How soon an e-mail is taken up that came by itself; one that was asked for at once, where the node is woken.
+const EMAILS_EVERY: Duration = Duration::from_secs(2);
 /// After a fault the same work is tried again, but not at once.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 
@@ -49,9 +58,15 @@ impl Worker {
         }
         worker.repeat("events", EVENTS_EVERY, db, |db, _| publish_events(db));
         worker.repeat("reminders", REMINDERS_EVERY, db, move |db, _| tell_reminders(db, clock()));
+        worker.repeat("procedure schedules", SCHEDULES_EVERY, db, move |db, stop| {
+            procedure_schedules::work(db, clock, stop)
+        });
         let store = store.clone();
         worker.repeat("files", FILES_EVERY, db, move |db, _| files::sweep(db, &store, clock()));
         worker.repeat("search", SEARCH_EVERY, db, move |db, _| search::renew(db, clock));
+        worker.repeat("reminders of invoices", INVOICE_REMINDERS_EVERY, db, move |db, _| {
+            reminders::queue(db, clock()).map(|_| false)
+        });
         worker.repeat("sweep", SWEEP_EVERY, db, move |db, _| sweep(db, clock()));
         worker
     }
@@ -61,6 +76,17 @@ impl Worker {
         self.repeat("automatic runs", AUTOMATIC_RUNS_EVERY, db, move |db, _| {
             automatic_runs::queue(db, clock()).map(|_| false)
         });
+    }
+
+    /// Also sends e-mails, which a node does that knows a mail server. It takes up to four connections of the pool more.
+    pub fn send_emails(&mut self, db: &Db, clock: Clock, mailer: Mailer) {
+        let mailer = Arc::new(mailer);
+        for _ in 0..EMAILS_AT_ONCE {
+            let (mailer, line) = (Arc::clone(&mailer), Mutex::default());
+            self.repeat("e-mails", EMAILS_EVERY, db, move |db, stop| {
+                invoice_emails::work(db, clock, stop, &mailer, &line)
+            });
+        }
     }
 
     /// What tells the threads of this node that there is new work, so that they look at once. Other nodes look by

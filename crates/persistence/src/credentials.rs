@@ -8,7 +8,8 @@ use crate::db::{Db, Tx};
 use crate::error::{OrNotFound, Result};
 use crate::operators::Operator;
 use crate::organizations::time_zone;
-use crate::schema::{api_keys, calendar_feeds, operators, organizations, refresh_tokens, sign_ins};
+use crate::schema::{api_keys, calendar_feeds, operators, organizations, refresh_tokens, sign_ins, survey_links};
+use crate::survey_links::SurveyLink;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
@@ -140,6 +141,16 @@ pub fn touch_calendar_feed(db: &Db, found: &FeedCredential, now: DateTime<Utc>) 
     Ok(())
 }
 
+/// The link of an address at which a survey is answered, by the hash of its secret.
+pub fn find_survey_link(db: &Db, secret_hash: &[u8]) -> Result<Option<(OrganizationId, SurveyLink)>> {
+    let mut conn = db.connection()?;
+    Ok(survey_links::table
+        .filter(survey_links::secret_hash.eq(secret_hash))
+        .select((survey_links::organization_id, SurveyLink::as_select()))
+        .first(&mut *conn)
+        .optional()?)
+}
+
 /// A refresh token as it is found again by its hash.
 #[derive(Debug, Clone, Queryable)]
 pub struct RefreshToken {
@@ -266,6 +277,6 @@ pub fn find_active_operator(tx: &mut Tx<'_>, id: OperatorId) -> Result<Operator>
 }
 
 fn record(tx: &mut Tx<'_>, action: &'static str, id: SignInId, operator_id: OperatorId) -> Result<()> {
-    let after = Some(json!({ "id": id, "operator_id": operator_id }));
-    changes::record(tx, Change { resource: "sign_in", action, id: id.0, version: 1, before: None, after })
+    let after = json!({ "id": id, "operator_id": operator_id });
+    changes::record(tx, Change::new("sign_in", action, (id, 1), None, Some(&after)))
 }

@@ -75,6 +75,8 @@ pub struct CustomerFields {
     pub language: Language,
     pub external_id: Option<String>,
     pub notes: Option<String>,
+    /// Whether it is reminded of what it has not paid.
+    pub send_reminders: bool,
 }
 
 #[derive(Insertable)]

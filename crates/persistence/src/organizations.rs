@@ -17,7 +17,9 @@ use opiekun_domain::billing::{Party, Seller};
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::{FileId, OrganizationId};
+use opiekun_domain::invoice_email::EmailSettings;
 use opiekun_domain::language::Language;
+use opiekun_domain::reminder::ReminderSchedule;
 use opiekun_domain::tax_identity::TaxScheme;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,8 @@ pub struct Organization {
     pub fields: OrganizationFields,
     /// When the hour of its automatic runs was set, if it has one.
     pub automatic_invoicing_set_at: Option<DateTime<Utc>>,
+    /// When its reminders were set, if it has any.
+    pub reminders_set_at: Option<DateTime<Utc>>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -55,6 +59,12 @@ pub struct OrganizationFields {
     pub logo_file_id: Option<FileId>,
     /// The hour, from 0 to 23, at which what is due is issued by itself, every day; `None` where it is not.
     pub automatic_invoicing_hour: Option<i16>,
+    /// From whom its e-mails come, and in which words.
+    pub email: Json<EmailSettings>,
+    /// Whether invoices of subscriptions are sent to the customer by themselves, unless a subscription says otherwise.
+    pub email_invoices: bool,
+    /// How unpaid invoices are reminded of; `None` where they are not.
+    pub reminders: Option<Json<ReminderSchedule>>,
 }
 
 /// An organization that has what is due issued by itself.
@@ -109,6 +119,7 @@ struct NewOrganization {
     fields: OrganizationFields,
     automatic_invoicing_set_at: Option<DateTime<Utc>>,
     search_version: i32,
+    reminders_set_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -119,6 +130,7 @@ pub fn create(tx: &mut Tx<'_>, fields: OrganizationFields) -> Result<Organizatio
         id: tx.organization_id(),
         automatic_invoicing_set_at: fields.automatic_invoicing_hour.map(|_| tx.now),
         search_version: opiekun_search::VERSION,
+        reminders_set_at: fields.reminders.as_ref().map(|_| tx.now),
         fields,
         created_at: tx.now,
         updated_at: tx.now,
@@ -170,9 +182,13 @@ pub fn update(tx: &mut Tx<'_>, organization: &Organization, fields: Organization
     } else {
         fields.automatic_invoicing_hour.map(|_| tx.now)
     };
+    let is_same_schedule = fields.reminders == organization.fields.reminders;
+    let reminders_set_at =
+        if is_same_schedule { organization.reminders_set_at } else { fields.reminders.as_ref().map(|_| tx.now) };
     let after = diesel::update(organizations::table.find(tx.organization_id()))
         .set((
             fields,
+            organizations::reminders_set_at.eq(reminders_set_at),
             organizations::automatic_invoicing_set_at.eq(set_at),
             organizations::version.eq(organizations::version + 1),
             organizations::updated_at.eq(tx.now),

@@ -235,6 +235,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        send_reminders -> Bool,
     }
 }
 
@@ -425,6 +426,36 @@ diesel::table! {
 }
 
 diesel::table! {
+    invoice_emails (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        invoice_id -> Uuid,
+        customer_id -> Uuid,
+        reason -> Text,
+        days_after_due -> Nullable<Int2>,
+        status -> Text,
+        problem -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        recipients -> Array<Text>,
+        cc -> Array<Text>,
+        subject -> Nullable<Text>,
+        body -> Nullable<Text>,
+        from_address -> Nullable<Text>,
+        attach_pdf -> Bool,
+        attach_xml -> Bool,
+        requested_by_kind -> Text,
+        requested_by_id -> Nullable<Uuid>,
+        attempts -> Int4,
+        queued_at -> Timestamptz,
+        next_attempt_at -> Nullable<Timestamptz>,
+        sent_at -> Nullable<Timestamptz>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     invoice_ksef_numbers (organization_id, invoice_id) {
         organization_id -> Uuid,
         invoice_id -> Uuid,
@@ -470,7 +501,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    invoice_run_results (organization_id, id) {
+    invoice_run_results (organization_id, run_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
         run_id -> Uuid,
@@ -751,6 +782,10 @@ diesel::table! {
         automatic_invoicing_hour -> Nullable<Int2>,
         automatic_invoicing_set_at -> Nullable<Timestamptz>,
         search_version -> Int4,
+        email -> Jsonb,
+        email_invoices -> Bool,
+        reminders -> Nullable<Jsonb>,
+        reminders_set_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -825,6 +860,109 @@ diesel::table! {
 }
 
 diesel::table! {
+    procedure_runs (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        procedure_id -> Uuid,
+        procedure_version -> Int4,
+        customer_id -> Uuid,
+        period_start_on -> Nullable<Date>,
+        period_end_on -> Nullable<Date>,
+        started_on -> Date,
+        task_id -> Uuid,
+        registered_by_id -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    procedure_schedule_customers (organization_id, schedule_id, customer_id) {
+        organization_id -> Uuid,
+        schedule_id -> Uuid,
+        customer_id -> Uuid,
+        is_listed -> Bool,
+        extra_steps -> Jsonb,
+    }
+}
+
+diesel::table! {
+    procedure_schedules (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        procedure_id -> Uuid,
+        every_unit -> Text,
+        every_count -> Int4,
+        first_on -> Date,
+        day -> Nullable<Text>,
+        timing -> Text,
+        start_offset_days -> Int4,
+        start_day_shift -> Text,
+        ends_on -> Nullable<Date>,
+        catch_up -> Text,
+        is_listed -> Bool,
+        customer_tag -> Nullable<Text>,
+        caretaker_id -> Nullable<Uuid>,
+        active -> Bool,
+        next_index -> Int4,
+        next_start_on -> Nullable<Date>,
+        reached -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    procedure_steps (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        run_id -> Uuid,
+        position -> Int2,
+        key -> Text,
+        waits_for -> Array<Text>,
+        task_id -> Uuid,
+        caretaker_id -> Nullable<Uuid>,
+        due_on -> Nullable<Date>,
+        sort_due_on -> Date,
+        files_required -> Int2,
+        survey_id -> Nullable<Uuid>,
+        is_extra -> Bool,
+        opened_at -> Nullable<Timestamptz>,
+        skip_reason -> Nullable<Text>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    procedure_versions (organization_id, procedure_id, version) {
+        organization_id -> Uuid,
+        procedure_id -> Uuid,
+        version -> Int4,
+        steps -> Jsonb,
+        published_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    procedures (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        description -> Nullable<Text>,
+        steps -> Jsonb,
+        published_version -> Int4,
+        runs_started -> Int8,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     refresh_tokens (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -849,6 +987,14 @@ diesel::table! {
         organization_id -> Uuid,
         word -> Text,
         uses -> Int4,
+    }
+}
+
+diesel::table! {
+    reminder_days (organization_id, reminded_on) {
+        organization_id -> Uuid,
+        reminded_on -> Date,
+        created_at -> Timestamptz,
     }
 }
 
@@ -918,6 +1064,74 @@ diesel::table! {
         updated_at -> Timestamptz,
         prorate -> Bool,
         paused_on -> Nullable<Date>,
+        last_run_id -> Nullable<Uuid>,
+        email_invoices -> Text,
+    }
+}
+
+diesel::table! {
+    survey_links (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        survey_id -> Uuid,
+        customer_id -> Nullable<Uuid>,
+        person_id -> Nullable<Uuid>,
+        single_use -> Bool,
+        expires_at -> Timestamptz,
+        secret_hash -> Bytea,
+        used_at -> Nullable<Timestamptz>,
+        registered_by_id -> Nullable<Uuid>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    survey_responses (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        survey_id -> Uuid,
+        survey_version -> Int4,
+        customer_id -> Nullable<Uuid>,
+        person_id -> Nullable<Uuid>,
+        operator_id -> Nullable<Uuid>,
+        registered_by_id -> Nullable<Uuid>,
+        interaction_id -> Nullable<Uuid>,
+        task_id -> Nullable<Uuid>,
+        thread_id -> Nullable<Uuid>,
+        link_id -> Nullable<Uuid>,
+        answers -> Jsonb,
+        completed_at -> Nullable<Timestamptz>,
+        dated_at -> Timestamptz,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    survey_versions (organization_id, survey_id, version) {
+        organization_id -> Uuid,
+        survey_id -> Uuid,
+        version -> Int4,
+        questions -> Jsonb,
+        published_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    surveys (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        title -> Text,
+        description -> Nullable<Text>,
+        status -> Text,
+        questions -> Jsonb,
+        published_version -> Nullable<Int4>,
+        version -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -1107,6 +1321,10 @@ diesel::joinable!(operators -> organizations (organization_id));
 diesel::joinable!(pipelines -> organizations (organization_id));
 diesel::joinable!(search_words -> organizations (organization_id));
 diesel::joinable!(synonyms -> organizations (organization_id));
+diesel::joinable!(procedure_schedules -> organizations (organization_id));
+diesel::joinable!(procedures -> organizations (organization_id));
+diesel::joinable!(surveys -> organizations (organization_id));
+diesel::joinable!(reminder_days -> organizations (organization_id));
 diesel::joinable!(task_series -> organizations (organization_id));
 diesel::joinable!(tasks -> organizations (organization_id));
 diesel::joinable!(threads -> organizations (organization_id));
@@ -1139,6 +1357,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     interactions,
     invoice_balances,
     invoice_documents,
+    invoice_emails,
     invoice_ksef_numbers,
     invoice_layouts,
     invoice_lines,
@@ -1161,14 +1380,25 @@ diesel::allow_tables_to_appear_in_same_query!(
     people,
     pipelines,
     price_changes,
+    procedure_runs,
+    procedure_schedule_customers,
+    procedure_schedules,
+    procedure_steps,
+    procedure_versions,
+    procedures,
     refresh_tokens,
     search_word_keys,
     search_words,
+    reminder_days,
     sign_ins,
     stage_changes,
     stages,
     subscriptions,
     synonyms,
+    survey_links,
+    survey_responses,
+    survey_versions,
+    surveys,
     task_reminders,
     task_series,
     task_tags,

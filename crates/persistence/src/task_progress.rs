@@ -4,6 +4,7 @@ use crate::changes;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::page::{Cursor, Page, PageRequest};
+use crate::procedure_runs::{self, Finish};
 use crate::schema::{task_reminders, tasks};
 use crate::tasks::{Task, change};
 use diesel::prelude::*;
@@ -134,7 +135,8 @@ pub fn close_all(tx: &mut Tx<'_>, open: &[Task], status: TaskStatus) -> Result<(
         .execute(tx.conn)?;
     let records =
         after.iter().map(|after| change("updated", before.get(&after.id).copied(), Some(after), after)).collect();
-    changes::record_all(tx, records)
+    changes::record_all(tx, records)?;
+    procedure_runs::follow(tx, &ids, Finish::Nothing)
 }
 
 #[derive(QueryableByName)]

@@ -6,6 +6,7 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::organizations;
 use crate::page::{Among, Cursor, Page, PageRequest, keyset};
+use crate::procedure_runs::{self, Finish};
 use crate::schema::{interactions, opportunities, task_reminders, task_tags, tasks, work_entries};
 use crate::task_progress;
 use crate::task_series::{self, Reference};
@@ -129,6 +130,13 @@ struct NewTask {
     updated_at: DateTime<Utc>,
 }
 
+/// A task that is to be written down together with others, which may be above it.
+#[derive(Debug)]
+pub struct NewTaskFields {
+    pub id: TaskId,
+    pub fields: TaskFields,
+}
+
 /// What follows from the fields and the progress.
 #[derive(Debug, Insertable, AsChangeset)]
 #[diesel(table_name = tasks, treat_none_as_null = true)]
@@ -184,9 +192,19 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
         }
         None => complete(tx, &mut fields)?,
     };
-    let row = NewTask {
-        organization_id: tx.organization_id(),
-        id: TaskId::at(tx.now),
+    let row = new_row(tx, TaskId::at(tx.now), fields, progress, origin, zone);
+    let task: Task =
+        diesel::insert_into(tasks::table).values(row).returning(Task::as_returning()).get_result(tx.conn)?;
+    record(tx, "created", None, Some(&task))?;
+    add_reminders(tx, &task)?;
+    task_progress::roll_up(tx, task.fields.parent_task_id)?;
+    Ok(task)
+}
+
+fn new_row(tx: &Tx<'_>, id: TaskId, fields: TaskFields, progress: Progress, origin: Origin, zone: Tz) -> NewTask {
+    NewTask {
+        organization_id: tx.scope.organization_id,
+        id,
         registered_by_id: origin.registered_by_id,
         ends_at: fields.dates().ends_at(zone),
         state: State {
@@ -202,13 +220,30 @@ pub fn create(tx: &mut Tx<'_>, mut fields: TaskFields, progress: Progress, origi
         occurrence_at: origin.instance.map(|instance| instance.occurrence_at),
         created_at: tx.now,
         updated_at: tx.now,
-    };
-    let task: Task =
-        diesel::insert_into(tasks::table).values(row).returning(Task::as_returning()).get_result(tx.conn)?;
-    record(tx, "created", None, Some(&task))?;
-    add_reminders(tx, &task)?;
-    task_progress::roll_up(tx, task.fields.parent_task_id)?;
-    Ok(task)
+    }
+}
+
+/// Writes down tasks that nobody has begun, each with who writes it down, in the order in which they hang below each other.
+/// They are complete as they are, without reminders, and their dates fit the time zone. Tasks that were there already do
+/// not follow: see [`task_progress::roll_up`].
+pub fn create_all(tx: &mut Tx<'_>, mut rows: Vec<(Option<OperatorId>, NewTaskFields)>, zone: Tz) -> Result<Vec<Task>> {
+    /// Parameters of one statement are limited.
+    const ROWS_AT_ONCE: usize = 1_000;
+    let mut tasks = Vec::with_capacity(rows.len());
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS_AT_ONCE));
+        let some = rows.into_iter().map(|(registered_by_id, NewTaskFields { id, fields })| {
+            new_row(tx, id, fields, Progress::NEW, Origin { registered_by_id, instance: None }, zone)
+        });
+        let some: Vec<NewTask> = some.collect();
+        let written: Vec<Task> =
+            diesel::insert_into(tasks::table).values(some).returning(Task::as_returning()).get_results(tx.conn)?;
+        tasks.extend(written);
+        rows = rest;
+    }
+    let records = tasks.iter().map(|task| change("created", None, Some(task), task)).collect();
+    changes::record_all(tx, records)?;
+    Ok(tasks)
 }
 
 pub fn find(tx: &mut Tx<'_>, id: TaskId) -> Result<Task> {
@@ -299,6 +334,9 @@ pub fn update(
         task_progress::roll_up(tx, is)?;
     } else if task.progress() != after.progress() || task.planned_minutes != after.planned_minutes {
         task_progress::roll_up(tx, is)?;
+    }
+    if task.closed_at.is_none() && after.closed_at.is_some() {
+        procedure_runs::follow(tx, &[after.id], Finish::Main)?;
     }
     Ok(after)
 }

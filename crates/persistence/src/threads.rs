@@ -102,6 +102,30 @@ pub fn create(tx: &mut Tx<'_>, fields: ThreadFields) -> Result<Thread> {
     Ok(thread)
 }
 
+/// Opens threads, each with who opens it.
+pub(crate) fn create_all(tx: &mut Tx<'_>, rows: Vec<(ThreadId, Option<OperatorId>, ThreadFields)>) -> Result<()> {
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let rows: Vec<NewThread> = rows
+        .into_iter()
+        .map(|(id, registered_by_id, fields)| NewThread {
+            organization_id,
+            id,
+            registered_by_id,
+            closed_at: (fields.status == ThreadStatus::Closed).then_some(now),
+            fields,
+            created_at: now,
+            updated_at: now,
+        })
+        .collect();
+    let threads: Vec<Thread> =
+        diesel::insert_into(threads::table).values(rows).returning(Thread::as_returning()).get_results(tx.conn)?;
+    let records = threads
+        .iter()
+        .map(|thread| Change::new("thread", "created", (thread.id, thread.version), None, Some(thread)))
+        .collect();
+    changes::record_all(tx, records)
+}
+
 pub fn find(tx: &mut Tx<'_>, id: ThreadId) -> Result<Thread> {
     threads::table
         .find((tx.organization_id(), id))

@@ -6,13 +6,14 @@ use crate::error::Result;
 use crate::files::Reader;
 use crate::interactions::{self, Interaction};
 use crate::page::{Cursor, Page, PageRequest};
+use crate::survey_responses::{self, SurveyResponse};
 use crate::tasks::{self, Task};
 use crate::work_entries::{self, WorkEntry};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
 use opiekun_domain::attachment::FileArea;
-use opiekun_domain::ids::{AttachmentId, CustomerId, InteractionId, TaskId, ThreadId, WorkEntryId};
+use opiekun_domain::ids::{AttachmentId, CustomerId, InteractionId, SurveyResponseId, TaskId, ThreadId, WorkEntryId};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -46,6 +47,7 @@ pub enum TimelineEntry {
     Task(Task),
     WorkEntry(WorkEntry),
     Attachment(Attached),
+    SurveyResponse(SurveyResponse),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,6 +130,7 @@ fn kinds(reader: Reader, subject: Subject, past: Option<&str>) -> Vec<String> {
         of("interaction", "interactions", "started_at", column),
         of("task", "tasks", "dated_at", column),
         of("work_entry", "work_entries", "started_at", column),
+        of("survey_response", "survey_responses", "dated_at", column),
     ];
     // No invoice is in a thread.
     let of_subject = |area: &FileArea| *area == FileArea::Crm || matches!(subject, Subject::Customer(_));
@@ -146,6 +149,7 @@ fn rows(tx: &mut Tx<'_>, reader: Reader, places: &[Place]) -> Result<Vec<Timelin
     let task_ids: Vec<_> = of_kind("task").into_iter().map(TaskId).collect();
     let work_entry_ids: Vec<_> = of_kind("work_entry").into_iter().map(WorkEntryId).collect();
     let attachment_ids: Vec<_> = of_kind("attachment").into_iter().map(AttachmentId).collect();
+    let survey_response_ids: Vec<_> = of_kind("survey_response").into_iter().map(SurveyResponseId).collect();
     let mut rows: HashMap<Uuid, TimelineEntry> = HashMap::with_capacity(places.len());
     if !interaction_ids.is_empty() {
         let found = interactions::find_all(tx, &interaction_ids)?;
@@ -162,6 +166,10 @@ fn rows(tx: &mut Tx<'_>, reader: Reader, places: &[Place]) -> Result<Vec<Timelin
     if !attachment_ids.is_empty() {
         let found = attachments::find_all(tx, reader, &attachment_ids)?;
         rows.extend(found.into_iter().map(|row| (row.0.id.0, TimelineEntry::Attachment(row))));
+    }
+    if !survey_response_ids.is_empty() {
+        let found = survey_responses::find_all(tx, &survey_response_ids)?;
+        rows.extend(found.into_iter().map(|row| (row.id.0, TimelineEntry::SurveyResponse(row))));
     }
     Ok(places.iter().filter_map(|place| rows.remove(&place.id)).collect())
 }

@@ -7,6 +7,7 @@ use crate::secrets;
 use crate::settings::Settings;
 use crate::terminal::say;
 use chrono::{DateTime, TimeDelta, Utc};
+use opiekun_jobs::invoice_emails::SmtpServer;
 use std::process::ExitCode;
 
 /// Tokens and invoice dates follow the machine's clock; one that differs more is wrong.
@@ -14,7 +15,13 @@ const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
 /// Looks at everything that a server needs, and tells all that is amiss instead of stopping at the first.
 pub fn check(settings: &Settings) -> ExitCode {
-    let findings = [settings_found(settings), secret_found(settings), files_found(settings), database_found(settings)];
+    let findings = [
+        settings_found(settings),
+        secret_found(settings),
+        files_found(settings),
+        mail_server_found(settings),
+        database_found(settings),
+    ];
     let mut code = ExitCode::SUCCESS;
     for finding in findings {
         match finding {
@@ -45,6 +52,14 @@ fn files_found(settings: &Settings) -> Result<Vec<String>, Failure> {
     let files = settings.open_files()?;
     files.check().map_err(|fault| Failure::new(format_args!("{files}: {fault}")))?;
     Ok(vec![format!("files in {files}, written, read and removed one")])
+}
+
+fn mail_server_found(settings: &Settings) -> Result<Vec<String>, Failure> {
+    let Some(url) = &settings.smtp_url else { return Ok(vec!["no mail server, so no e-mails".to_owned()]) };
+    let server = SmtpServer::parse(url).map_err(|fault| Failure::new(format_args!("OPIEKUN_SMTP_URL {fault}")))?;
+    server.check().map_err(|fault| Failure::new(format_args!("the mail server {server}: {fault}")))?;
+    let sender = server.sender().unwrap_or("organizations' own addresses");
+    Ok(vec![format!("mail server {server}, signed in and out; sends from {sender}")])
 }
 
 fn database_found(settings: &Settings) -> Result<Vec<String>, Failure> {

@@ -113,6 +113,9 @@ fn organization(arguments: &CreateArguments, nip: String) -> OrganizationFields 
         round_up_minutes: None,
         logo_file_id: None,
         automatic_invoicing_hour: None,
+        email: Json::default(),
+        email_invoices: false,
+        reminders: None,
     }
 }
 

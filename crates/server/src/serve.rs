@@ -10,8 +10,9 @@ use crate::terminal::say;
 use actix_web::dev::ServerHandle;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use opiekun_files::FileStore;
-use opiekun_http::UploadLimits;
+use opiekun_http::{Mail, UploadLimits};
 use opiekun_jobs::Worker;
+use opiekun_jobs::invoice_emails::{Mailer, SmtpServer};
 use opiekun_persistence::{Db, organizations};
 use opiekun_typesetting::Workers;
 use std::future::poll_fn;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 /// What background work takes at most, and one to spare.
-const BACKGROUND_CONNECTIONS: u16 = 11;
+const BACKGROUND_CONNECTIONS: u16 = 17;
 
 pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     // Bound before anything slow: a busy port is told at once, and early requests wait instead of being refused.
@@ -47,6 +48,16 @@ pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     if settings.auto_invoicing {
         worker.invoice_automatically(&background, clock::now);
     }
+    // This very program, also where another one has been put in its place meanwhile.
+    let workers = Arc::new(Workers::new(|| PathBuf::from("/proc/self/exe")));
+    let smtp = settings.smtp_url.as_deref().map(SmtpServer::parse).transpose().map_err(|fault| {
+        // It was read when the settings were.
+        Failure::new(format_args!("OPIEKUN_SMTP_URL {fault}"))
+    })?;
+    let mail = smtp.as_ref().map(|server| Mail { has_sender: server.sender().is_some() });
+    if let Some(server) = smtp {
+        worker.send_emails(&background, clock::now, Mailer::new(server, Arc::clone(&workers), files.clone()));
+    }
     let http = opiekun_http::Settings {
         cors_origins: settings.cors_origins.clone(),
         requests_a_minute: settings.rate_limit,
@@ -55,9 +66,9 @@ pub fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
         clock: Arc::new(clock::now),
         files,
         uploads: UploadLimits { file_bytes_max: settings.file_bytes_max, ..UploadLimits::default() },
-        // This very program, also where another one has been put in its place meanwhile.
-        workers: Workers::new(|| PathBuf::from("/proc/self/exe")),
+        workers,
         wake: Arc::new(worker.waker()),
+        mail,
     };
     let served = actix_web::rt::System::new().block_on(async {
         let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

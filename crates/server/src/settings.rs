@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use opiekun_files::FileStore;
+use opiekun_jobs::invoice_emails::SmtpServer;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ pub struct Variable {
 }
 
 /// Every setting there is.
-pub const VARIABLES: [Variable; 17] = [
+pub const VARIABLES: [Variable; 18] = [
     Variable {
         name: "DATABASE_URL",
         default: "a private PostgreSQL",
@@ -66,12 +67,17 @@ pub const VARIABLES: [Variable; 17] = [
     Variable {
         name: "OPIEKUN_DATABASE_CONNECTIONS",
         default: "`16`",
-        meaning: "The most connections that a node opens for requests; its background work takes up to 11 more.",
+        meaning: "The most connections that a node opens for requests; its background work takes up to 17 more.",
     },
     Variable {
         name: "OPIEKUN_AUTO_INVOICING",
         default: "`off`",
         meaning: "`on` lets this node begin the daily automatic runs of the organizations that ask for them (`automatic_invoicing` of `/organization`). Without it, let cron call `opiekun invoices run`.",
+    },
+    Variable {
+        name: "OPIEKUN_SMTP_URL",
+        default: "none: no e-mails",
+        meaning: "The mail server that sends invoices and reminders: `smtps://user:password@smtp.example.pl`, or `smtp://…` with STARTTLS; in the clear only to this machine, or with `?tls=none`. `?from=faktury@example.pl` is the sender of organizations that have no address of their own, unless the user is one. Letters such as `@` in user and password are written as `%40`.",
     },
     Variable {
         name: "OPIEKUN_REQUIRE_DATABASE_URL",
@@ -128,6 +134,8 @@ pub struct Settings {
     pub file_bytes_max: u64,
     /// Whether this node begins the automatic runs of organizations.
     pub auto_invoicing: bool,
+    /// The mail server; it can be read.
+    pub smtp_url: Option<String>,
     pub postgres: PostgresSettings,
     pub owner_password: Option<String>,
     log: String,
@@ -208,6 +216,7 @@ impl Settings {
                 })?
                 .unwrap_or(256)
                 << 20,
+            smtp_url: reader.text("OPIEKUN_SMTP_URL").map(checked_smtp_url).transpose()?,
             auto_invoicing: reader.switch("OPIEKUN_AUTO_INVOICING")?,
             postgres: PostgresSettings {
                 programs_dir: reader.text("OPIEKUN_PG_BIN").map(PathBuf::from),
@@ -301,6 +310,11 @@ fn checked_url(url: String) -> Result<String, Failure> {
     Ok(url)
 }
 
+fn checked_smtp_url(url: String) -> Result<String, Failure> {
+    SmtpServer::parse(&url).map_err(|fault| Failure::new(format_args!("OPIEKUN_SMTP_URL {fault}")))?;
+    Ok(url)
+}
+
 fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
@@ -352,6 +366,14 @@ mod tests {
     fn automatic_runs_are_begun_only_where_that_is_said() {
         let is_on = |value| read(&[("OPIEKUN_AUTO_INVOICING", value)]).expect("a switch").auto_invoicing;
         assert_eq!(["on", "1", "true", "off", "0", ""].map(is_on), [true, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_mail_server_is_read_and_its_password_never_repeated() {
+        let url = "smtps://faktury%40example.pl:tajne@smtp.example.pl";
+        assert_eq!(read(&[("OPIEKUN_SMTP_URL", url)]).expect("a server").smtp_url.as_deref(), Some(url));
+        let message = refusal(&[("OPIEKUN_SMTP_URL", "smtp://user:tajne@smtp.example.pl?tls=none")]);
+        assert!(message.starts_with("OPIEKUN_SMTP_URL") && !message.contains("tajne"), "{message}");
     }
 
     #[test]

@@ -137,6 +137,56 @@ impl World {
         self.draft("/calendar/feeds", json!({ "name": "Work" }))
     }
 
+    /// Open: how likely to recommend, content or not, and why not.
+    pub fn survey(&self) -> Draft {
+        self.draft(
+            "/surveys",
+            json!({ "title": "Are you content?", "status": "open", "questions": [
+            { "key": "recommend", "kind": "scale", "text": "How likely are you to recommend us?" },
+            { "key": "content", "kind": "yes_no", "text": "Are you content with us?", "required": true },
+            { "key": "why", "kind": "text", "text": "What do you miss?", "required": true,
+              "shown_if": { "question": "content", "is": "no" } },
+        ] }),
+        )
+    }
+
+    /// Without any answer yet.
+    pub fn survey_response(&self, survey_id: &str) -> Draft {
+        self.draft("/survey-responses", json!({ "survey_id": survey_id }))
+    }
+
+    /// For a single use.
+    pub fn survey_link(&self, survey_id: &str) -> Draft {
+        self.draft(format!("/surveys/{survey_id}/links"), json!({}))
+    }
+
+    /// Documents, then the books, then the return; the caretaker's, without dates.
+    pub fn procedure(&self) -> Draft {
+        self.draft(
+            "/procedures",
+            json!({ "name": "Monthly close", "steps": [
+            { "key": "collect", "title": "Collect the documents" },
+            { "key": "book", "title": "Book the documents", "waits_for": ["collect"] },
+            { "key": "vat", "title": "Send the VAT return", "waits_for": ["book"] },
+        ] }),
+        )
+    }
+
+    /// For no period.
+    pub fn procedure_run(&self, procedure_id: &str, customer_id: &str) -> Draft {
+        self.draft("/procedure-runs", json!({ "procedure_id": procedure_id, "customer_id": customer_id }))
+    }
+
+    /// For every customer and every month, far in the future.
+    pub fn procedure_schedule(&self, procedure_id: &str) -> Draft {
+        self.draft(
+            "/procedure-schedules",
+            json!({
+                "procedure_id": procedure_id, "every": { "unit": "month", "count": 1 }, "first_on": "2090-01-01",
+            }),
+        )
+    }
+
     pub fn month_lock(&self, month_start_on: &str) -> Draft {
         self.draft("/month-locks", json!({ "month_start_on": month_start_on }))
     }

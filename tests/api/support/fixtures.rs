@@ -12,7 +12,9 @@ use super::process::binary;
 use super::world::{PASSWORD, World, now};
 use chrono::{Days, NaiveDate};
 use opiekun_domain::calendar_day::is_working_day;
+use opiekun_domain::ids::InvoiceId;
 use opiekun_domain::invoice_run::RunMode;
+use opiekun_persistence::invoice_emails;
 use opiekun_persistence::invoice_runs::{self, InvoiceRunFields};
 use serde_json::{Value, json};
 use std::iter;
@@ -121,6 +123,32 @@ const KINDS: &[Kind] = &[
         make: |w| w.article(&format!("Zwrot {}", mark())).create(),
     },
     Kind { collection: "synonyms", names: &["synonym_group_id"], make: |w| w.synonyms(&["pensja", &mark()]).create() },
+    Kind { collection: "surveys", names: &["survey_id"], make: |w| w.survey().create() },
+    Kind {
+        collection: "survey-responses",
+        names: &["survey_response_id", "response_id"],
+        make: |w| w.survey_response(open_survey(w).id()).create(),
+    },
+    Kind {
+        collection: "survey-links",
+        names: &["survey_link_id", "link_id"],
+        make: |w| w.survey_link(open_survey(w).id()).create(),
+    },
+    Kind {
+        collection: "procedures",
+        names: &["procedure_id"],
+        make: |w| w.procedure().name(&format!("Close {}", mark())).create(),
+    },
+    Kind {
+        collection: "procedure-runs",
+        names: &["procedure_run_id"],
+        make: |w| w.procedure_run(any_procedure(w).id(), w.customer().create().id()).create(),
+    },
+    Kind {
+        collection: "procedure-schedules",
+        names: &["procedure_schedule_id", "schedule_id"],
+        make: |w| w.procedure_schedule(any_procedure(w).id()).create(),
+    },
     Kind { collection: "calendar/feeds", names: &["calendar_feed_id"], make: |w| w.calendar_feed().create() },
     Kind { collection: "month-locks", names: &["month_lock_id"], make: |w| w.month_lock(&month()).create() },
     Kind {
@@ -162,6 +190,14 @@ const KINDS: &[Kind] = &[
         collection: "invoices",
         names: &["invoice_id", "pro_forma_id", "corrects_id", "subject_invoice_id"],
         make: invoice,
+    },
+    Kind {
+        collection: "invoice-emails",
+        names: &["invoice_email_id"],
+        make: |w| {
+            let path = format!("/invoices/{}/emails", invoice(w).id());
+            w.owner.post(&path, json!({ "to": ["ksiegowosc@klos.example"] })).expect(201)
+        },
     },
     Kind {
         collection: "payments",
@@ -211,6 +247,12 @@ const STATES: &[(&str, Make)] = &[
         w.run_with(run).expect(200);
         w.owner.get(&format!("/invoices?customer_id={}", customer.id())).expect(200).items().remove(0)
     }),
+    // Of a customer without an address, whom the organization wants it sent to.
+    ("retry_invoice_email", |w| {
+        let invoice = invoice(w);
+        w.write(|tx| invoice_emails::queue_issued(tx, &[InvoiceId(invoice.id().parse().unwrap())]));
+        w.owner.get(&format!("/invoice-emails?invoice_id={}", invoice.id())).expect(200).items().remove(0)
+    }),
     ("skip_occurrence", planned_occurrence),
     ("restore_occurrence", planned_occurrence),
     // Of a buyer without an address, whom no invoice can name.
@@ -225,11 +267,36 @@ const STATES: &[(&str, Make)] = &[
 ];
 
 /// What a path names that is no id.
-const NAMED: &[(&str, Name)] = &[("read_calendar_feed", |w| {
+const NAMED: &[(&str, Name)] = &[
     // The owner's own, whoever makes the records of this world.
-    let url = w.calendar_feed().create()["url"].as_str().unwrap().to_owned();
-    url.split_once("/api/v1").unwrap().1.to_owned()
-})];
+    ("read_calendar_feed", |w| address(&w.calendar_feed().create())),
+    ("read_survey_form", survey_form),
+    ("answer_survey_form", |w| format!("{}/responses", survey_form(w))),
+];
+
+/// The path that a record shows once as its address.
+fn address(record: &Record) -> String {
+    record["url"].as_str().unwrap().split_once("/api/v1").unwrap().1.to_owned()
+}
+
+/// Of a form that is answered again and again.
+fn survey_form(w: &World) -> String {
+    address(&w.survey_link(open_survey(w).id()).with("single_use", false).create())
+}
+
+/// One with the steps that the examples name, or one that is made.
+fn any_procedure(w: &World) -> Record {
+    let there = w.owner.get("/procedures?limit=200").expect(200).items();
+    let usual = there.into_iter().find(|procedure| procedure["steps"][0]["key"] == "collect");
+    usual.unwrap_or_else(|| w.procedure().name(&format!("Close {}", mark())).create())
+}
+
+/// One with the questions that the examples answer, or one that is made.
+fn open_survey(w: &World) -> Record {
+    let there = w.owner.get("/surveys?limit=200&status=open").expect(200).items();
+    let usual = there.into_iter().find(|survey| survey["questions"][1]["key"] == "content");
+    usual.unwrap_or_else(|| w.survey().create())
+}
 
 /// What a query names, in what the path's record holds.
 const QUERIES: &[(&str, Ask)] = &[
@@ -269,6 +336,8 @@ const BODIES: &[(&str, Put)] = &[
     ("update_customer", |_, body| body["external_id"] = json!(mark())),
     ("create_hourly_rate", |w, body| body["customer_id"] = json!(w.customer().create().id())),
     ("create_month_lock", |_, body| body["month_start_on"] = json!(month())),
+    ("create_procedure", |_, body| body["name"] = json!(mark())),
+    ("update_procedure", |_, body| body["name"] = json!(mark())),
     ("create_pipeline", |_, body| body["name"] = json!(mark())),
     ("update_pipeline", |_, body| body["name"] = json!(mark())),
     // All stages of the pipeline that the path names.
@@ -539,6 +608,7 @@ pub fn sample(w: &World, parameter: &Value) -> String {
         (_, Some("integer"), _) => text(schema.get("minimum").unwrap_or(&json!(1))),
         (_, Some("boolean"), _) => "true".to_owned(),
         (_, Some("string"), _) if schema.get("pattern").is_none() => "text".to_owned(),
+        (_, Some("string"), _) if name == "sha256" => "0".repeat(64),
         _ => panic!("no value is known for the parameter {name}: give it an example in the contract"),
     }
 }

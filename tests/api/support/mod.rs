@@ -7,6 +7,7 @@ mod drafts;
 pub mod files;
 pub mod firm;
 pub mod fixtures;
+pub mod mail;
 mod matters;
 pub mod operations;
 mod plans;

@@ -2,7 +2,7 @@
 
 use super::files::Store;
 use chrono::{DateTime, SubsecRound, Utc};
-use opiekun_http::{Keys, Settings, UploadLimits};
+use opiekun_http::{Keys, Mail, Settings, UploadLimits};
 use opiekun_jobs::Worker;
 use opiekun_local_postgres::TestCluster;
 use opiekun_persistence::{Db, migrate};
@@ -75,8 +75,9 @@ impl Server {
             clock: Arc::new(clock),
             files: Store::folder().clone(),
             uploads: UploadLimits::default(),
-            workers: Workers::new(|| super::process::binary().clone()),
+            workers: Arc::new(Workers::new(|| super::process::binary().clone())),
             wake: Arc::new(|| {}),
+            mail: Some(Mail { has_sender: true }),
         };
         change(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

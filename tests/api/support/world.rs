@@ -83,6 +83,9 @@ impl World {
             round_up_minutes: None,
             logo_file_id: None,
             automatic_invoicing_hour: None,
+            email: Json::default(),
+            email_invoices: false,
+            reminders: None,
         };
         change(&mut fields);
         let organization_id = OrganizationId::at(clock());

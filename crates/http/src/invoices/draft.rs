@@ -3,7 +3,7 @@
 use super::body::{InvoiceBody, TableRateBody};
 use super::{one, time_entries};
 use crate::actor::Actor;
-use crate::body::{Patch, Valid};
+use crate::body::{Patch, Valid, wrong_field};
 use crate::extra_lines;
 use crate::invoice_templates::{LineVatBody, basis_where_exempt};
 use crate::listing::Id;
@@ -29,7 +29,8 @@ use opiekun_domain::permission::Permission;
 use opiekun_persistence::customers::Customer;
 use opiekun_persistence::invoices::{Invoice, InvoiceLine, NewDraft};
 use opiekun_persistence::{
-    Json, StoreError, Tx, customers, exchange_rates, invoice_time_entries, invoices, number_series, organizations,
+    Json, StoreError, Tx, customers, exchange_rates, invoice_emails, invoice_time_entries, invoices, number_series,
+    organizations, subscriptions,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -177,8 +178,13 @@ fn no_correction(kind: &InvoiceKind) -> Result<(), ValidationError> {
 }
 
 fn one_payment_term(input: &InvoiceInput) -> Result<(), ValidationError> {
-    if input.payment_days.is_some() && input.due_on.is_some() {
-        return Err(wrong("due_on", "exclusive", "Either this or `payment_days`"));
+    either_term(input.payment_days, input.due_on)
+}
+
+/// So many days to pay, or the day by which is to be paid.
+pub(super) fn either_term(payment_days: Option<i16>, due_on: Option<NaiveDate>) -> Result<(), ValidationError> {
+    if payment_days.is_some() && due_on.is_some() {
+        return Err(wrong_field("due_on", "exclusive", "Either this or `payment_days`"));
     }
     Ok(())
 }
@@ -187,16 +193,10 @@ fn one_payment_term(input: &InvoiceInput) -> Result<(), ValidationError> {
 fn rate_of_another_currency(input: &InvoiceInput) -> Result<(), ValidationError> {
     match &input.exchange_rate {
         Some(table) if table.rate == ExchangeRate::default() => {
-            Err(wrong("exchange_rate", "minimum", "A rate is more than 0"))
+            Err(wrong_field("exchange_rate", "minimum", "A rate is more than 0"))
         }
         _ => Ok(()),
     }
-}
-
-fn wrong(field: &'static str, code: &'static str, message: &'static str) -> ValidationError {
-    let mut error = ValidationError::new(code).with_message(message.into());
-    error.add_param("field".into(), &field);
-    error
 }
 
 impl InvoiceInput {
@@ -412,7 +412,7 @@ pub async fn update_invoice(
             let lines = invoices::lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
             let keys: Vec<Option<String>> = lines.iter().map(|line| line.key.clone()).collect();
             let mut before =
-                InvoiceInput::of(&draft, lines).ok_or_else(|| ApiError::internal("a draft without series"))?;
+                InvoiceInput::of(&draft, lines.clone()).ok_or_else(|| ApiError::internal("a draft without series"))?;
             // Whichever of the two terms is given takes the place of the other.
             if patch.field("due_on").is_some_and(|day| !day.is_null()) {
                 before.payment_days = None;
@@ -439,7 +439,7 @@ pub async fn update_invoice(
                 invoice_time_entries::remove(tx, draft.id)?;
             }
             extra_lines::give_back_unless_billed(tx, &draft, &keys, &new.draft.lines)?;
-            let draft = invoices::update_draft(tx, &draft, new)?;
+            let draft = invoices::update_draft(tx, &draft, &lines, new)?;
             let body = one(tx, draft)?;
             Ok(Reply::at_version(body.version, &body))
         })
@@ -479,11 +479,12 @@ pub async fn void_invoice(
 /// correction the buyer of its draft); from then on it never changes. An invoice in another currency without a rate takes
 /// that of `/exchange-rates`, of the last working day before its sale, or before its issue where that is earlier. A
 /// correction by which an invoice bills its time no more gives the time back: the next time line of the customer bills
-/// it, whatever its day, unless it is made not billable before. Nobody is told. 409 names what is missing: an
+/// it, whatever its day, unless it is made not billable before. 409 names what is missing: an
 /// address of the buyer (`buyer_address_missing`), a tax number of the seller (`seller_tax_number_missing`), a rate
 /// (`exchange_rate_missing`), that only a correction may be about less than nothing at a VAT rate
 /// (`vat_total_negative`), or that it is no draft any more. 422 names the field of the invoice that the structured
 /// e-invoice FA(3) cannot tell: `/seller/tax_id` without a NIP, say, or `/lines/0/quantity` below 0.
+/// What a run has drafted for a subscription is sent to the customer then, if its invoices are.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:write"])), request_body = IssuanceInput,
     responses((status = 200, body = InvoiceBody)))]
 #[post("/invoices/{id}/issuance")]
@@ -507,6 +508,7 @@ pub async fn issue_invoice(
             }
             let customer = customers::find(tx, draft.fields.customer_id)?;
             let lines = invoices::lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
+            let emails_invoices = organization.fields.email_invoices;
             let (seller, mut buyer) = (organization.seller(), customer.buyer());
             if draft.fields.kind == InvoiceKind::Correction {
                 // It says whose the invoice is, changed or as it was; what became of the customer since is no part of it.
@@ -530,6 +532,12 @@ pub async fn issue_invoice(
                 ApiError::invalid_field("/issued_on", "minimum", "The last of its series is dated after that day")
             })?;
             let issued = invoices::issue(tx, &draft, number, invoice)?;
+            if let Some(id) = issued.fields.subscription_id
+                && issued.fields.kind == InvoiceKind::Invoice
+                && subscriptions::find(tx, id)?.fields.email_invoices.are_sent(emails_invoices)
+            {
+                invoice_emails::queue_issued(tx, &[issued.id])?;
+            }
             let body = one(tx, issued)?;
             Ok(Reply::at_version(body.version, &body))
         })

@@ -14,7 +14,7 @@ use opiekun_persistence::invoices::{self, NewInvoice};
 use opiekun_persistence::number_series;
 use opiekun_persistence::occurrences::{self, Settled};
 use opiekun_persistence::subscriptions::{self, Advance, Subscription};
-use opiekun_persistence::{StoreError, Tx, Violation, invoice_time_entries};
+use opiekun_persistence::{StoreError, Tx, Violation, invoice_emails, invoice_time_entries};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -160,7 +160,7 @@ impl Batch<'_> {
         match self.run.fields.mode {
             RunMode::Preview => self.preview(tx, &mut tally, rows)?,
             RunMode::Draft | RunMode::Issue => {
-                subscriptions::advance(tx, &steps)?;
+                subscriptions::advance(tx, self.run.id, &steps)?;
                 self.issue(tx, &mut tally, rows)?;
             }
         }
@@ -173,11 +173,9 @@ impl Batch<'_> {
     /// Claims the periods, and writes the invoices of those to bill, with numbers unless they are only drafted.
     fn issue(&self, tx: &mut Tx<'_>, tally: &mut Tally, rows: Vec<Row<'_>>) -> Result<()> {
         let claimed = self.claim(tx, rows)?;
-        let ids = self.ticket.ids(claimed.len());
-        let mut results = Vec::with_capacity(claimed.len());
-        let mut bills = Vec::with_capacity(claimed.len());
-        for ((row, invoice_id), id) in claimed.into_iter().zip(ids) {
-            let mut result = result(self.run, id, &row);
+        let (mut results, mut bills) = (Vec::new(), Vec::with_capacity(claimed.len()));
+        for (row, invoice_id) in claimed {
+            let mut result = result(self.run, invoice_id.0, &row);
             match row.item.outcome {
                 Outcome::Bill(bill) => {
                     tally.invoiced = tally.invoiced.saturating_add(1);
@@ -185,6 +183,10 @@ impl Batch<'_> {
                     result.outcome = OccurrenceState::Invoiced;
                     result.invoice_id = Some(invoice_id);
                     bills.push((invoice_id, row.subscription, bill));
+                    // What is issued tells it itself. A draft may change.
+                    if self.run.fields.mode == RunMode::Issue {
+                        continue;
+                    }
                 }
                 Outcome::Skip | Outcome::NothingToBill => tally.skipped = tally.skipped.saturating_add(1),
                 Outcome::Fail(_) => tally.failed = tally.failed.saturating_add(1),
@@ -192,22 +194,15 @@ impl Batch<'_> {
             results.push(result);
         }
         invoice_runs::add_results(tx, results)?;
-        let issue_on = self.run.fields.issue_on;
-        let counts = counts(bills.iter().map(|(_, _, bill)| &**bill));
-        let foreseen = match (self.run.fields.mode, self.numbering) {
-            (RunMode::Issue, Numbering::Foreseen) => Numbers::foresee(tx, self.ticket, issue_on, &counts)?,
-            _ => None,
+        let mut numbers = match self.run.fields.mode {
+            RunMode::Issue => Some(self.numbers(tx, &counts(bills.iter().map(|(_, _, bill)| &**bill)))?),
+            RunMode::Preview | RunMode::Draft => None,
         };
-        let mut numbers = match (self.run.fields.mode, &foreseen) {
-            (RunMode::Issue, None) => {
-                self.ticket.wait();
-                Some(Numbers::take(tx, issue_on, &counts)?)
-            }
-            (_, foreseen) => foreseen.clone(),
-        };
-        let (mut billed_lines, mut annexes) = (Vec::new(), Vec::new());
+        let (mut billed_lines, mut annexes, mut emailed) = (Vec::new(), Vec::new(), Vec::new());
         let numbered = bills.into_iter().map(|(id, subscription, bill)| {
-            let Bill { series_id, template_id, invoice, extra_lines, time } = *bill;
+            let Bill { series_id, template_id, invoice, extra_lines, time, is_emailed } = *bill;
+            // A draft is sent once somebody has issued it.
+            emailed.extend((is_emailed && numbers.is_some()).then_some(id));
             billed_lines.extend(extra_lines.into_iter().map(|line| (line, id)));
             annexes.extend(time.iter().flat_map(|time| time.annex(id)));
             Ok(NewInvoice {
@@ -225,12 +220,22 @@ impl Batch<'_> {
         // In the order of series whoever writes them, so that two who foresee the same numbers never wait for each other.
         invoices.sort_by_key(|invoice| invoice.series_id);
         invoices::create_all(tx, invoices)?;
+        invoice_emails::queue_issued(tx, &emailed)?;
         extra_lines::bill(tx, billed_lines)?;
         invoice_time_entries::bill(tx, annexes)?;
-        match foreseen {
-            Some(foreseen) => foreseen.take_in_turn(tx, self.ticket),
-            None => Ok(()),
+        numbers.map_or(Ok(()), |numbers| numbers.confirm(tx, self.ticket))
+    }
+
+    /// The numbers for invoices, foreseen where they can be.
+    fn numbers(&self, tx: &mut Tx<'_>, counts: &BTreeMap<NumberSeriesId, i64>) -> Result<Numbers> {
+        let issue_on = self.run.fields.issue_on;
+        if self.numbering == Numbering::Foreseen
+            && let Some(foreseen) = Numbers::foresee(tx, self.ticket, issue_on, counts)?
+        {
+            return Ok(foreseen);
         }
+        self.ticket.wait();
+        Numbers::take(tx, issue_on, counts)
     }
 
     /// Claims periods, and gives those that were free, each with the id of the invoice that it may get. Somebody else's

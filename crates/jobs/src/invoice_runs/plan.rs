@@ -27,6 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What the invoices of a batch are composed from.
 pub struct Book {
     seller: Seller,
+    /// Whether invoices are sent by themselves, unless their subscription says otherwise.
+    emails_invoices: bool,
     templates: BTreeMap<InvoiceTemplateId, InvoiceTemplate>,
     price_changes: BTreeMap<InvoiceTemplateId, Vec<PriceChange>>,
     /// None of a run that drafts: a draft takes its rate when it is issued.
@@ -75,6 +77,8 @@ pub struct Bill {
     /// Those that are on it.
     pub extra_lines: Vec<ExtraLine>,
     pub time: Option<BilledTime>,
+    /// Whether it is sent to the customer by itself.
+    pub is_emailed: bool,
 }
 
 /// The time that a line of an invoice bills.
@@ -122,6 +126,7 @@ impl Book {
         let organization = organizations::find(tx)?;
         let mut book = Self {
             zone: organization.time_zone(),
+            emails_invoices: organization.fields.email_invoices,
             seller: organization.seller(),
             exchange_rates: match run.fields.mode {
                 RunMode::Draft => None,
@@ -245,7 +250,8 @@ impl Book {
                     Ok(invoice) => {
                         let extra_lines = std::mem::take(&mut extra_lines);
                         let time = self.take_time(subscription, planned.period, &invoice);
-                        Outcome::Bill(Box::new(Bill { series_id, template_id, invoice, extra_lines, time }))
+                        let is_emailed = subscription.fields.email_invoices.are_sent(self.emails_invoices);
+                        Outcome::Bill(Box::new(Bill { series_id, template_id, invoice, extra_lines, time, is_emailed }))
                     }
                     Err(Refusal::NothingToBill) => Outcome::NothingToBill,
                     Err(refusal) => Outcome::Fail(refusal.code()),

@@ -13,6 +13,7 @@ use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::Quantity;
 use opiekun_domain::ids::{InvoiceTemplateId, NumberSeriesId};
 use opiekun_domain::invoice::{InvoiceKind, PaymentMethod, PriceMode};
+use opiekun_domain::invoice_email::SubscriptionEmails;
 use opiekun_domain::invoice_run::{RunMode, RunStatus};
 use opiekun_domain::language::Language;
 use opiekun_domain::numbering::Reset;
@@ -197,6 +198,7 @@ fn subscribe(
         line_overrides: Json(line_overrides),
         catch_up: CatchUp::All,
         prorate: false,
+        email_invoices: SubscriptionEmails::AsOrganization,
     };
     subscriptions::create(tx, fields, Position::new(0, next_planned(&schedule, progress)))?;
     Ok(())

@@ -85,6 +85,7 @@ fn fields(dice: &mut Dice, place: usize, caretaker_id: OperatorId) -> CustomerFi
         language: Language::Polish,
         external_id: Some(format!("KH-{:04}", place + 1)),
         notes: (place % 9 == 4).then(|| "Dokumenty przynosi osobiście do 5. dnia miesiąca.".to_owned()),
+        send_reminders: true,
     }
 }
 

@@ -7,6 +7,7 @@ use chrono::{Months, NaiveDate};
 use opiekun_domain::address::Address;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::OperatorId;
+use opiekun_domain::invoice_email::EmailSettings;
 use opiekun_domain::language::Language;
 use opiekun_domain::operator::{BillingRight, Role};
 use opiekun_domain::tax_identity::TaxScheme;
@@ -96,6 +97,12 @@ pub fn organization(tx: &mut Tx<'_>, dice: &mut Dice) -> Result<Organization> {
             round_up_minutes: None,
             logo_file_id: None,
             automatic_invoicing_hour: None,
+            email: Json(EmailSettings {
+                from_address: Some("faktury@kropka.example".to_owned()),
+                ..EmailSettings::default()
+            }),
+            email_invoices: false,
+            reminders: None,
         },
     )
 }

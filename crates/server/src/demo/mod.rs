@@ -15,6 +15,8 @@ mod matter;
 mod matters;
 mod moment;
 mod office;
+mod procedures;
+mod questions;
 mod routine;
 mod sales;
 mod words;
@@ -211,6 +213,8 @@ fn write(db: &Db, demo: Demo) -> Result<OrganizationId, Failure> {
         work::create(tx, &office)?;
         routine::create(tx, &mut dice, &office, demo.errands())?;
         sales::create(tx, &mut dice, &office, demo.opportunities())?;
+        let survey_id = questions::create(tx, &mut dice, &office)?;
+        procedures::create(tx, &mut dice, &office, survey_id)?;
         // What is settled takes no more time, so this comes last.
         routine::settle_months(tx, &office)?;
         Ok(organization_id)

@@ -1,9 +1,7 @@
 //! Invoices on paper: what one says, how it is to look, and the PDF that is set of both.
 
-use super::document::structured_of;
-use crate::problem::ApiError;
-use crate::state::State;
-use crate::typesetter::told;
+use crate::DocumentError;
+use crate::structured::{billed, structured_of};
 use opiekun_documents::invoice_page::{self, Attached, Look};
 use opiekun_documents::qr::{self, KSEF_HOST, QrCode, Transfer};
 use opiekun_domain::billing::InvoiceLine;
@@ -11,11 +9,11 @@ use opiekun_domain::ids::{InvoiceId, InvoiceLayoutId};
 use opiekun_domain::invoice::{InvoiceStatus, PaymentMethod};
 use opiekun_domain::invoice_layout::{COLOR_DEFAULT, LayoutLabels};
 use opiekun_domain::tax_identity::TaxScheme;
-use opiekun_files::{ObjectName, StoreFault};
+use opiekun_files::ObjectName;
 use opiekun_persistence::files::{File, Reader};
 use opiekun_persistence::invoices::{Invoice, InvoiceLine as LineRow};
 use opiekun_persistence::{
-    Scope, Tx, files, invoice_ksef_numbers, invoice_layouts, invoice_time_entries, invoices, organizations,
+    Tx, files, invoice_ksef_numbers, invoice_layouts, invoice_time_entries, invoices, organizations,
 };
 use opiekun_typesetting::{FileName, Job};
 
@@ -23,51 +21,45 @@ use opiekun_typesetting::{FileName, Job};
 const WITHOUT_NUMBER: &str = "OFFLINE";
 
 /// A document that is ready to be set, but for its logo.
-struct Paper {
+#[derive(Debug)]
+pub struct Paper {
     /// What it is called.
-    name: String,
-    job: Job,
-    logo: Option<(FileName, File)>,
+    pub name: String,
+    pub job: Job,
+    logo: Option<Logo>,
 }
 
-/// The PDF of an invoice and what it is called: in a layout, or in that of its template, or in the organization's default.
-pub async fn pdf(
-    state: &State,
-    scope: Scope,
-    reader: Reader,
-    id: InvoiceId,
-    layout_id: Option<InvoiceLayoutId>,
-) -> Result<(String, Vec<u8>), ApiError> {
-    let organization_id = scope.organization_id.0;
-    let Paper { name, mut job, logo } = state.transaction(scope, move |tx| paper(tx, reader, id, layout_id)).await?;
-    if let Some((path, file)) = logo {
-        let object = ObjectName { organization_id, object_id: file.object_id.0 };
-        let size = u64::try_from(file.size_bytes).map_err(ApiError::internal)?;
-        let content = state.files.read(object, 0..size).await.map_err(|fault| match fault {
-            StoreFault::Missing => ApiError::internal(format!("object {} of the logo {}", file.object_id, file.id)),
-            StoreFault::Failed(_) => ApiError::unavailable(fault),
-        })?;
-        job.files.push((path, content.to_vec()));
+#[derive(Debug)]
+struct Logo {
+    path: FileName,
+    object: ObjectName,
+    size_bytes: u64,
+}
+
+impl Paper {
+    /// The object of the file store that is its logo, and how many bytes that has; to be read and added.
+    pub fn logo(&self) -> Option<(ObjectName, u64)> {
+        self.logo.as_ref().map(|logo| (logo.object, logo.size_bytes))
     }
-    let is_own = job.layout.is_some();
-    match state.typesetter.set(job).await? {
-        Ok(pdf) => Ok((name, pdf)),
-        Err(error) if is_own => Err(ApiError::state_invalid("layout", format!("The layout fails. {}", told(&error)))),
-        Err(error) => Err(ApiError::internal(told(&error))),
+
+    pub fn add_logo(&mut self, content: Vec<u8>) {
+        if let Some(logo) = self.logo.take() {
+            self.job.files.push((logo.path, content));
+        }
     }
 }
 
-/// Reads all that a document says.
-fn paper(
+/// Reads all that a document says: in a layout, or in that of its template, or in the organization's default.
+pub fn paper(
     tx: &mut Tx<'_>,
     reader: Reader,
     id: InvoiceId,
     layout_id: Option<InvoiceLayoutId>,
-) -> Result<Paper, ApiError> {
+) -> Result<Paper, DocumentError> {
     let invoice = invoices::find(tx, id)?;
     let fields = &invoice.fields;
     if fields.status == InvoiceStatus::Void {
-        return Err(ApiError::state_invalid(fields.status.as_str(), "It was thrown away"));
+        return Err(DocumentError::not_of_state(fields.status.as_str(), "It was thrown away"));
     }
     let layout = match layout_id {
         Some(id) => Some(invoice_layouts::find(tx, id)?.fields),
@@ -89,17 +81,7 @@ fn paper(
         None => None,
     };
 
-    let time: Vec<_> = entries
-        .iter()
-        .map(|entry| invoice_page::TimeEntry {
-            started_on: entry.started_on,
-            operator_name: &entry.operator_name,
-            text: entry.text.as_deref(),
-            billed_minutes: entry.billed_minutes,
-            rate: entry.resolved_rate,
-            cost: entry.cost,
-        })
-        .collect();
+    let time: Vec<_> = entries.iter().map(billed).collect();
     let correction = match (&corrected, &before) {
         (Some(of), Some((buyer, lines))) => Some(invoice_page::Correction {
             number: of.fields.number.as_deref().unwrap_or_default(),
@@ -155,19 +137,27 @@ fn paper(
         verification: verification.as_ref().map(|(_, label)| (FileName::VerificationCode.path(), label.as_str())),
         e_invoice: e_invoice.as_ref().map(|_| FileName::EInvoice.path()),
     };
-    let data = page.data(look, attached).map_err(ApiError::internal)?;
+    let data = page.data(look, attached).map_err(DocumentError::internal)?;
 
     let codes = [(FileName::PaymentCode, payment), (FileName::VerificationCode, verification.map(|(code, _)| code))];
     let mut files = Vec::new();
     for (path, code) in codes {
         if let Some(code) = code {
-            let svg = code.svg().ok_or_else(|| ApiError::internal("a text that no QR code holds"))?;
+            let svg = code.svg().ok_or_else(|| DocumentError::internal("a text that no QR code holds"))?;
             files.push((path, svg.into_bytes()));
         }
     }
     files.extend(e_invoice.map(|document| (FileName::EInvoice, document.content)));
     let name = fields.number.clone().unwrap_or_else(|| format!("{}-{id}", fields.status.as_str()));
     let job = Job { layout: layout.and_then(|layout| layout.source), ident: id.to_string(), data, files };
+    let logo = match logo {
+        Some((path, file)) => Some(Logo {
+            path,
+            object: ObjectName { organization_id: tx.scope.organization_id.0, object_id: file.object_id.0 },
+            size_bytes: u64::try_from(file.size_bytes).map_err(DocumentError::internal)?,
+        }),
+        None => None,
+    };
     Ok(Paper { name, job, logo })
 }
 
@@ -176,11 +166,7 @@ fn composed(lines: Vec<LineRow>) -> Vec<InvoiceLine> {
 }
 
 fn logo_of(file: File) -> Option<(FileName, File)> {
-    match file.media_type.as_str() {
-        "image/png" => Some((FileName::LogoPng, file)),
-        "image/jpeg" => Some((FileName::LogoJpeg, file)),
-        _ => None,
-    }
+    FileName::of_logo(&file.media_type).map(|path| (path, file))
 }
 
 /// The code that fills in the transfer; none where there is no number yet to pay under, and where the buyer has to pay by
@@ -202,7 +188,7 @@ fn payment_code(invoice: &Invoice) -> Option<QrCode> {
 }
 
 /// The code by which KSeF shows an invoice, and what stands below it.
-fn verification(tx: &mut Tx<'_>, invoice: &Invoice, sha256: &[u8]) -> Result<Option<(QrCode, String)>, ApiError> {
+fn verification(tx: &mut Tx<'_>, invoice: &Invoice, sha256: &[u8]) -> Result<Option<(QrCode, String)>, DocumentError> {
     let number = invoice_ksef_numbers::of(tx, &[invoice.id])?.remove(&invoice.id);
     let (nip, issued_on) = (invoice.fields.seller.0.tax_number.as_deref(), invoice.fields.issued_on);
     let label = number.unwrap_or_else(|| WITHOUT_NUMBER.to_owned());

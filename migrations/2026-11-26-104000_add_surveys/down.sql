@@ -1,0 +1,11 @@
+drop trigger tasks_take_survey_responses_along on tasks;
+drop trigger interactions_take_survey_responses_along on interactions;
+drop function take_survey_responses_along;
+drop table survey_responses;
+drop function place_survey_response;
+drop function refuse_change_of_response;
+drop table survey_links;
+alter table surveys drop constraint surveys_published_version_fkey;
+drop table survey_versions;
+drop table surveys;
+drop function refuse_change_of_version;

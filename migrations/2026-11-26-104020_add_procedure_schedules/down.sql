@@ -1,0 +1,2 @@
+drop table procedure_schedule_customers;
+drop table procedure_schedules;

@@ -1,0 +1,353 @@
+//! Procedures: steps that wait for each other, runs that are whole, and who is late at which step.
+
+use crate::support::{Record, World, at_once, execute, now};
+use chrono::{Datelike, Days, Months, NaiveDate};
+use serde_json::{Value, json};
+
+fn step(key: &str, waits_for: &[&str]) -> Value {
+    json!({ "key": key, "title": format!("Do {key}"), "waits_for": waits_for })
+}
+
+fn with(mut step: Value, field: &str, value: Value) -> Value {
+    step[field] = value;
+    step
+}
+
+fn of<'r>(run: &'r Record, key: &str) -> &'r Value {
+    run["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|step| step["key"] == key)
+        .unwrap_or_else(|| panic!("{key}: {}", run.0))
+}
+
+fn states(run: &Record) -> Vec<String> {
+    let steps = run["steps"].as_array().unwrap().iter();
+    steps.map(|step| format!("{} {}", step["key"].as_str().unwrap(), step["state"].as_str().unwrap())).collect()
+}
+
+impl World {
+    fn procedure_run_now(&self, run: &Record) -> Record {
+        self.owner.get(&format!("/procedure-runs/{}", run.id())).expect(200)
+    }
+
+    fn task_of_step(&self, run: &Record, key: &str) -> Record {
+        self.owner.get(&format!("/tasks/{}", of(run, key)["task_id"].as_str().unwrap())).expect(200)
+    }
+
+    /// Tries to have the task of a step done.
+    fn finish_step(&self, run: &Record, key: &str) -> crate::support::Answer {
+        let task = self.task_of_step(run, key);
+        self.owner.at(task.version()).patch(&format!("/tasks/{}", task.id()), json!({ "status": "done" }))
+    }
+
+    fn events_called(&self, kind: &str) -> i64 {
+        let of = format!("events where organization_id = '{}' and type = '{kind}'", self.organization_id);
+        crate::support::count(&of)
+    }
+}
+
+#[test]
+fn a_graph_that_cannot_be_worked_through_is_refused() {
+    let w = World::new();
+    let refused = |steps: Value| {
+        let answer = w.procedure().with("steps", steps).send();
+        answer.refused(422, "validation_failed");
+        answer.wrong()
+    };
+    assert_eq!(
+        refused(json!([step("a", &["b"]), step("b", &["a"])])),
+        ["/steps/0/waits_for cycle", "/steps/1/waits_for cycle"]
+    );
+    assert_eq!(refused(json!([step("a", &["a"])])), ["/steps/0/waits_for cycle"]);
+    assert_eq!(refused(json!([step("a", &["c"])])), ["/steps/0/waits_for/0 unknown_step"]);
+    assert_eq!(refused(json!([step("a", &[]), step("a", &[])])), ["/steps/1/key duplicate"]);
+    let stranger = World::new();
+    let assignee = json!({ "kind": "named", "operator_id": stranger.owner.id });
+    let answer = w.procedure().with("steps", json!([with(step("a", &[]), "assignee", assignee)])).send();
+    answer.refused(422, "reference_not_found");
+    assert_eq!(answer.wrong(), ["/steps/0/assignee reference_not_found"]);
+    assert_eq!(w.count("procedures"), 0);
+}
+
+#[test]
+fn a_run_is_a_thread_with_a_main_task_and_a_subtask_a_step() {
+    let w = World::new();
+    let caretaker = w.operator("operator", "none", None);
+    let customer = w.customer().with("caretaker_id", json!(caretaker.id)).create();
+    let due = json!({ "kind": "day_of_month", "day": 25, "month_offset": 1, "shift": "none" });
+    let steps = json!([
+        with(
+            with(step("collect", &[]), "instructions", json!("By mail")),
+            "due",
+            json!({ "kind": "after_start", "working_days": 2 })
+        ),
+        with(with(step("vat", &["collect"]), "due", due), "priority", json!("high")),
+    ]);
+    let procedure = w.procedure().with("steps", steps).create();
+    let period = json!({ "start_on": "2090-10-01", "end_on": "2090-11-01" });
+    let run = w.procedure_run(procedure.id(), customer.id()).with("period", period).create();
+    assert_eq!(states(&run), ["collect open", "vat waiting"]);
+    assert_eq!((&run["status"], &run["percent_done"], &run["steps_total"]), (&json!("open"), &json!(0), &json!(2)));
+
+    let main = w.owner.get(&format!("/tasks/{}", run["task_id"].as_str().unwrap())).expect(200);
+    assert_eq!((&main["title"], &main["caretaker_id"]), (&json!("Monthly close 10/2090"), &json!(caretaker.id)));
+    assert_eq!((&main["thread_id"], &main["customer_id"]), (&run["thread_id"], &customer["id"]));
+    let thread = w.owner.get(&format!("/threads/{}", run["thread_id"].as_str().unwrap())).expect(200);
+    assert_eq!(thread["subject"], "Monthly close 10/2090");
+    let collect = w.task_of_step(&run, "collect");
+    assert_eq!((&collect["description"], &collect["caretaker_id"]), (&json!("By mail"), &json!(caretaker.id)));
+    assert!(collect["due_at"].is_string() && collect["all_day"] == true);
+    assert_eq!(collect["parent"], json!({ "type": "task", "id": main.id() }));
+    // Who it will be and by when is told, and given to nobody yet.
+    let (vat, planned) = (w.task_of_step(&run, "vat"), of(&run, "vat"));
+    assert_eq!((&vat["caretaker_id"], &vat["due_at"]), (&Value::Null, &Value::Null));
+    assert_eq!((&planned["caretaker_id"], &planned["due_on"]), (&json!(caretaker.id), &json!("2090-11-25")));
+    assert_eq!(w.finish_step(&run, "vat").refused(409, "state_invalid")["state"], "waiting");
+    assert_eq!(w.events_called("procedure_step.opened"), 1);
+
+    w.finish_step(&run, "collect").expect(200);
+    let vat = w.task_of_step(&run, "vat");
+    assert_eq!((&vat["caretaker_id"], &vat["due_at"]), (&json!(caretaker.id), &json!("2090-11-24T23:00:00Z")));
+    assert_eq!((&vat["priority"], w.events_called("procedure_step.opened")), (&json!("high"), 2));
+    let half = w.procedure_run_now(&run);
+    assert_eq!((states(&half), &half["percent_done"]), (vec!["collect done".into(), "vat open".into()], &json!(50)));
+    w.finish_step(&run, "vat").expect(200);
+    let whole = w.procedure_run_now(&run);
+    assert_eq!(
+        (&whole["status"], &whole["percent_done"], &whole["steps_closed"]),
+        (&json!("done"), &json!(100), &json!(2))
+    );
+    assert_eq!(w.owner.get(&format!("/tasks/{}", main.id())).expect(200)["status"], "done");
+    assert_eq!(w.events_called("procedure_run.finished"), 1);
+    let timeline = w.owner.get(&format!("/threads/{}/timeline", thread.id())).expect(200).items();
+    assert_eq!(timeline.len(), 3);
+}
+
+#[test]
+fn whoever_finishes_last_of_two_at_once_opens_what_waits_for_both() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let steps = json!([step("a", &[]), step("b", &[]), step("c", &["a", "b"])]);
+    let procedure = w.procedure().with("steps", steps).create();
+    for _ in 0..5 {
+        let run = w.procedure_run(procedure.id(), customer.id()).create();
+        let answers = at_once(2, |turn| {
+            // A deadlock is a fault that passes, after which the same call is taken.
+            let key = ["a", "b"][turn];
+            let first = w.finish_step(&run, key);
+            if first.status == 503 { w.finish_step(&run, key) } else { first }
+        });
+        answers.iter().for_each(|answer| _ = answer.expect(200));
+        assert_eq!(states(&w.procedure_run_now(&run)), ["a done", "b done", "c open"]);
+    }
+}
+
+#[test]
+fn a_step_is_done_with_its_files_and_its_survey() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let survey = w.survey().create();
+    let steps = json!([
+        with(step("proof", &[]), "files_required", json!(1)),
+        with(step("ask", &["proof"]), "survey_id", survey["id"].clone()),
+    ]);
+    let procedure = w.procedure().with("steps", steps).create();
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    assert_eq!(w.finish_step(&run, "proof").refused(409, "state_invalid")["state"], "files_missing");
+    let task_id = of(&run, "proof")["task_id"].as_str().unwrap();
+    let file = w.file("upo.txt", b"UPO");
+    w.attachment(file.id(), "task", task_id).create();
+    let waiting = format!("/survey-responses?customer_id={}&complete=false", customer.id());
+    assert_eq!(w.owner.get(&waiting).expect(200).items(), []);
+    w.finish_step(&run, "proof").expect(200);
+
+    let response = w.owner.get(&waiting).expect(200).items().remove(0);
+    assert_eq!((&response["task_id"], &response["thread_id"]), (&of(&run, "ask")["task_id"], &run["thread_id"]));
+    assert_eq!(w.finish_step(&run, "ask").refused(409, "state_invalid")["state"], "survey_missing");
+    let change = json!({ "answers": { "content": "yes" }, "complete": true });
+    w.owner.at(1).patch(&format!("/survey-responses/{}", response.id()), change).expect(200);
+    w.finish_step(&run, "ask").expect(200);
+    assert_eq!(w.procedure_run_now(&run)["status"], "done");
+    // Past the API, too.
+    let open = w.procedure_run(procedure.id(), customer.id()).create();
+    let done = format!(
+        "update tasks set status = 'done', percent_done = 100, closed_at = now() where id = '{}'",
+        of(&open, "proof")["task_id"].as_str().unwrap()
+    );
+    assert!(execute(&done).is_err());
+}
+
+#[test]
+fn late_is_who_can_do_a_step_and_has_not() {
+    let w = World::new();
+    let [late, early] = [(); 2].map(|()| w.operator("operator", "none", None));
+    let customer = w.customer().create();
+    let named = |id: Value| json!({ "kind": "named", "operator_id": id });
+    let due = json!({ "kind": "day_of_month", "day": 10, "shift": "before" });
+    let steps = json!([
+        with(with(step("collect", &[]), "due", due.clone()), "assignee", named(json!(late.id))),
+        with(with(step("book", &["collect"]), "due", due), "assignee", named(json!(early.id))),
+    ]);
+    let procedure = w.procedure().with("steps", steps).create();
+    let period = json!({ "start_on": "2020-10-01", "end_on": "2020-11-01" });
+    let run = w.procedure_run(procedure.id(), customer.id()).with("period", period).create();
+    assert_eq!((of(&run, "collect")["late"].clone(), of(&run, "book")["late"].clone()), (json!(true), json!(false)));
+    assert_eq!((&run["steps_late"], &of(&run, "book")["due_on"]), (&json!(1), &json!("2020-10-09")));
+    let late_steps = || w.owner.get("/procedure-steps?late=true").expect(200).items();
+    let [only] = &late_steps()[..] else { panic!("one is late") };
+    assert_eq!(
+        (&only["key"], &only["caretaker_id"], &only["customer_id"]),
+        (&json!("collect"), &json!(late.id), &customer["id"])
+    );
+    let of_early = format!("/tasks?caretaker_id={}", early.id);
+    assert_eq!(w.owner.get(&of_early).expect(200).items(), [], "nobody has what cannot be begun");
+    w.finish_step(&run, "collect").expect(200);
+    assert_eq!(late_steps()[0]["key"], "book");
+    assert_eq!(w.owner.get(&format!("{of_early}&overdue=true")).expect(200).items().len(), 1);
+}
+
+#[test]
+fn a_run_is_changed_without_its_procedure() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let procedure = w.procedure().create();
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    let path = format!("/procedure-runs/{}", run.id());
+    let extra = json!({ "key": "audit", "title": "Show it to the auditor", "waits_for": ["collect"] });
+    let changed = w.owner.post(&format!("{path}/steps"), &extra).expect(200);
+    assert_eq!(states(&changed), ["collect open", "book waiting", "vat waiting", "audit waiting"]);
+    assert_eq!((&of(&changed, "audit")["extra"], changed.version()), (&json!(true), 2));
+    assert_eq!(w.owner.post(&format!("{path}/steps"), &extra).wrong(), ["/key duplicate"]);
+    let unknown = json!({ "key": "other", "title": "?", "waits_for": ["nothing"] });
+    assert_eq!(w.owner.post(&format!("{path}/steps"), unknown).wrong(), ["/waits_for/0 unknown_step"]);
+    let skip = json!({ "key": "collect", "reason": "No purchases this month" });
+    let skipped = w.owner.post(&format!("{path}/skips"), &skip).expect(200);
+    assert_eq!(states(&skipped), ["collect skipped", "book open", "vat waiting", "audit open"]);
+    assert_eq!(of(&skipped, "collect")["skip_reason"], "No purchases this month");
+    w.owner.post(&format!("{path}/skips"), &skip).refused(409, "state_invalid");
+    for key in ["audit", "book", "vat"] {
+        w.finish_step(&skipped, key).expect(200);
+    }
+    assert_eq!(w.procedure_run_now(&run)["status"], "done");
+    assert_eq!(w.owner.get(&format!("/procedures/{}", procedure.id())).expect(200), procedure);
+    w.owner.post(&format!("{path}/skips"), &skip).refused(409, "state_invalid");
+    w.owner.post(&format!("{path}/cancellation"), Value::Null).refused(409, "state_invalid");
+}
+
+#[test]
+fn a_cancelled_run_leaves_nothing_to_do() {
+    let w = World::new();
+    let procedure = w.procedure().create();
+    let run = w.procedure_run(procedure.id(), w.customer().create().id()).create();
+    w.finish_step(&run, "collect").expect(200);
+    let path = format!("/procedure-runs/{}/cancellation", run.id());
+    let cancelled = w.owner.post(&path, Value::Null).expect(200);
+    assert_eq!(states(&cancelled), ["collect done", "book skipped", "vat skipped"]);
+    assert_eq!(cancelled["status"], "cancelled");
+    assert_eq!(w.owner.get("/tasks?closed=false").expect(200).items(), []);
+    assert_eq!(w.owner.post(&path, Value::Null).expect(200), cancelled);
+}
+
+#[test]
+fn a_procedure_runs_once_for_a_customer_and_period_whoever_starts_it() {
+    let w = World::new();
+    let procedure = w.procedure().create();
+    let customer = w.customer().create();
+    let period = json!({ "start_on": "2026-10-01", "end_on": "2026-11-01" });
+    let draft = w.procedure_run(procedure.id(), customer.id()).with("period", period);
+    let answers = at_once(8, |_| draft.send());
+    let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
+    assert_eq!((made.len(), refused.len()), (1, 7));
+    for answer in refused {
+        answer.refused(409, "duplicate");
+        assert_eq!(answer.wrong(), ["/period duplicate"]);
+    }
+    assert_eq!((w.count("procedure_runs"), w.count("threads"), w.count("tasks")), (1, 1, 4), "whole or not at all");
+    let order = json!({ "start_on": "2026-10-01", "end_on": "2026-10-01" });
+    assert_eq!(draft.with("period", order).send().wrong(), ["/period/end_on order"]);
+}
+
+#[test]
+fn runs_keep_the_steps_that_they_were_started_with() {
+    let w = World::new();
+    let procedure = w.procedure().create();
+    let customer = w.customer().create();
+    let old = w.procedure_run(procedure.id(), customer.id()).create();
+    let path = format!("/procedures/{}", procedure.id());
+    let changed = w.owner.at(1).patch(&path, json!({ "steps": [step("only", &[])] })).expect(200);
+    assert_eq!((changed.version(), &changed["published_version"]), (2, &json!(2)));
+    let new = w.procedure_run(procedure.id(), customer.id()).create();
+    assert_eq!((&old["procedure_version"], &new["procedure_version"]), (&json!(1), &json!(2)));
+    assert_eq!((states(&w.procedure_run_now(&old)).len(), states(&new).len()), (3, 1));
+    let renamed = w.owner.at(2).patch(&path, json!({ "name": "Close" })).expect(200);
+    assert_eq!(renamed["published_version"], 2);
+    let change = format!("update procedure_versions set steps = '[1]' where procedure_id = '{}'", procedure.id());
+    assert!(execute(&change).is_err());
+    w.owner.at(3).delete(&path).refused(409, "conflict");
+}
+
+#[test]
+fn a_team_takes_turns_run_by_run() {
+    let w = World::new();
+    let team = [(); 3].map(|()| w.operator("operator", "none", None));
+    let assignee =
+        json!({ "kind": "round_robin", "operator_ids": team.iter().map(|it| json!(it.id)).collect::<Value>() });
+    let procedure = w.procedure().with("steps", json!([with(step("call", &[]), "assignee", assignee)])).create();
+    let customer = w.customer().create();
+    let given: Vec<Value> = (0..6)
+        .map(|_| of(&w.procedure_run(procedure.id(), customer.id()).create(), "call")["caretaker_id"].clone())
+        .collect();
+    let turns: Vec<Value> = (0..6).map(|turn: usize| json!(team[turn % 3].id)).collect();
+    assert_eq!(given, turns);
+}
+
+#[test]
+fn operators_start_procedures_that_managers_arrange() {
+    let w = World::new();
+    let operator = w.operator("operator", "none", None);
+    w.procedure().by(&operator).send().refused(403, "forbidden");
+    let steps = json!([with(step("mine", &[]), "assignee", json!({ "kind": "starter" }))]);
+    let procedure = w.procedure().with("steps", steps).create();
+    let run = w.procedure_run(procedure.id(), w.customer().create().id()).by(&operator).create();
+    assert_eq!(
+        (&run["registered_by_id"], &of(&run, "mine")["caretaker_id"]),
+        (&json!(operator.id), &json!(operator.id))
+    );
+    let other = w.operator("operator", "none", None);
+    let skip = json!({ "key": "mine", "reason": "?" });
+    other.post(&format!("/procedure-runs/{}/skips", run.id()), &skip).refused(403, "forbidden");
+}
+
+/// The first day of the month so many months before the current one in Poland.
+pub fn months_ago(months: u32) -> NaiveDate {
+    let today = now().with_timezone(&chrono_tz::Europe::Warsaw).date_naive();
+    today.with_day(1).unwrap() - Months::new(months)
+}
+
+#[test]
+fn due_days_are_never_days_off_when_told_so() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let steps: Vec<Value> = (1..=31)
+        .flat_map(|day| {
+            ["before", "after"].map(|shift| {
+                let due = json!({ "kind": "day_of_month", "day": day, "shift": shift });
+                with(step(&format!("{shift}_{day}"), &[]), "due", due)
+            })
+        })
+        .collect();
+    let procedure = w.procedure().with("steps", steps).create();
+    let start = months_ago(0);
+    let period = json!({ "start_on": start.to_string(), "end_on": (start + Months::new(1)).to_string() });
+    let run = w.procedure_run(procedure.id(), customer.id()).with("period", period).create();
+    for step in run["steps"].as_array().unwrap() {
+        let due_on: NaiveDate = step["due_on"].as_str().unwrap().parse().unwrap();
+        assert!(opiekun_domain::calendar_day::is_working_day(due_on), "{step}");
+        let (shift, day) = step["key"].as_str().unwrap().split_once('_').unwrap();
+        let last = u64::from((start + Months::new(1) - Days::new(1)).day());
+        let wanted = start + Days::new(day.parse::<u64>().unwrap().min(last) - 1);
+        assert!(if shift == "before" { due_on <= wanted } else { due_on >= wanted }, "{step}");
+    }
+}
