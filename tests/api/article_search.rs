@@ -1,7 +1,7 @@
 //! `/articles/search`, `/synonyms`, `/reports/searches-without-result`: who finds what by which question.
 
 use crate::support::{Client, Record, World, count, now};
-use opiekun_persistence::article_search;
+use opiekun_persistence::search;
 use serde_json::{Value, json};
 
 /// The titles of what a question finds, the best first.
@@ -186,7 +186,7 @@ fn an_index_that_is_made_anew_finds_the_same() {
     let found = titles(&w.owner, "faktura");
     let postings = w.count("article_postings");
     let scope = w.write(|tx| Ok(tx.scope));
-    assert_eq!(article_search::reindex(w.db(), scope, now).unwrap(), 5);
+    assert_eq!(search::reindex(w.db(), scope, now).unwrap().articles, 5);
     assert_eq!(w.count("article_postings"), postings);
     assert_eq!(titles(&w.owner, "faktura"), found);
 }

@@ -59,6 +59,7 @@ mod receivables;
 mod reminders;
 mod scale;
 mod schema;
+mod search;
 mod statements;
 mod subscription_years;
 mod subscriptions;

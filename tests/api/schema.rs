@@ -35,8 +35,10 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("procedure_versions", "what was published, for good"),
     ("reminder_days", "a record of the past"),
     ("refresh_tokens", "spent once"),
+    ("search_entries", "made of records that have a version"),
     ("search_word_keys", "made of its word"),
     ("search_words", "counted by articles and synonyms that have it"),
+    ("searched_records", "made of records that have a version"),
     ("sign_ins", "ended once"),
     ("stage_changes", "a record of the past"),
     ("survey_versions", "what was published, for good"),
@@ -123,6 +125,10 @@ fn each_column_that_names_a_record_is_a_reference() {
         "invoice_emails.requested_by_id",
         "invoice_runs.requested_by_id",
         "invoice_time_entries.entry_id",
+        // Of any kind, and kept by triggers of the records.
+        "search_entries.organization_id",
+        "search_entries.record_id",
+        "searched_records.record_id",
         // Written with every invoice, and only ever compared with the run that asks.
         "subscriptions.last_run_id",
     ];

@@ -50,6 +50,7 @@ pub mod proration;
 pub mod recurrence;
 pub mod reminder;
 pub mod schedule;
+pub mod search;
 pub mod statement;
 pub mod subscription;
 pub mod survey;

@@ -4,10 +4,12 @@
 
 use crate::problem::ApiError;
 use crate::{
-    article_categories, articles, customers, files, invoice_layouts, invoice_templates, number_series, operators, opportunities, people, pipelines, procedures, stages, subscriptions, surveys, tasks, threads,
+    article_categories, articles, customers, files, invoice_layouts, invoice_templates, number_series, operators,
+    opportunities, people, pipelines, procedures, stages, subscriptions, surveys, tasks, threads,
 };
 use opiekun_domain::ids::{
-    ArticleCategoryId, ArticleId, CustomerId, FileId, InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId, OperatorId, OpportunityId, PersonId, PipelineId, ProcedureId, StageId, SubscriptionId, SurveyId, TaskId, ThreadId,
+    ArticleCategoryId, ArticleId, CustomerId, FileId, InvoiceLayoutId, InvoiceTemplateId, NumberSeriesId, OperatorId,
+    OpportunityId, PersonId, PipelineId, ProcedureId, StageId, SubscriptionId, SurveyId, TaskId, ThreadId,
 };
 use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::Tx;

@@ -55,6 +55,7 @@ mod procedures;
 mod progress;
 mod reply;
 mod routes;
+mod search;
 mod searches_without_result;
 mod shape;
 mod stages;
@@ -62,8 +63,8 @@ mod state;
 mod statements;
 mod stream;
 mod subscriptions;
-mod synonyms;
 mod surveys;
+mod synonyms;
 mod tables;
 mod tasks;
 mod text;
@@ -155,6 +156,7 @@ const WORKERS: usize = 2;
         (name = "Calendar", description = "What stands between two instants: tasks, meetings, days of invoices; who is free when."),
         (name = "Calendar feeds", description = "Secret addresses at which calendar programs subscribe to a part of the calendar."),
         (name = "Month locks", description = "Months whose time is settled and stays as it is."),
+        (name = "Search", description = "One search over records of all kinds."),
         (name = "Reports", description = "Sums over what was entered."),
         (name = "Articles", description = "Answers to questions that keep coming back, and finding them."),
         (name = "Exchange rates", description = "What currencies are worth in złoty, day by day: what VAT on invoices in them is told by."),

@@ -1,7 +1,12 @@
 //! The whole URL map. What is registered here is what is served, documented and enforced.
 
 use crate::{
-    api_keys, article_categories, articles, attachments, audit_log, auth, calendar, calendar_feeds, customers, events, exchange_rates, extra_lines, files, funnel, hourly_rates, interactions, invoice_emails, invoice_layouts, invoice_runs, invoice_templates, invoices, me, month_locks, not_invoiced, number_series, occurrences, operators, opportunities, organization, payments, people, pipelines, price_changes, procedures, progress, searches_without_result, stages, statements, subscriptions, surveys, synonyms, tasks, threads, time_cost, timeline, timer, unbilled_time, work_entries,
+    api_keys, article_categories, articles, attachments, audit_log, auth, calendar, calendar_feeds, customers, events,
+    exchange_rates, extra_lines, files, funnel, hourly_rates, interactions, invoice_emails, invoice_layouts,
+    invoice_runs, invoice_templates, invoices, me, month_locks, not_invoiced, number_series, occurrences, operators,
+    opportunities, organization, payments, people, pipelines, price_changes, procedures, progress, search,
+    searches_without_result, stages, statements, subscriptions, surveys, synonyms, tasks, threads, time_cost, timeline,
+    timer, unbilled_time, work_entries,
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -38,6 +43,7 @@ pub fn api(config: &mut ServiceConfig) {
     article_categories::routes(config);
     articles::routes(config);
     synonyms::routes(config);
+    search::routes(config);
     searches_without_result::routes(config);
     exchange_rates::routes(config);
     number_series::routes(config);

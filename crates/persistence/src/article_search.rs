@@ -5,13 +5,13 @@
 
 use crate::articles::{self, Article, ArticleReader};
 use crate::db::{Db, Scope, Tx};
-use crate::error::{Result, StoreError};
+use crate::error::Result;
 use crate::schema::{article_indexes, article_terms, articles as article_rows, organizations, search_words, synonyms};
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, SmallInt, Text, Uuid as SqlUuid};
 use opiekun_domain::article::ArticleStatus;
-use opiekun_domain::ids::{ArticleCategoryId, ArticleId, OrganizationId};
+use opiekun_domain::ids::{ArticleCategoryId, ArticleId};
 use opiekun_domain::language::Language;
 use opiekun_search::document::Indexed;
 use opiekun_search::excerpt::excerpt;
@@ -360,18 +360,9 @@ fn candidates(tx: &mut Tx<'_>, search: &ArticleSearch, lookups: &[Lookup]) -> Re
     .load(tx.conn)?)
 }
 
-/// The organizations that have something indexed in an older way than this program's, in the order of their ids.
-pub fn outdated(db: &Db) -> Result<Vec<OrganizationId>> {
-    Ok(organizations::table
-        .filter(organizations::search_version.ne(VERSION))
-        .order(organizations::id)
-        .select(organizations::id)
-        .load(&mut *db.connection()?)?)
-}
-
-/// Indexes everything of the scope's organization anew, some articles a transaction, so that it is searched and changed
+/// Indexes the articles of the scope's organization anew, some a transaction, so that they are searched and changed
 /// meanwhile; tells how many there were.
-pub fn reindex(db: &Db, scope: Scope, clock: impl Fn() -> DateTime<Utc>) -> Result<usize> {
+pub(crate) fn reindex(db: &Db, scope: Scope, clock: &impl Fn() -> DateTime<Utc>) -> Result<usize> {
     const ARTICLES_AT_ONCE: i64 = 50;
     let mut after = None;
     let mut indexed = 0;
@@ -417,10 +408,7 @@ pub fn reindex(db: &Db, scope: Scope, clock: impl Fn() -> DateTime<Utc>) -> Resu
             .filter(article_terms::organization_id.eq(tx.organization_id()))
             .filter(article_terms::articles.eq(0))
             .execute(tx.conn)?;
-        diesel::update(organizations::table.find(tx.organization_id()))
-            .set(organizations::search_version.eq(VERSION))
-            .execute(tx.conn)?;
-        Ok::<_, StoreError>(())
+        Ok(())
     })?;
     Ok(indexed)
 }

@@ -1,5 +1,11 @@
 // @generated automatically by Diesel CLI.
 
+pub mod sql_types {
+    #[derive(diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
+    #[diesel(postgres_type(name = "tsvector", schema = "pg_catalog"))]
+    pub struct Tsvector;
+}
+
 diesel::table! {
     api_keys (organization_id, id) {
         organization_id -> Uuid,
@@ -975,6 +981,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    search_entries (organization_id, word, kind, place, record_id) {
+        organization_id -> Uuid,
+        word -> Text,
+        kind -> Int2,
+        place -> Int2,
+        record_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::sql_types::Tsvector;
+
+    searched_records (organization_id, kind, record_id) {
+        organization_id -> Uuid,
+        kind -> Int2,
+        record_id -> Uuid,
+        title_words -> Int2,
+        words -> Tsvector,
+    }
+}
+
+diesel::table! {
     search_word_keys (organization_id, key, word) {
         organization_id -> Uuid,
         key -> Text,
@@ -1319,6 +1348,7 @@ diesel::joinable!(month_locks -> organizations (organization_id));
 diesel::joinable!(number_series -> organizations (organization_id));
 diesel::joinable!(operators -> organizations (organization_id));
 diesel::joinable!(pipelines -> organizations (organization_id));
+diesel::joinable!(searched_records -> organizations (organization_id));
 diesel::joinable!(search_words -> organizations (organization_id));
 diesel::joinable!(synonyms -> organizations (organization_id));
 diesel::joinable!(procedure_schedules -> organizations (organization_id));
@@ -1387,8 +1417,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     procedure_versions,
     procedures,
     refresh_tokens,
+    search_entries,
     search_word_keys,
     search_words,
+    searched_records,
     reminder_days,
     sign_ins,
     stage_changes,

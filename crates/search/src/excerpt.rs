@@ -12,12 +12,16 @@ const MORE: &str = "…";
 /// The part of a Markdown body in which most of the question is, as a piece of HTML: everything in it is text but for
 /// `<mark>` around the words that are asked for, in whatever form they stand.
 pub fn excerpt(body: &str, marker: &Marker) -> String {
-    let text = markdown::text(body);
-    let words = words(&text);
-    let found: Vec<Option<usize>> = words.iter().map(|word| marker.find(word)).collect();
-    let (first, last) = window(&text, &words, &found);
+    excerpt_of_text(&markdown::text(body), |word| marker.find(word))
+}
+
+/// The same of a text that is no Markdown; `find` tells which of the words that are asked for a word is.
+pub fn excerpt_of_text(text: &str, find: impl Fn(&Word) -> Option<usize>) -> String {
+    let words = words(text);
+    let found: Vec<Option<usize>> = words.iter().map(find).collect();
+    let (first, last) = window(text, &words, &found);
     let (Some(from), Some(to)) = (words.get(first), words.get(last)) else { return String::new() };
-    let (from, to) = widened(&text, from.at.start, to.at.end);
+    let (from, to) = widened(text, from.at.start, to.at.end);
     let mut html = String::new();
     if from > 0 {
         html.push_str(MORE);

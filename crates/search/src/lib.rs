@@ -9,6 +9,7 @@ pub mod document;
 pub mod excerpt;
 pub mod markdown;
 pub mod question;
+pub mod sought;
 pub mod spelling;
 pub mod synonyms;
 pub mod words;
@@ -20,3 +21,4 @@ pub const VERSION: i32 = 1;
 
 pub use document::{Document, Posting};
 pub use question::{Question, Weighted};
+pub use sought::Sought;

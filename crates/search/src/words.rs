@@ -79,7 +79,7 @@ pub fn joined(words: &[Word]) -> Vec<(usize, usize, String)> {
     joined
 }
 
-/// A text in lower case without Polish diacritics.
+/// A text in lower case without diacritics, as the database's `words_of` has it.
 fn fold(lower: &str) -> String {
     lower
         .chars()
@@ -91,7 +91,20 @@ fn fold(lower: &str) -> String {
             'ń' => 'n',
             'ó' => 'o',
             'ś' => 's',
-            'ź' | 'ż' => 'z',
+            'ź' | 'ż' | 'ž' => 'z',
+            'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ă' => 'a',
+            'ç' | 'č' => 'c',
+            'ď' | 'đ' => 'd',
+            'è' | 'é' | 'ê' | 'ë' | 'ě' => 'e',
+            'ì' | 'í' | 'î' | 'ï' => 'i',
+            'ĺ' | 'ľ' => 'l',
+            'ñ' | 'ň' => 'n',
+            'ò' | 'ô' | 'õ' | 'ö' | 'ø' | 'ő' => 'o',
+            'ř' | 'ŕ' => 'r',
+            'ß' | 'š' | 'ş' => 's',
+            'ť' | 'ţ' => 't',
+            'ù' | 'ú' | 'û' | 'ü' | 'ů' | 'ű' => 'u',
+            'ý' | 'ÿ' => 'y',
             other => other,
         })
         .collect()

@@ -6,7 +6,8 @@ use crate::system_scope::system_scope;
 use crate::terminal::say;
 use clap::Args;
 use opiekun_domain::ids::OrganizationId;
-use opiekun_persistence::{Db, article_search, organizations};
+use opiekun_persistence::search::{self, Reindexed};
+use opiekun_persistence::{Db, organizations};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -22,8 +23,8 @@ pub fn run(db: &Db, arguments: &ReindexArguments) -> Result<ExitCode, Failure> {
         None => organizations::all_ids(db)?,
     };
     for id in organization_ids {
-        let articles = article_search::reindex(db, system_scope(id), clock::now)?;
-        say(format_args!("{id}: {articles} published articles"));
+        let Reindexed { articles, records } = search::reindex(db, system_scope(id), clock::now)?;
+        say(format_args!("{id}: {records} records, and {articles} published articles for questions"));
     }
     Ok(ExitCode::SUCCESS)
 }

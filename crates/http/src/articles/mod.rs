@@ -180,7 +180,7 @@ impl ArticleBody {
 }
 
 /// Which articles there are for the caller.
-fn reader(actor: &Actor) -> ArticleReader {
+pub(crate) fn reader(actor: &Actor) -> ArticleReader {
     match actor.permissions.contains(Permission::KnowledgeWrite) {
         true => ArticleReader::Everything,
         false => ArticleReader::Published,

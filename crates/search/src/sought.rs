@@ -1,0 +1,335 @@
+//! What a search over records of all kinds looks for: every word of it, the last one as far as it is typed.
+//!
+//! The records' side is kept by the database itself (`words_of` and what follows it in the migrations): each word of a
+//! record is an entry, a title's words are also entered under [`BEGINNING`] and their first letters, and the digits of
+//! telephone and tax numbers under [`NUMBER`]. A word that is sought is a few ranges of such entries.
+
+use crate::words::{Forms, Word, words};
+use std::collections::BTreeSet;
+
+/// Begins the entry of the first two or three letters of a title's word.
+const BEGINNING: char = '~';
+/// Begins the entry of a number's digits.
+const NUMBER: char = '#';
+/// Fewer digits are no telephone or tax number.
+const DIGITS_MIN: usize = 5;
+/// As far as a word is typed: shorter ones are found as the beginnings of titles' words alone.
+const WHOLE_MIN: usize = 4;
+/// What other forms have in common is at least so long.
+const STEM_MIN: usize = 3;
+/// Behind every word that begins alike.
+const END: char = '\u{10FFFF}';
+/// So many words are looked for; more narrow a search no further.
+const WORDS_MAX: usize = 8;
+
+/// What is looked for: each of some words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sought {
+    words: Vec<SoughtWord>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct SoughtWord {
+    /// Without diacritics; of a number its digits.
+    text: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    /// In any of its forms.
+    Whole(Forms),
+    /// Still being typed.
+    Typed(Forms),
+    /// Digits that may begin a number, however it is written.
+    Number,
+}
+
+/// Entries from one on, and before another one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Range {
+    /// The place of the word among those that are sought.
+    pub word: usize,
+    pub from: String,
+    pub before: String,
+}
+
+/// The entries that a sought word was found in.
+#[derive(Debug, Clone, Default)]
+pub struct Found(Vec<BTreeSet<String>>);
+
+impl Sought {
+    /// The words of a text; none where nothing is said.
+    pub fn words(text: &str) -> Option<Self> {
+        let all = words(text);
+        let last = all.len().checked_sub(1)?;
+        let all: Vec<(usize, &Word)> = all.iter().enumerate().collect();
+        let tells = |word: &Word| !word.is_stop_word() && (word.folded.chars().count() > 1 || is_number(&word.folded));
+        let mut telling: Vec<(usize, &Word)> = all.iter().copied().filter(|(_, word)| tells(word)).collect();
+        if telling.is_empty() {
+            telling = all;
+        }
+        telling.truncate(WORDS_MAX);
+        let sought = telling.into_iter().map(|(place, word)| {
+            let kind = if place == last { Kind::Typed(word.forms()) } else { Kind::Whole(word.forms()) };
+            SoughtWord { text: word.folded.clone(), kind }
+        });
+        Some(Self { words: sought.collect() })
+    }
+
+    /// The same where digits that stand together are taken for one number: a telephone's, with or without what is dialled
+    /// from abroad, or a tax number, with or without its country. `None` where there is none.
+    pub fn numbers(text: &str) -> Option<Self> {
+        let mut sought: Vec<SoughtWord> = Vec::new();
+        let mut digits = String::new();
+        let mut has_number = false;
+        let mut end = |digits: &mut String, sought: &mut Vec<SoughtWord>| {
+            let number = std::mem::take(digits);
+            let number = number.trim_start_matches('0');
+            if number.len() >= DIGITS_MIN {
+                has_number = true;
+                sought.push(SoughtWord { text: number.to_owned(), kind: Kind::Number });
+            } else if !number.is_empty() {
+                sought.extend(Self::words(number).map(|number| number.words).unwrap_or_default());
+            }
+        };
+        for word in words(text) {
+            if is_number(&word.folded) {
+                digits.push_str(&word.folded);
+                continue;
+            }
+            end(&mut digits, &mut sought);
+            let is_of_country = word.folded.bytes().take(2).all(|byte| byte.is_ascii_alphabetic());
+            match word.folded.get(2..) {
+                Some(number) if is_of_country && is_number(number) => digits.push_str(number),
+                // A country stands before its tax number, and "tel." and "NIP" before any.
+                _ if word.is_stop_word() || word.folded.chars().count() <= 3 => {}
+                _ => sought.push(SoughtWord { text: word.folded.clone(), kind: Kind::Whole(word.forms()) }),
+            }
+        }
+        end(&mut digits, &mut sought);
+        sought.truncate(WORDS_MAX);
+        has_number.then_some(Self { words: sought })
+    }
+
+    /// How many words are sought.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Where entries are to be looked up; [`takes`](Self::takes) tells which of them count.
+    pub fn ranges(&self) -> Vec<Range> {
+        let mut ranges = BTreeSet::new();
+        for (word, sought) in self.words.iter().enumerate() {
+            let one = |text: String| Range { word, before: format!("{text}\u{1}"), from: text };
+            let beginning = |text: String| Range { word, before: format!("{text}{END}"), from: text };
+            match &sought.kind {
+                Kind::Number => {
+                    ranges.insert(beginning(format!("{NUMBER}{}", sought.text)));
+                }
+                Kind::Whole(forms) | Kind::Typed(forms) => {
+                    ranges.insert(one(sought.text.clone()));
+                    ranges.extend(beginnings(&sought.text, forms).into_iter().map(|stem| beginning(stem.clone())));
+                }
+            }
+            if let Kind::Typed(_) = sought.kind {
+                match sought.text.chars().count() {
+                    0 | 1 => {}
+                    2 | 3 => {
+                        ranges.insert(one(format!("{BEGINNING}{}", sought.text)));
+                    }
+                    WHOLE_MIN.. => {
+                        ranges.insert(beginning(sought.text.clone()));
+                    }
+                }
+            }
+        }
+        ranges.into_iter().collect()
+    }
+
+    /// Whether an entry within a word's ranges is one.
+    pub fn takes(&self, word: usize, entry: &str) -> bool {
+        let Some(sought) = self.words.get(word) else { return false };
+        match &sought.kind {
+            Kind::Number => true,
+            Kind::Whole(forms) => entry == sought.text || is_form(forms, entry),
+            Kind::Typed(forms) => {
+                let is_typed = sought.text.chars().count() >= WHOLE_MIN && entry.starts_with(&sought.text);
+                is_typed || entry == sought.text || entry.starts_with(BEGINNING) || is_form(forms, entry)
+            }
+        }
+    }
+
+    /// What holds of the words of a record that has all that is sought, as PostgreSQL's `tsquery` puts it: as it was found
+    /// in the entries, or exactly as it was typed; anywhere, or in the title.
+    pub fn condition(&self, found: &Found, is_exact: bool, in_title: bool) -> String {
+        let weight = if in_title { "A" } else { "" };
+        let words = self.words.iter().zip(&found.0).map(|(sought, entries)| {
+            let term = |text: &str, kind: &str| format!("'{text}':{kind}{weight}");
+            let mut terms = BTreeSet::new();
+            match &sought.kind {
+                Kind::Number => {
+                    let kind = if is_exact { "" } else { "*" };
+                    terms.insert(term(&format!("{NUMBER}{}", sought.text), kind));
+                }
+                _ if is_exact => {
+                    terms.insert(term(&sought.text, ""));
+                }
+                Kind::Whole(_) => terms.extend(entries.iter().map(|entry| term(entry, ""))),
+                Kind::Typed(_) => {
+                    let is_typed = sought.text.chars().count() > 1;
+                    terms.insert(term(&sought.text, if is_typed { "*" } else { "" }));
+                    let others = entries.iter().filter(|entry| !entry.starts_with([BEGINNING]));
+                    terms.extend(others.filter(|it| !it.starts_with(&sought.text)).map(|it| term(it, "")));
+                }
+            }
+            // A term without weights or prefix ends in no colon.
+            let terms: Vec<String> = terms.iter().map(|term| term.trim_end_matches(':').to_owned()).collect();
+            format!("({})", terms.join(" | "))
+        });
+        words.collect::<Vec<_>>().join(" & ")
+    }
+
+    /// How much of a title is asked for, from 0 to 1000.
+    pub fn covers(&self, title: &str) -> i32 {
+        let words = words(title);
+        let letters =
+            |words: &mut dyn Iterator<Item = &Word>| words.map(|word| word.folded.chars().count()).sum::<usize>();
+        let all = letters(&mut words.iter());
+        let asked = letters(&mut words.iter().filter(|word| self.finds(word).is_some()));
+        (asked * 1000).checked_div(all).and_then(|share| i32::try_from(share).ok()).unwrap_or_default()
+    }
+
+    /// Which of the words that are sought one of a text is.
+    pub fn finds(&self, word: &Word) -> Option<usize> {
+        let forms = word.forms();
+        self.words.iter().position(|sought| match &sought.kind {
+            Kind::Number => is_number(&word.folded) && sought.text.contains(&word.folded),
+            Kind::Whole(asked) => word.folded == sought.text || is_word(&sought.text) && forms.is_same(asked),
+            Kind::Typed(asked) => {
+                sought.text.chars().count() > 1 && word.folded.starts_with(&sought.text)
+                    || word.folded == sought.text
+                    || is_word(&sought.text) && forms.is_same(asked)
+            }
+        })
+    }
+}
+
+impl Found {
+    /// The entries of each word that the search `takes`.
+    pub fn of(sought: &Sought, entries: impl IntoIterator<Item = (usize, String)>) -> Self {
+        let mut found = vec![BTreeSet::new(); sought.len()];
+        for (word, entry) in entries {
+            if let Some(known) = found.get_mut(word) {
+                known.insert(entry);
+            }
+        }
+        Self(found)
+    }
+}
+
+/// What the forms of a word begin with, shortest first, so that none is looked up twice.
+fn beginnings<'a>(text: &str, forms: &'a Forms) -> Vec<&'a String> {
+    let is_long = |stem: &&String| stem.chars().count() >= STEM_MIN;
+    let all: Vec<&String> = forms.stems.iter().filter(is_long).filter(|_| is_word(text)).collect();
+    let is_within = |stem: &str| all.iter().any(|other| *other != stem && stem.starts_with(other.as_str()));
+    all.iter().copied().filter(|stem| !is_within(stem)).collect()
+}
+
+fn is_form(forms: &Forms, entry: &str) -> bool {
+    is_word(entry) && words(entry).first().is_some_and(|word| word.forms().is_same(forms))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether it has forms.
+fn is_word(text: &str) -> bool {
+    text.chars().all(char::is_alphabetic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn taken(text: &str, entries: &[&str]) -> Vec<String> {
+        let sought = Sought::words(text).unwrap();
+        let within = |entry: &str| {
+            let range = |range: &Range| range.from.as_str() <= entry && entry < range.before.as_str();
+            sought.ranges().iter().any(|it| range(it) && sought.takes(it.word, entry))
+        };
+        entries.iter().filter(|entry| within(entry)).map(|entry| (*entry).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_word_is_found_in_its_forms_and_the_last_as_far_as_it_is_typed() {
+        let entries = ["umowa", "umowami", "umowe", "umowny", "umywalka", "faktura"];
+        assert_eq!(taken("umowę najmu", &entries), ["umowa", "umowami", "umowe"]);
+        assert_eq!(taken("umow", &entries), ["umowa", "umowami", "umowe", "umowny"]);
+        assert_eq!(taken("um", &["~um", "um", "~umo", "umowa"]), ["~um", "um"]);
+    }
+
+    #[test]
+    fn words_that_say_nothing_are_not_asked_for_but_alone() {
+        assert_eq!(Sought::words("umowa z panem i na najem").unwrap().len(), 3);
+        assert_eq!(Sought::words("po").unwrap().len(), 1);
+        assert_eq!(Sought::words(" -- "), None);
+    }
+
+    #[test]
+    fn a_number_is_one_however_it_is_written() {
+        for text in ["600 100 200", "600-100-200", "(600) 100200", "tel. 600100200", "0600 100 200"] {
+            let sought = Sought::numbers(text).unwrap();
+            assert_eq!(sought.ranges()[0].from, "#600100200", "{text}");
+            assert_eq!(sought.len(), 1, "{text}");
+        }
+        for text in ["+48 600 100 200", "0048600100200"] {
+            assert_eq!(Sought::numbers(text).unwrap().ranges()[0].from, "#48600100200", "{text}");
+        }
+        for text in ["526-000-12-46", "NIP 5260001246", "PL 526 000 12 46", "PL5260001246", "pl526-0001246"] {
+            assert_eq!(Sought::numbers(text).unwrap().ranges()[0].from, "#5260001246", "{text}");
+        }
+        assert_eq!(Sought::numbers("Kowalski 600100200").unwrap().len(), 2);
+        assert_eq!(Sought::numbers("PIT 37"), None);
+        assert_eq!(Sought::numbers("Kowalski"), None);
+    }
+
+    #[test]
+    fn a_condition_asks_for_every_word() {
+        let sought = Sought::words("pilna umow").unwrap();
+        let found = Found::of(&sought, [(0, "pilne".to_owned()), (1, "umowa".to_owned()), (1, "~um".to_owned())]);
+        assert_eq!(sought.condition(&found, false, false), "('pilne') & ('umow':*)");
+        assert_eq!(sought.condition(&found, false, true), "('pilne':A) & ('umow':*A)");
+        assert_eq!(sought.condition(&found, true, true), "('pilna':A) & ('umow':A)");
+        assert_eq!(sought.condition(&found, true, false), "('pilna') & ('umow')");
+    }
+
+    #[test]
+    fn a_title_is_covered_by_what_is_asked_for() {
+        let sought = Sought::words("umowy").unwrap();
+        assert_eq!(sought.covers("Umowa"), 1000);
+        assert_eq!(sought.covers("Umowa najmu"), 500);
+        assert_eq!(sought.covers("Faktura"), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn a_condition_holds_no_more_than_words(text in "\\PC{0,60}") {
+            for sought in [Sought::words(&text), Sought::numbers(&text)].into_iter().flatten() {
+                prop_assert!(sought.len() <= WORDS_MAX);
+                for range in sought.ranges() {
+                    prop_assert!(range.from < range.before);
+                }
+                let condition = sought.condition(&Found::of(&sought, []), true, true);
+                let quoted: Vec<&str> = condition.split('\'').skip(1).step_by(2).collect();
+                prop_assert!(quoted.iter().all(|it| it.chars().all(|c| c.is_alphanumeric() || c == NUMBER)), "{condition}");
+            }
+        }
+    }
+}
