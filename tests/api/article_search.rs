@@ -159,6 +159,8 @@ fn what_is_not_answered_is_counted_without_who_asked() {
     assert_eq!(rows[0]["question"], "czy … ma hulajnogę w bagażniku?");
     assert_eq!(rows[0]["searches"], 2);
     w.operator("viewer", "none", None).get("/reports/searches-without-result").refused(403, "scope_missing");
+    let table = w.owner.get("/reports/searches-without-result?format=csv").text();
+    assert!(table.starts_with("question,searches,last_at\r\nczy … ma hulajnogę w bagażniku?,2,20"), "{table}");
     assert_eq!(w.owner.get("/reports/searches-without-result?to=2020-01-01").expect(200)["rows"], json!([]));
 }
 

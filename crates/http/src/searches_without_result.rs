@@ -5,9 +5,11 @@ use crate::listing::Filters;
 use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::state::State;
+use crate::tables::{self, Format, Spreadsheet};
 use crate::time_cost::period_named;
-use actix_web::{get, web};
+use actix_web::{HttpResponse, get, web};
 use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::missed_searches::MissedSearch;
 use opiekun_persistence::{missed_searches, organizations};
@@ -64,22 +66,38 @@ impl From<MissedSearch> for SearchesReportRow {
 /// Report searches without result.
 ///
 /// What was asked of the articles and had no answer, and how often: what the next article is to be about. Who asked is not
-/// kept.
-#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(SearchesParameters),
-    responses((status = 200, body = SearchesReport)))]
+/// kept. As JSON, or as a table (CSV or XLSX, by `Accept` or `format`).
+#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(SearchesParameters, Format),
+    responses((status = 200, content((SearchesReport = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/reports/searches-without-result")]
 async fn report_searches_without_result(
     state: web::Data<State>,
     actor: Actor,
+    format: Format,
     query: Filters<SearchesParameters>,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::ReportsRead)?;
-    state
+    let report = state
         .snapshot(scope, move |tx| {
             let today = organizations::today(tx)?;
             let (from_on, to_on) = period_named(("from", query.0.from), ("to", query.0.to), today)?;
             let rows = missed_searches::list(tx, from_on, to_on, ROWS_MAX)?;
-            Ok(Reply::ok(&SearchesReport { from_on, to_on, rows: rows.into_iter().map(Into::into).collect() }))
+            Ok(SearchesReport { from_on, to_on, rows: rows.into_iter().map(Into::into).collect() })
         })
-        .await
+        .await?;
+    match format {
+        Format::Json => Ok(Reply::ok(&report).into_response()),
+        Format::Table(format) => {
+            let rows = report.rows.into_iter().map(cells);
+            tables::table(format, "searches-without-result", &COLUMNS, rows)
+        }
+    }
+}
+
+const COLUMNS: [Column; 3] = [Column::text("question"), Column::count("searches"), Column::moment("last_at")];
+
+fn cells(row: SearchesReportRow) -> Vec<Cell> {
+    let SearchesReportRow { question, searches, last_at } = row;
+    vec![question.into(), searches.into(), last_at.into()]
 }
