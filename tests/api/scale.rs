@@ -50,6 +50,7 @@ fn lists_and_timelines_are_read_by_index() {
     lists().for_each(|operation| firm.read_list(operation));
     let lists = std::mem::take(&mut firm.figures);
     firm.read_reports();
+    firm.read_searches();
     firm.read_calendar();
     firm.count_statements(&database);
     print(loaded, lists, firm.figures);
@@ -99,6 +100,22 @@ impl Firm {
             // What their names are of may be read as a whole.
             let entries = ["interactions", "tasks", "work_entries", "attachments"];
             self.read(&path, &path, 2, |plan| scan(plan, &entries));
+        }
+    }
+
+    /// Words that everything has, that little has, and that nothing has together.
+    fn read_searches(&mut self) {
+        let tables = ["search_entries", "searched_records", "customers", "threads", "invoices"];
+        for text in ["matter", "ma", "matter 1", "matter 1234", "klient 77", "matter klient"] {
+            let path = format!("/api/v1/search?q={}", text.replace(' ', "%20"));
+            let mut read_most = 0;
+            self.read(&path, &format!("a search for {text}"), TIMES_PLANNED, |plan| {
+                read_most = read_most.max(plan.rows_read());
+                scan(plan, &tables)
+            });
+            if read_most > 20 * ROWS_READ_MAX {
+                self.faults.push(format!("a search for {text} reads {read_most} rows"));
+            }
         }
     }
 

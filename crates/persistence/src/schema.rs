@@ -787,11 +787,11 @@ diesel::table! {
         logo_file_id -> Nullable<Uuid>,
         automatic_invoicing_hour -> Nullable<Int2>,
         automatic_invoicing_set_at -> Nullable<Timestamptz>,
-        search_version -> Int4,
         email -> Jsonb,
         email_invoices -> Bool,
         reminders -> Nullable<Jsonb>,
         reminders_set_at -> Nullable<Timestamptz>,
+        search_version -> Int4,
     }
 }
 

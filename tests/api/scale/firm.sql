@@ -193,6 +193,14 @@ insert into thread_tags select organization_id, tag, id from threads, unnest(tag
 insert into task_tags select organization_id, tag, id, deadline_at from tasks, unnest(tags) tag;
 insert into interaction_tags select organization_id, tag, id, started_at from interactions, unnest(tags) tag;
 
+-- What the search box looks in, of two kinds of record.
+insert into searched_records (organization_id, kind, record_id, title_words, words)
+select organization_id, 1, id, 2, searched_words(name, null, '{}') from customers
+union all
+select organization_id, 3, id, 2, searched_words(subject, null, '{}') from threads;
+insert into search_entries (organization_id, word, kind, place, record_id)
+select organization_id, word, kind, place, record_id from searched_records, search_entries_of(words);
+
 do $$
 declare definition text;
 begin
