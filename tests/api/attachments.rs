@@ -80,10 +80,12 @@ fn hold_together(w: &World) {
     );
     assert_eq!(text_rows(&behind), [], "behind their records");
     let counted = format!(
-        "select f.id from files f where f.organization_id = '{organization}' and (f.crm_uses, f.billing_uses, f.logo_uses)
+        "select f.id from files f where f.organization_id = '{organization}' and (f.crm_uses, f.billing_uses, f.knowledge_uses, f.draft_uses, f.logo_uses)
          is distinct from (
-             (select count(*)::int from attachments a where a.file_id = f.id and a.invoice_id is null),
+             (select count(*)::int from attachments a where a.file_id = f.id and a.invoice_id is null and a.article_id is null),
              (select count(*)::int from attachments a where a.file_id = f.id and a.invoice_id is not null),
+             (select count(*)::int from attachments a join articles k on k.id = a.article_id where a.file_id = f.id and k.status = 'published'),
+             (select count(*)::int from attachments a join articles k on k.id = a.article_id where a.file_id = f.id and k.status <> 'published'),
              (select count(*)::int from organizations o where o.logo_file_id = f.id))"
     );
     assert_eq!(text_rows(&counted), [], "wrongly counted");
@@ -210,6 +212,47 @@ fn putting_a_file_on_a_record_asks_for_the_scope_of_its_area() {
         assert_eq!(w.count("attachments"), 1);
         w.owner.at(1).delete(&address(&made));
     }
+}
+
+#[test]
+fn whoever_reads_an_article_reads_its_files() {
+    let w = World::new();
+    let article = w.article("Umowa najmu").create();
+    let made = attached(&w, "article", article.id());
+    let file_id = made["file_id"].as_str().unwrap();
+    let reader = w.api_key(&["knowledge:read"]);
+    let writer = w.api_key(&["knowledge:read", "knowledge:write"]);
+    let other = w.api_key(&["crm:read", "billing:read"]);
+    let seen = |who: &Caller| {
+        let (attachment, file) = (who.get(&address(&made)), who.get(&format!("/files/{file_id}")));
+        (attachment.status, file.status, listed(who, &format!("subject_article_id={}", article.id())).len())
+    };
+    let (all, nothing) = ((200, 200, 1), (404, 404, 0));
+    assert_eq!([seen(&reader), seen(&writer), seen(&other)], [nothing, all, nothing]);
+    let change = |version: i64, status: &str| {
+        let path = format!("/articles/{}", article.id());
+        w.owner.at(version).patch(&path, json!({ "status": status })).expect(200);
+        hold_together(&w);
+    };
+    change(1, "published");
+    assert_eq!([seen(&reader), seen(&writer), seen(&other)], [all, all, nothing]);
+    change(2, "archived");
+    assert_eq!([seen(&reader), seen(&writer), seen(&other)], [nothing, all, nothing]);
+    let theirs = attach(&w.api_key(&["knowledge:read", "crm:write"]), file_id, "article", article.id());
+    assert_eq!(theirs.refused(403, "scope_missing")["scope"], "knowledge:write");
+    attach(&w.owner, file_id, "article", article.id()).refused(409, "duplicate");
+    w.owner.at(1).delete(&address(&made)).expect(204);
+    assert!(!exists(&w, "files", file_id));
+}
+
+#[test]
+fn a_draft_that_goes_takes_its_files_along() {
+    let w = World::new();
+    let article = w.article("Szkic").create();
+    let made = attached(&w, "article", article.id());
+    w.owner.at(1).delete(&format!("/articles/{}", article.id())).expect(204);
+    assert_eq!(w.count("attachments"), 0);
+    assert!(!exists(&w, "files", made["file_id"].as_str().unwrap()));
 }
 
 #[test]

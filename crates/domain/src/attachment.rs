@@ -1,6 +1,6 @@
 //! Attachments: which records files are put on, and who therefore reads them.
 
-use crate::ids::{CustomerId, InteractionId, InvoiceId, TaskId, ThreadId};
+use crate::ids::{ArticleId, CustomerId, InteractionId, InvoiceId, TaskId, ThreadId};
 use crate::permission::Permission;
 use uuid::Uuid;
 
@@ -12,12 +12,20 @@ vocabulary! {
         Customer = "customer",
         Thread = "thread",
         Invoice = "invoice",
+        Article = "article",
     }
 }
 
 vocabulary! {
     /// An area whose records files are put on. Whoever reads the records of an area reads the files on them.
-    FileArea { Crm = "crm", Billing = "billing" }
+    FileArea {
+        Crm = "crm",
+        Billing = "billing",
+        /// Published articles.
+        Knowledge = "knowledge",
+        /// Articles that are not published.
+        Drafts = "drafts",
+    }
 }
 
 impl FileArea {
@@ -26,6 +34,8 @@ impl FileArea {
         match self {
             Self::Crm => Permission::CrmRead,
             Self::Billing => Permission::BillingRead,
+            Self::Knowledge => Permission::KnowledgeRead,
+            Self::Drafts => Permission::KnowledgeWrite,
         }
     }
 
@@ -34,17 +44,24 @@ impl FileArea {
         match self {
             Self::Crm => Permission::CrmWrite,
             Self::Billing => Permission::BillingWrite,
+            Self::Knowledge | Self::Drafts => Permission::KnowledgeWrite,
         }
     }
 }
 
 impl AttachmentSubjectType {
-    /// The area that such records are of.
+    /// The area that such records are of; articles are of that of drafts until they are published.
     pub const fn area(self) -> FileArea {
         match self {
             Self::Interaction | Self::Task | Self::Customer | Self::Thread => FileArea::Crm,
             Self::Invoice => FileArea::Billing,
+            Self::Article => FileArea::Knowledge,
         }
+    }
+
+    /// Whether such a record can be of an area.
+    pub fn is_of(self, area: FileArea) -> bool {
+        self.area() == area || self == Self::Article && area == FileArea::Drafts
     }
 }
 
@@ -56,6 +73,7 @@ pub enum AttachmentSubject {
     Customer(CustomerId),
     Thread(ThreadId),
     Invoice(InvoiceId),
+    Article(ArticleId),
 }
 
 impl AttachmentSubject {
@@ -66,6 +84,7 @@ impl AttachmentSubject {
             AttachmentSubjectType::Customer => Self::Customer(CustomerId(id)),
             AttachmentSubjectType::Thread => Self::Thread(ThreadId(id)),
             AttachmentSubjectType::Invoice => Self::Invoice(InvoiceId(id)),
+            AttachmentSubjectType::Article => Self::Article(ArticleId(id)),
         }
     }
 
@@ -76,6 +95,7 @@ impl AttachmentSubject {
             Self::Customer(_) => AttachmentSubjectType::Customer,
             Self::Thread(_) => AttachmentSubjectType::Thread,
             Self::Invoice(_) => AttachmentSubjectType::Invoice,
+            Self::Article(_) => AttachmentSubjectType::Article,
         }
     }
 
@@ -86,6 +106,7 @@ impl AttachmentSubject {
             Self::Customer(id) => id.0,
             Self::Thread(id) => id.0,
             Self::Invoice(id) => id.0,
+            Self::Article(id) => id.0,
         }
     }
 }

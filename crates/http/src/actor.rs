@@ -57,6 +57,8 @@ impl Actor {
         Reader {
             crm: self.permissions.contains(Permission::CrmRead),
             billing: self.permissions.contains(Permission::BillingRead),
+            knowledge: self.permissions.contains(Permission::KnowledgeRead),
+            drafts: self.permissions.contains(Permission::KnowledgeWrite),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::threads::check_takes;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::attachment::{AttachmentSubject, AttachmentSubjectType, FileArea};
-use opiekun_domain::ids::{AttachmentId, CustomerId, FileId, InteractionId, InvoiceId, OperatorId, TaskId, ThreadId};
+use opiekun_domain::ids::{ArticleId, AttachmentId, CustomerId, FileId, InteractionId, InvoiceId, OperatorId, TaskId, ThreadId};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::text::hex;
 use opiekun_persistence::attachments::{Attached, AttachedFile, Attachment, AttachmentFilter, AttachmentSort};
@@ -26,7 +26,11 @@ use uuid::Uuid;
 use validator::Validate;
 
 /// Which of them is wanted is for the record to say that a file is on.
-const WRITERS: &[Permission] = &[FileArea::Crm.write_permission(), FileArea::Billing.write_permission()];
+const WRITERS: &[Permission] = &[
+    FileArea::Crm.write_permission(),
+    FileArea::Billing.write_permission(),
+    FileArea::Knowledge.write_permission(),
+];
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -168,6 +172,7 @@ pub struct AttachmentQuery {
     subject_customer_id: Option<CustomerId>,
     subject_thread_id: Option<ThreadId>,
     subject_invoice_id: Option<InvoiceId>,
+    subject_article_id: Option<ArticleId>,
     file_id: Option<FileId>,
     /// On whatever record is about this customer, itself among them.
     customer_id: Option<CustomerId>,
@@ -191,6 +196,7 @@ impl From<AttachmentQuery> for AttachmentFilter {
             query.subject_customer_id.map(AttachmentSubject::Customer),
             query.subject_thread_id.map(AttachmentSubject::Thread),
             query.subject_invoice_id.map(AttachmentSubject::Invoice),
+            query.subject_article_id.map(AttachmentSubject::Article),
         ];
         Self {
             subjects: subjects.into_iter().flatten().collect(),
@@ -208,7 +214,8 @@ impl From<AttachmentQuery> for AttachmentFilter {
 /// List attachments.
 ///
 /// The newest first: those on records that the caller may read, which for interactions, tasks, customers and threads asks
-/// for `crm:read`, and for invoices for `billing:read`. The rest there is not. With `caretaker_id` and a period they are
+/// for `crm:read`, for invoices for `billing:read`, for published articles for `knowledge:read`, and for other articles for
+/// `knowledge:write`. The rest there is not. With `caretaker_id` and a period they are
 /// the `files` that the progress report counts.
 #[utoipa::path(tag = "Attachments", security(("sign_in" = [])), params(AttachmentQuery, Listing<AttachmentSort>),
     responses((status = 200, body = PageBody<AttachmentBody>)))]
@@ -233,9 +240,10 @@ async fn list_attachments(
 /// Put a file on a record.
 ///
 /// From then on whoever may read the record may read the file, and it is on the timelines of its customer and thread. An
-/// invoice asks for `billing:write`, other records for `crm:write`. The caller must be able to read both: a file or record
+/// invoice asks for `billing:write`, an article for `knowledge:write`, other records for `crm:write`. The caller must be able to read both: a file or record
 /// that it may not see is none. A file is on a record once: again there is 409. A thread that was merged takes none.
-#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"])), request_body = AttachmentInput,
+#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"]),
+        ("sign_in" = ["knowledge:write"])), request_body = AttachmentInput,
     responses((status = 201, body = AttachmentBody)))]
 #[post("/attachments")]
 async fn create_attachment(
@@ -275,7 +283,8 @@ async fn create_attachment(
 /// Show an attachment.
 ///
 /// On an interaction, a task, a customer or a thread it is there for those with `crm:read`, on an invoice for those with
-/// `billing:read`. It is always sent whole: what its record is about and its file's name change without it.
+/// `billing:read`, on a published article for those with `knowledge:read`, and on another one for those with
+/// `knowledge:write`. It is always sent whole: what its record is about and its file's name change without it.
 #[utoipa::path(tag = "Attachments", security(("sign_in" = [])), extensions(("x-derived" = json!(true))),
     responses((status = 200, body = AttachmentBody)))]
 #[get("/attachments/{id}")]
@@ -297,8 +306,9 @@ async fn get_attachment(
 /// Change an attachment.
 ///
 /// Its description. With `crm:write` who put the file there may, who registered the record, its caretaker, and those above
-/// them; on an invoice everybody with `billing:write`.
-#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"])), params(IfMatch),
+/// them; on an invoice everybody with `billing:write`, on an article everybody with `knowledge:write`.
+#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"]),
+        ("sign_in" = ["knowledge:write"])), params(IfMatch),
     request_body(content = AttachmentInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = AttachmentBody)))]
 #[patch("/attachments/{id}")]
@@ -329,9 +339,14 @@ async fn update_attachment(
 
 /// The attachments that a change may be of: whoever may change something is shown it as it then is.
 fn keeper(actor: &Actor) -> Reader {
-    let Reader { crm, billing } = actor.reader();
+    let Reader { crm, billing, knowledge, drafts } = actor.reader();
     let writes = |area: FileArea| actor.permissions.contains(area.write_permission());
-    Reader { crm: crm || writes(FileArea::Crm), billing: billing || writes(FileArea::Billing) }
+    Reader {
+        crm: crm || writes(FileArea::Crm),
+        billing: billing || writes(FileArea::Billing),
+        knowledge: knowledge || writes(FileArea::Knowledge),
+        drafts,
+    }
 }
 
 /// An attachment that is the caller's to change.
@@ -350,14 +365,14 @@ fn lock(tx: &mut Tx<'_>, actor: &Actor, id: AttachmentId, seen: IfMatch) -> Resu
     Ok(attachment)
 }
 
-/// Whose work a record is: who may change what is on it, with those above them. An invoice is nobody's own.
+/// Whose work a record is: who may change what is on it, with those above them. Invoices and articles are nobody's own.
 fn holders(tx: &mut Tx<'_>, subject: AttachmentSubject) -> Result<Vec<OperatorId>, ApiError> {
     Ok(match subject {
         AttachmentSubject::Interaction(id) => interactions::find(tx, id)?.holders(),
         AttachmentSubject::Task(id) => tasks::find(tx, id)?.holders(),
         AttachmentSubject::Customer(id) => customers::find(tx, id)?.fields.caretaker_id.into_iter().collect(),
         AttachmentSubject::Thread(id) => threads::find(tx, id)?.holders(),
-        AttachmentSubject::Invoice(_) => Vec::new(),
+        AttachmentSubject::Invoice(_) | AttachmentSubject::Article(_) => Vec::new(),
     })
 }
 
@@ -365,8 +380,9 @@ fn holders(tx: &mut Tx<'_>, subject: AttachmentSubject) -> Result<Vec<OperatorId
 ///
 /// Who may change the attachment may. Where it was the last use of the file, the file itself goes with it, and what it
 /// holds is removed from the store unless another file holds the same: upload it again to use it again. The same happens
-/// when a task, an interaction or a thread is removed that files are on.
-#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"])), params(IfMatch),
+/// when a task, an interaction, a thread or a draft of an article is removed that files are on.
+#[utoipa::path(tag = "Attachments", security(("sign_in" = ["crm:write"]), ("sign_in" = ["billing:write"]),
+        ("sign_in" = ["knowledge:write"])), params(IfMatch),
     responses((status = 204)))]
 #[delete("/attachments/{id}")]
 async fn delete_attachment(

@@ -327,7 +327,7 @@ fn prepare(tx: &mut Tx<'_>, email: &InvoiceEmail, server: &SmtpServer) -> Result
     };
     let invoice_id = email.invoice_id;
     // Its logo is one that everybody sees.
-    let reader = Reader { crm: true, billing: true };
+    let reader = Reader::EVERYTHING;
     let paper = if email.attach_pdf { Some(paper(tx, reader, invoice_id, None)?) } else { None };
     let e_invoice = match email.attach_xml.then(|| structured(tx, invoice_id)) {
         Some(Ok((number, document))) => Some((number, document.content)),

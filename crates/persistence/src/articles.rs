@@ -3,6 +3,7 @@
 //! What a published article is found by is written in the same transaction as its text, by [`article_search`].
 
 use crate::article_search;
+use crate::attachments;
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
@@ -13,6 +14,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use opiekun_domain::article::ArticleStatus;
+use opiekun_domain::attachment::AttachmentSubject;
 use opiekun_domain::ids::{ArticleCategoryId, ArticleId, OperatorId, OrganizationId};
 use opiekun_domain::language::Language;
 use serde::Serialize;
@@ -303,8 +305,9 @@ fn write(tx: &mut Tx<'_>, article: &Article, fields: ArticleFields, restored_fro
     Ok(after)
 }
 
-/// Removes a locked row with its revisions, votes and uses.
+/// Removes a locked row with its revisions, votes, uses and files.
 pub fn delete(tx: &mut Tx<'_>, article: &Article) -> Result<()> {
+    attachments::delete_all(tx, AttachmentSubject::Article(article.id))?;
     article_search::forget(tx, article.id)?;
     diesel::delete(articles::table.find((tx.organization_id(), article.id)))
         .execute(tx.conn)

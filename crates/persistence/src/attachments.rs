@@ -7,7 +7,7 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::files::{self, Reader};
 use crate::page::{Among, Cursor, Page, PageRequest, keyset};
-use crate::schema::{attachments, customers, files as file_rows, interactions, invoices, tasks, threads};
+use crate::schema::{articles, attachments, customers, files as file_rows, interactions, invoices, tasks, threads};
 use chrono::{DateTime, Utc};
 use diesel::deserialize::Queryable;
 use diesel::dsl::sql;
@@ -20,7 +20,7 @@ use diesel::prelude::{
 use diesel::sql_types::Integer;
 use opiekun_domain::attachment::{AttachmentSubject, FileArea};
 use opiekun_domain::ids::{
-    AttachmentId, CustomerId, FileId, InteractionId, InvoiceId, OperatorId, OrganizationId, TaskId, ThreadId,
+    ArticleId, AttachmentId, CustomerId, FileId, InteractionId, InvoiceId, OperatorId, OrganizationId, TaskId, ThreadId,
 };
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -54,7 +54,14 @@ pub struct Attachment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject(pub AttachmentSubject);
 
-type SubjectColumns = (Option<InteractionId>, Option<TaskId>, Option<CustomerId>, Option<ThreadId>, Option<InvoiceId>);
+type SubjectColumns = (
+    Option<InteractionId>,
+    Option<TaskId>,
+    Option<CustomerId>,
+    Option<ThreadId>,
+    Option<InvoiceId>,
+    Option<ArticleId>,
+);
 
 impl<ST> Queryable<ST, Pg> for Subject
 where
@@ -62,13 +69,14 @@ where
 {
     type Row = SubjectColumns;
 
-    fn build((interaction, task, customer, thread, invoice): SubjectColumns) -> diesel::deserialize::Result<Self> {
+    fn build((interaction, task, customer, thread, invoice, article): SubjectColumns) -> diesel::deserialize::Result<Self> {
         let subject = interaction
             .map(AttachmentSubject::Interaction)
             .or(task.map(AttachmentSubject::Task))
             .or(customer.map(AttachmentSubject::Customer))
             .or(thread.map(AttachmentSubject::Thread))
-            .or(invoice.map(AttachmentSubject::Invoice));
+            .or(invoice.map(AttachmentSubject::Invoice))
+            .or(article.map(AttachmentSubject::Article));
         subject.map(Self).ok_or_else(|| "an attachment to nothing".into())
     }
 }
@@ -80,6 +88,7 @@ impl Selectable<Pg> for Subject {
         attachments::customer_id,
         attachments::thread_id,
         attachments::invoice_id,
+        attachments::article_id,
     );
 
     fn construct_selection() -> Self::SelectExpression {
@@ -89,6 +98,7 @@ impl Selectable<Pg> for Subject {
             attachments::customer_id,
             attachments::thread_id,
             attachments::invoice_id,
+            attachments::article_id,
         )
     }
 }
@@ -128,6 +138,7 @@ struct NewAttachment {
     customer_id: Option<CustomerId>,
     thread_id: Option<ThreadId>,
     invoice_id: Option<InvoiceId>,
+    article_id: Option<ArticleId>,
     description: Option<String>,
     registered_by_id: Option<OperatorId>,
     created_at: DateTime<Utc>,
@@ -158,10 +169,15 @@ pub struct AttachmentFilter {
 }
 
 impl AttachmentFilter {
-    /// Whether any file of an area can pass: matters and caretakers are the CRM's alone.
+    /// Whether any file of an area can pass: matters and caretakers are the CRM's alone, and articles are about nobody.
     fn takes(&self, area: FileArea) -> bool {
         let is_of_crm = self.thread_id.is_some() || self.caretaker_id.is_some();
-        self.subjects.iter().all(|subject| subject.kind().area() == area) && (area == FileArea::Crm || !is_of_crm)
+        let is_of_customer = self.customer_id.is_some();
+        self.subjects.iter().all(|subject| subject.kind().is_of(area)) && match area {
+            FileArea::Crm => true,
+            FileArea::Billing => !is_of_crm,
+            FileArea::Knowledge | FileArea::Drafts => !is_of_crm && !is_of_customer,
+        }
     }
 }
 
@@ -179,6 +195,7 @@ pub fn hold_subject(tx: &mut Tx<'_>, subject: AttachmentSubject) -> Result<bool>
         AttachmentSubject::Customer(id) => hold!(customers, id),
         AttachmentSubject::Thread(id) => hold!(threads, id),
         AttachmentSubject::Invoice(id) => hold!(invoices, id),
+        AttachmentSubject::Article(id) => hold!(articles, id),
     };
     Ok(found.optional()?.is_some())
 }
@@ -200,6 +217,7 @@ pub fn create(
         customer_id: columns.customer_id,
         thread_id: columns.thread_id,
         invoice_id: columns.invoice_id,
+        article_id: columns.article_id,
         description,
         registered_by_id: tx.scope.actor.operator_id(),
         created_at: tx.now,
@@ -221,6 +239,7 @@ struct Columns {
     customer_id: Option<CustomerId>,
     thread_id: Option<ThreadId>,
     invoice_id: Option<InvoiceId>,
+    article_id: Option<ArticleId>,
 }
 
 impl Columns {
@@ -232,6 +251,7 @@ impl Columns {
             AttachmentSubject::Customer(id) => columns.customer_id = Some(id),
             AttachmentSubject::Thread(id) => columns.thread_id = Some(id),
             AttachmentSubject::Invoice(id) => columns.invoice_id = Some(id),
+            AttachmentSubject::Article(id) => columns.article_id = Some(id),
         }
         columns
     }
@@ -249,10 +269,12 @@ fn with_file(tx: &mut Tx<'_>, attachment: Attachment) -> Result<Attached> {
 
 /// The areas whose records somebody reads.
 pub(crate) fn areas(reader: Reader) -> impl Iterator<Item = FileArea> {
-    let Reader { crm, billing } = reader;
+    let Reader { crm, billing, knowledge, drafts } = reader;
     let is_read = move |area: &FileArea| match area {
         FileArea::Crm => crm,
         FileArea::Billing => billing,
+        FileArea::Knowledge => knowledge,
+        FileArea::Drafts => drafts,
     };
     FileArea::ALL.iter().copied().filter(is_read)
 }
@@ -390,6 +412,7 @@ fn on_subject<'a>(tx: &Tx<'_>, subject: AttachmentSubject) -> attachments::Boxed
         AttachmentSubject::Customer(id) => query.filter(attachments::customer_id.eq(id)),
         AttachmentSubject::Thread(id) => query.filter(attachments::thread_id.eq(id)),
         AttachmentSubject::Invoice(id) => query.filter(attachments::invoice_id.eq(id)),
+        AttachmentSubject::Article(id) => query.filter(attachments::article_id.eq(id)),
     }
 }
 
@@ -450,6 +473,7 @@ pub fn list(
                 AttachmentSubject::Customer(id) => query.filter(attachments::customer_id.eq(id)),
                 AttachmentSubject::Thread(id) => query.filter(attachments::thread_id.eq(id)),
                 AttachmentSubject::Invoice(id) => query.filter(attachments::invoice_id.eq(id)),
+                AttachmentSubject::Article(id) => query.filter(attachments::article_id.eq(id)),
             };
         }
         if let Some(file_id) = filter.file_id {

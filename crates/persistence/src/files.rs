@@ -63,12 +63,18 @@ impl File {
 pub struct FileUses {
     pub crm_uses: i32,
     pub billing_uses: i32,
+    pub knowledge_uses: i32,
+    pub draft_uses: i32,
     pub logo_uses: i32,
 }
 
 impl FileUses {
     pub const fn any(self) -> bool {
-        self.crm_uses > 0 || self.billing_uses > 0 || self.logo_uses > 0
+        self.crm_uses > 0
+            || self.billing_uses > 0
+            || self.knowledge_uses > 0
+            || self.draft_uses > 0
+            || self.logo_uses > 0
     }
 }
 
@@ -103,11 +109,18 @@ pub struct Reader {
     pub crm: bool,
     /// Records of invoicing.
     pub billing: bool,
+    /// Published articles.
+    pub knowledge: bool,
+    /// Articles that are not published.
+    pub drafts: bool,
 }
 
 type Condition = Box<dyn BoxableExpression<files::table, Pg, SqlType = Nullable<Bool>>>;
 
 impl Reader {
+    /// Whoever reads everything.
+    pub const EVERYTHING: Self = Self { crm: true, billing: true, knowledge: true, drafts: true };
+
     /// The files that are there for this reader.
     fn may_see(self, actor: ActorRef) -> Condition {
         let (operator_id, key_id) = match actor {
@@ -127,6 +140,12 @@ impl Reader {
         }
         if self.billing {
             seen = Box::new(seen.or(files::billing_uses.gt(0)));
+        }
+        if self.knowledge {
+            seen = Box::new(seen.or(files::knowledge_uses.gt(0)));
+        }
+        if self.drafts {
+            seen = Box::new(seen.or(files::draft_uses.gt(0)));
         }
         seen
     }
@@ -239,7 +258,8 @@ pub(crate) fn delete_unused(tx: &mut Tx<'_>, ids: &[FileId]) -> Result<()> {
     let gone: Vec<File> = diesel::delete(files::table)
         .filter(files::organization_id.eq(tx.organization_id()))
         .filter(files::id.eq_any(ids))
-        .filter(files::crm_uses.eq(0).and(files::billing_uses.eq(0)).and(files::logo_uses.eq(0)))
+        .filter(files::crm_uses.eq(0).and(files::billing_uses.eq(0)))
+        .filter(files::knowledge_uses.eq(0).and(files::draft_uses.eq(0)).and(files::logo_uses.eq(0)))
         .returning(File::as_returning())
         .get_results(tx.conn)?;
     let mut objects: Vec<FileObjectId> = gone.iter().map(|file| file.object_id).collect();
@@ -288,6 +308,8 @@ pub fn remove_unused(db: &Db, now: DateTime<Utc>, batch: i64) -> Result<usize> {
         files::crm_uses
             .eq(0)
             .and(files::billing_uses.eq(0))
+            .and(files::knowledge_uses.eq(0))
+            .and(files::draft_uses.eq(0))
             .and(files::logo_uses.eq(0))
             .and(files::created_at.le(now - UNUSED_MAX))
     };

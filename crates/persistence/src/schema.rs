@@ -156,7 +156,6 @@ diesel::table! {
         customer_id -> Nullable<Uuid>,
         thread_id -> Nullable<Uuid>,
         invoice_id -> Nullable<Uuid>,
-        area -> Text,
         of_customer_id -> Nullable<Uuid>,
         of_thread_id -> Nullable<Uuid>,
         of_caretaker_id -> Nullable<Uuid>,
@@ -165,6 +164,9 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        article_id -> Nullable<Uuid>,
+        of_draft -> Bool,
+        area -> Text,
     }
 }
 
@@ -327,6 +329,8 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        knowledge_uses -> Int4,
+        draft_uses -> Int4,
     }
 }
 

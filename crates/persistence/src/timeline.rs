@@ -132,8 +132,12 @@ fn kinds(reader: Reader, subject: Subject, past: Option<&str>) -> Vec<String> {
         of("work_entry", "work_entries", "started_at", column),
         of("survey_response", "survey_responses", "dated_at", column),
     ];
-    // No invoice is in a thread.
-    let of_subject = |area: &FileArea| *area == FileArea::Crm || matches!(subject, Subject::Customer(_));
+    // No invoice is in a thread, and no article is about a customer.
+    let of_subject = |area: &FileArea| match area {
+        FileArea::Crm => true,
+        FileArea::Billing => matches!(subject, Subject::Customer(_)),
+        FileArea::Knowledge | FileArea::Drafts => false,
+    };
     for area in attachments::areas(reader).filter(of_subject) {
         let is_its = format!("area = '{area}' and of_{column}");
         kinds.push(of("attachment", "attachments", "created_at", &is_its));

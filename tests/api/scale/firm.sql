@@ -182,6 +182,12 @@ left join thread t on i % 10 = 7 and t.n = place / 10
 left join customer c on i % 10 in (8, 9) and c.n = place / 10 % 2000
 left join invoices v on i % 10 = 9 and v.customer_id = c.id;
 
+insert into articles (organization_id, id, title, body, language, status, published_at, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, 1), 'Article', 'Text', 'pl', 'published', since, since, since from firm;
+insert into attachments (organization_id, id, file_id, article_id, created_at, updated_at)
+select f.organization_id, pg_temp.id_at(now()::timestamp, f.size_bytes::integer), f.id, a.id, now(), now()
+from files f join articles a using (organization_id) where f.size_bytes < 1003;
+
 insert into audit_entries (organization_id, id, at, actor_kind, action, resource_type, resource_id)
 select organization_id, pg_temp.id_at(at, i), at, 'system', 'updated', 'task', pg_temp.id_at(since, 0)
 from firm, generate_series(0, 999) i

@@ -119,7 +119,7 @@ const KINDS: &[Kind] = &[
     Kind { collection: "article-categories", names: &["category_id"], make: |w| w.article_category(&mark()).create() },
     Kind {
         collection: "articles",
-        names: &["article_id", "related_article_id"],
+        names: &["article_id", "related_article_id", "subject_article_id"],
         make: |w| w.article(&format!("Zwrot {}", mark())).create(),
     },
     Kind { collection: "synonyms", names: &["synonym_group_id"], make: |w| w.synonyms(&["pensja", &mark()]).create() },

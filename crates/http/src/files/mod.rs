@@ -125,7 +125,7 @@ impl From<File> for FileBody {
 
 /// The bodies of those that exist, for expansion: whoever reads a record that names a file reads the file.
 pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[FileId]) -> Result<Vec<Value>, ApiError> {
-    let bodies = files::find_all(tx, Reader { crm: true, billing: true }, ids)?.into_iter().map(FileBody::from);
+    let bodies = files::find_all(tx, Reader::EVERYTHING, ids)?.into_iter().map(FileBody::from);
     bodies.map(|body| serde_json::to_value(body).map_err(ApiError::internal)).collect()
 }
 

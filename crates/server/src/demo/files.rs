@@ -25,7 +25,7 @@ const LOGO: &[u8] = include_bytes!("logo.png");
 const TAG: &str = "kontrola";
 const OWNER: Who = 0;
 /// Whoever fills the demo sees all of it.
-const READER: Reader = Reader { crm: true, billing: true };
+const READER: Reader = Reader::EVERYTHING;
 
 /// A file, and what it is on.
 struct Paper {
