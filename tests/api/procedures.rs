@@ -180,6 +180,46 @@ fn a_step_is_done_with_its_files_and_its_survey() {
 }
 
 #[test]
+fn what_steps_name_is_there_and_stays() {
+    let w = World::new();
+    let (customer, survey, article) = (w.customer().create(), w.survey().create(), w.article("Jak zebrać").create());
+    let named = with(step("ask", &[]), "survey_id", survey["id"].clone());
+    let named = with(named, "article_id", article["id"].clone());
+    let of_stranger = World::new().article("Cudzy").create();
+    let strange = with(step("ask", &[]), "article_id", of_stranger["id"].clone());
+    let refused = w.owner.post("/procedures", json!({ "name": "Obca", "steps": [strange] }));
+    assert_eq!(refused.refused(422, "reference_not_found")["errors"][0]["pointer"], "/steps/0/article_id");
+
+    let procedure = w.procedure().with("steps", json!([named])).create();
+    let [of_survey, of_article] = [format!("/surveys/{}", survey.id()), format!("/articles/{}", article.id())];
+    // Nobody has been asked yet, and nothing was started.
+    w.owner.at(survey.version()).delete(&of_survey).refused(409, "conflict");
+    w.owner.at(1).delete(&of_article).refused(409, "conflict");
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    assert_eq!(of(&run, "ask")["article_id"], article["id"]);
+    let steps = format!("/procedure-steps?run_id={}&expand=article", run.id());
+    assert_eq!(w.owner.get(&steps).expect(200).items()[0]["article"]["title"], "Jak zebrać");
+    // Past the API, too.
+    let nobody = "00000000-0000-7000-8000-000000000000";
+    for kind in ["survey_id", "article_id"] {
+        let wrong = format!(
+            "update procedures set steps = jsonb_set(steps, '{{0,{kind}}}', '\"{nobody}\"') where id = '{}'",
+            procedure.id()
+        );
+        assert!(execute(&wrong).is_err());
+    }
+
+    let other = w.article("Jak wysłać").create();
+    let extra = with(step("send", &[]), "article_id", other["id"].clone());
+    let extra_steps = json!([{ "customer_id": customer.id(), "steps": [extra] }]);
+    w.procedure_schedule(procedure.id())
+        .with("customer_ids", json!([customer.id()]))
+        .with("extra_steps", extra_steps)
+        .create();
+    w.owner.at(1).delete(&format!("/articles/{}", other.id())).refused(409, "conflict");
+}
+
+#[test]
 fn late_is_who_can_do_a_step_and_has_not() {
     let w = World::new();
     let [late, early] = [(); 2].map(|()| w.operator("operator", "none", None));

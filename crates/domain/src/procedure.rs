@@ -6,7 +6,7 @@ use chrono::{Datelike, Days, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar_day::shift_to_working_day;
-use crate::ids::{OperatorId, SurveyId};
+use crate::ids::{ArticleId, OperatorId, SurveyId};
 use crate::schedule::{IssueDayShift, ScheduleDay};
 use crate::task::TaskPriority;
 
@@ -36,6 +36,8 @@ pub struct Step {
     pub files_required: i16,
     /// What is filled in before it is done.
     pub survey_id: Option<SurveyId>,
+    /// What explains it.
+    pub article_id: Option<ArticleId>,
 }
 
 /// Who does a step.

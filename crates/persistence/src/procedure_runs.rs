@@ -21,7 +21,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use opiekun_domain::calendar_day::day_bounds;
 use opiekun_domain::ids::{
-    CustomerId, OperatorId, OrganizationId, ProcedureId, ProcedureRunId, ProcedureStepId, SurveyId, TaskId, ThreadId,
+    ArticleId, CustomerId, OperatorId, OrganizationId, ProcedureId, ProcedureRunId, ProcedureStepId, SurveyId, TaskId,
+    ThreadId,
 };
 use opiekun_domain::procedure::{Hands, RunState, Step, is_ready};
 use opiekun_domain::survey::{Answers, SurveyStatus};
@@ -70,6 +71,7 @@ pub struct ProcedureStep {
     pub sort_due_on: NaiveDate,
     pub files_required: i16,
     pub survey_id: Option<SurveyId>,
+    pub article_id: Option<ArticleId>,
     /// Of this run alone.
     pub is_extra: bool,
     pub opened_at: Option<DateTime<Utc>>,
@@ -110,6 +112,7 @@ struct NewProcedureStep {
     due_on: Option<NaiveDate>,
     files_required: i16,
     survey_id: Option<SurveyId>,
+    article_id: Option<ArticleId>,
     is_extra: bool,
     opened_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -319,6 +322,7 @@ impl Planned {
             due_on: self.due_on,
             files_required: step.files_required,
             survey_id: step.survey_id,
+            article_id: step.article_id,
             is_extra,
             opened_at: is_open.then_some(tx.now),
             created_at: tx.now,

@@ -944,6 +944,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        article_id -> Nullable<Uuid>,
     }
 }
 

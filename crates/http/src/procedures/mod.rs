@@ -15,9 +15,10 @@ use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
-use opiekun_domain::ids::{OperatorId, ProcedureId, SurveyId};
+use opiekun_domain::ids::{ArticleId, OperatorId, ProcedureId, SurveyId};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::procedure::Step;
+use opiekun_persistence::articles::{self, ArticleReader};
 use opiekun_persistence::procedures::{Procedure, ProcedureFields, ProcedureSort};
 use opiekun_persistence::{Json, Page, StoreError, Tx, operators, procedures, surveys};
 use serde::{Deserialize, Serialize};
@@ -98,22 +99,31 @@ impl ProcedureInput {
     }
 }
 
-/// Operators and surveys that steps name are there. The first that is not is told with its place.
+/// Operators, surveys and articles that steps name are there. The first that is not is told with its place.
 fn check_references(tx: &mut Tx<'_>, steps: &[Step], pointer: &str) -> Result<(), ApiError> {
     let operator_ids: BTreeSet<OperatorId> =
         steps.iter().flat_map(|step| step.assignee.named().iter().copied()).collect();
     let survey_ids: BTreeSet<SurveyId> = steps.iter().filter_map(|step| step.survey_id).collect();
+    let article_ids: BTreeSet<ArticleId> = steps.iter().filter_map(|step| step.article_id).collect();
     let operator_ids: Vec<OperatorId> = operator_ids.into_iter().collect();
     let survey_ids: Vec<SurveyId> = survey_ids.into_iter().collect();
+    let article_ids: Vec<ArticleId> = article_ids.into_iter().collect();
     let known: BTreeSet<OperatorId> =
         operators::find_all(tx, &operator_ids)?.into_iter().map(|operator| operator.id).collect();
     let asked: BTreeSet<SurveyId> = surveys::find_all(tx, &survey_ids)?.into_iter().map(|survey| survey.id).collect();
+    let explaining: BTreeSet<ArticleId> = articles::find_all(tx, ArticleReader::Everything, &article_ids)?
+        .into_iter()
+        .map(|article| article.id)
+        .collect();
     for (index, step) in steps.iter().enumerate() {
         if step.assignee.named().iter().any(|id| !known.contains(id)) {
             return Err(ApiError::reference_not_found(format!("{pointer}/{index}/assignee")));
         }
         if step.survey_id.is_some_and(|id| !asked.contains(&id)) {
             return Err(ApiError::reference_not_found(format!("{pointer}/{index}/survey_id")));
+        }
+        if step.article_id.is_some_and(|id| !explaining.contains(&id)) {
+            return Err(ApiError::reference_not_found(format!("{pointer}/{index}/article_id")));
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::state::State;
 use actix_web::{get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_domain::ids::{
-    CustomerId, OperatorId, ProcedureId, ProcedureRunId, ProcedureStepId, SurveyId, TaskId, ThreadId,
+    ArticleId, CustomerId, OperatorId, ProcedureId, ProcedureRunId, ProcedureStepId, SurveyId, TaskId, ThreadId,
 };
 use opiekun_domain::permission::Permission;
 use opiekun_domain::procedure::{Hands, Node, RunState, Step, StepState, is_ready};
@@ -138,6 +138,8 @@ pub struct RunStepBody {
     #[schema(minimum = 0, maximum = 50)]
     pub files_required: i16,
     pub survey_id: Option<SurveyId>,
+    /// What explains it.
+    pub article_id: Option<ArticleId>,
     /// Of this run alone.
     pub extra: bool,
     #[schema(max_length = 1000)]
@@ -190,6 +192,7 @@ impl RunStepBody {
             sort_due_on: _,
             files_required,
             survey_id,
+            article_id,
             is_extra,
             opened_at,
             skip_reason,
@@ -209,6 +212,7 @@ impl RunStepBody {
             task_id,
             files_required,
             survey_id,
+            article_id,
             extra: is_extra,
             skip_reason,
             opened_at,

@@ -3,7 +3,7 @@
 use crate::problem::{ApiError, Wrong};
 use crate::subscriptions::ScheduleDayBody;
 use crate::values::capitalised;
-use opiekun_domain::ids::{OperatorId, SurveyId};
+use opiekun_domain::ids::{ArticleId, OperatorId, SurveyId};
 use opiekun_domain::procedure::{Assignee, DueRule, Node, Step, StepProblem, check};
 use opiekun_domain::schedule::IssueDayShift;
 use opiekun_domain::task::TaskPriority;
@@ -16,7 +16,7 @@ use validator::Validate;
 #[schema(as = ProcedureStepInput, example = json!({
     "key": "send_reminder", "title": "Remind of missing documents", "instructions": "By phone where mail has not helped.",
     "assignee": { "kind": "caretaker" }, "due": { "kind": "after_start", "working_days": 3 }, "priority": "normal",
-    "waits_for": [], "files_required": 0, "survey_id": null,
+    "waits_for": [], "files_required": 0, "survey_id": null, "article_id": null,
 }))]
 #[serde(deny_unknown_fields)]
 pub struct StepBody {
@@ -49,6 +49,9 @@ pub struct StepBody {
     /// What is filled in for its task before it is done. When the step is opened, the survey waits for the customer.
     #[serde(default)]
     pub survey_id: Option<SurveyId>,
+    /// The article that explains it.
+    #[serde(default)]
+    pub article_id: Option<ArticleId>,
 }
 
 fn keys() -> utoipa::openapi::schema::Array {
@@ -127,7 +130,18 @@ const fn before() -> IssueDayShift {
 
 impl From<Step> for StepBody {
     fn from(step: Step) -> Self {
-        let Step { key, title, instructions, assignee, due, priority, waits_for, files_required, survey_id } = step;
+        let Step {
+            key,
+            title,
+            instructions,
+            assignee,
+            due,
+            priority,
+            waits_for,
+            files_required,
+            survey_id,
+            article_id,
+        } = step;
         Self {
             key,
             title,
@@ -138,13 +152,25 @@ impl From<Step> for StepBody {
             waits_for,
             files_required,
             survey_id,
+            article_id,
         }
     }
 }
 
 impl From<StepBody> for Step {
     fn from(body: StepBody) -> Self {
-        let StepBody { key, title, instructions, assignee, due, priority, waits_for, files_required, survey_id } = body;
+        let StepBody {
+            key,
+            title,
+            instructions,
+            assignee,
+            due,
+            priority,
+            waits_for,
+            files_required,
+            survey_id,
+            article_id,
+        } = body;
         Self {
             key,
             title,
@@ -155,6 +181,7 @@ impl From<StepBody> for Step {
             waits_for,
             files_required,
             survey_id,
+            article_id,
         }
     }
 }

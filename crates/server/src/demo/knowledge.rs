@@ -1,11 +1,13 @@
 //! The demo's knowledge base: what the office is asked again and again.
 
 use super::pass_a_minute;
+use crate::failure::Failure;
 use opiekun_domain::article::ArticleStatus;
+use opiekun_domain::ids::ArticleId;
 use opiekun_domain::language::Language;
+use opiekun_persistence::Tx;
 use opiekun_persistence::article_categories::{self, ArticleCategoryFields};
 use opiekun_persistence::articles::{self, ArticleFields};
-use opiekun_persistence::{StoreError, Tx};
 
 /// An article: its title, its tags, and its text in Markdown.
 type Text = (&'static str, &'static [&'static str], &'static str);
@@ -73,8 +75,9 @@ const ENGLISH: Text = (
     "A copy of the register entry, the VAT number, and a power of attorney for the tax office. We translate what is not in Polish.",
 );
 
-/// Writes the articles, and a draft that nobody finds yet.
-pub fn create(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+/// Writes the articles, and a draft that nobody finds yet; tells which one is on the documents of a month.
+pub fn create(tx: &mut Tx<'_>) -> Result<ArticleId, Failure> {
+    let mut on_documents = None;
     for ((name, texts), position) in CATEGORIES.iter().zip(1..) {
         pass_a_minute(tx);
         let fields = ArticleCategoryFields { name: (*name).to_owned(), parent_id: None, position };
@@ -82,7 +85,8 @@ pub fn create(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         for text in *texts {
             let fields = ArticleFields { category_id: Some(category.id), ..fields_of(text, Language::Polish) };
             pass_a_minute(tx);
-            articles::create(tx, fields, &[])?;
+            let article = articles::create(tx, fields, &[])?;
+            on_documents.get_or_insert(article.id);
         }
     }
     pass_a_minute(tx);
@@ -90,7 +94,8 @@ pub fn create(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     pass_a_minute(tx);
     let draft: Text = ("Archiwum papierowe: zasady wypożyczania", &["dokumenty"], "Do uzgodnienia z zarządem.");
     let draft = ArticleFields { status: ArticleStatus::Draft, ..fields_of(&draft, Language::Polish) };
-    articles::create(tx, draft, &[]).map(|_| ())
+    articles::create(tx, draft, &[])?;
+    on_documents.ok_or_else(|| Failure::new("the demo has no article"))
 }
 
 fn fields_of((title, tags, body): &Text, language: Language) -> ArticleFields {

@@ -204,7 +204,7 @@ fn write(db: &Db, demo: Demo) -> Result<OrganizationId, Failure> {
         tx.now = day_bounds(year.first_on, time_zone).0 - TimeDelta::days(30);
         let team = firm::operators(tx)?;
         firm::rates(tx, year, &team)?;
-        knowledge::create(tx)?;
+        let on_documents = knowledge::create(tx)?;
         let customers = customers::create(tx, &mut dice, demo.customers(), year, &team)?;
         tx.now = demo.now;
         contacts::create(tx, &mut dice, demo.interactions(), year, time_zone, &team, &customers)?;
@@ -214,7 +214,7 @@ fn write(db: &Db, demo: Demo) -> Result<OrganizationId, Failure> {
         routine::create(tx, &mut dice, &office, demo.errands())?;
         sales::create(tx, &mut dice, &office, demo.opportunities())?;
         let survey_id = questions::create(tx, &mut dice, &office)?;
-        procedures::create(tx, &mut dice, &office, survey_id)?;
+        procedures::create(tx, &mut dice, &office, (survey_id, on_documents))?;
         // What is settled takes no more time, so this comes last.
         routine::settle_months(tx, &office)?;
         Ok(organization_id)

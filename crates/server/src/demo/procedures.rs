@@ -6,7 +6,7 @@ use super::office::{Office, progress, turn_to, work};
 use crate::failure::Failure;
 use chrono::{Days, NaiveDate};
 use opiekun_domain::calendar_day::shift_to_working_day;
-use opiekun_domain::ids::{ProcedureId, SurveyId};
+use opiekun_domain::ids::{ArticleId, ProcedureId, SurveyId};
 use opiekun_domain::procedure::{Assignee, DueRule, Step};
 use opiekun_domain::schedule::{BillingTiming, IssueDayShift, ScheduleDay, Unit};
 use opiekun_domain::subscription::CatchUp;
@@ -36,6 +36,7 @@ fn step(key: &str, title: &str, waits_for: &[&str], due: Option<DueRule>) -> Ste
         waits_for: waits_for.iter().map(|key| (*key).to_owned()).collect(),
         files_required: 0,
         survey_id: None,
+        article_id: None,
     }
 }
 
@@ -48,11 +49,12 @@ const fn after_start(working_days: u16) -> Option<DueRule> {
     Some(DueRule::AfterStart { working_days })
 }
 
-fn monthly_close() -> Vec<Step> {
+fn monthly_close(on_documents: ArticleId) -> Vec<Step> {
     let last = DueRule::DayOfMonth { day: ScheduleDay::LastDay, month_offset: 1, shift: IssueDayShift::Before };
     vec![
         Step {
             instructions: Some("Faktury, wyciągi, listy obecności. Po trzecim dniu dzwonimy.".to_owned()),
+            article_id: Some(on_documents),
             ..step("collect", "Zebrać dokumenty", &[], after_start(4))
         },
         step("book", "Zaksięgować dokumenty", &["collect"], of_next_month(15)),
@@ -80,7 +82,12 @@ fn onboarding(survey_id: SurveyId, office: &Office<'_>) -> Vec<Step> {
     ]
 }
 
-pub fn create(tx: &mut Tx<'_>, dice: &mut Dice, office: &Office<'_>, survey_id: SurveyId) -> Result<(), Failure> {
+pub fn create(
+    tx: &mut Tx<'_>,
+    dice: &mut Dice,
+    office: &Office<'_>,
+    (survey_id, on_documents): (SurveyId, ArticleId),
+) -> Result<(), Failure> {
     let manager = office.team[MAREK];
     // Arranged in the last month, so that this month's first is the first start.
     turn_to(tx, office.at(shift_to_working_day(office.year.month(11), IssueDayShift::After), ARRANGED), manager);
@@ -89,7 +96,7 @@ pub fn create(tx: &mut Tx<'_>, dice: &mut Dice, office: &Office<'_>, survey_id: 
         ProcedureFields {
             name: "Zamknięcie miesiąca".to_owned(),
             description: Some("Od dokumentów do faktury, co miesiąc u każdego klienta.".to_owned()),
-            steps: Json(monthly_close()),
+            steps: Json(monthly_close(on_documents)),
         },
     )?;
     let onboarding = procedures::create(
