@@ -64,17 +64,21 @@ pub struct Hands {
 }
 
 impl Assignee {
-    /// Who does the step in a run; nobody where there is nobody of that kind.
-    pub fn operator(&self, hands: Hands) -> Option<OperatorId> {
-        match self {
+    /// Who does the step in a run, of those who are at work: the customer's caretaker where nobody else is, and nobody where
+    /// there is none either. In a team whoever is not there is passed over.
+    pub fn operator(&self, hands: Hands, works: impl Fn(OperatorId) -> bool) -> Option<OperatorId> {
+        let meant = match self {
             Self::Named { operator_id } => Some(*operator_id),
-            Self::Caretaker => hands.caretaker_id,
-            Self::Starter => hands.starter_id.or(hands.caretaker_id),
+            Self::Caretaker => None,
+            Self::Starter => hands.starter_id,
             Self::RoundRobin { operator_ids } => {
-                let count = i64::try_from(operator_ids.len()).ok().filter(|count| *count > 0)?;
-                usize::try_from(hands.turn.rem_euclid(count)).ok().and_then(|turn| operator_ids.get(turn)).copied()
+                let count = i64::try_from(operator_ids.len()).unwrap_or(i64::MAX).max(1);
+                let turn = usize::try_from(hands.turn.rem_euclid(count)).unwrap_or_default();
+                let in_turn = operator_ids.iter().cycle().skip(turn).take(operator_ids.len());
+                in_turn.copied().find(|id| works(*id))
             }
-        }
+        };
+        meant.into_iter().chain(hands.caretaker_id).find(|id| works(*id))
     }
 
     /// Everybody whom it names.
@@ -125,7 +129,7 @@ impl DueRule {
     /// The day by which a step is done in a run that starts on a day, for a period that begins on another. Without a period
     /// the month is the one of the start.
     ///
-    /// Where the calendar ends, it is the day of the start.
+    /// Where the calendar ends, with the year 9999, it is the day of the start.
     pub fn due_on(self, started_on: NaiveDate, period_start_on: Option<NaiveDate>) -> NaiveDate {
         match self {
             Self::AfterStart { working_days } => {
@@ -140,10 +144,14 @@ impl DueRule {
                 let first = period_start_on.unwrap_or(started_on).with_day(1);
                 let month = first.and_then(|first| first.checked_add_months(Months::new(month_offset.into())));
                 let due_on = month.and_then(|month| day.in_month_of(month)).unwrap_or(started_on);
-                shift_to_working_day(due_on, shift)
+                let shifted = shift_to_working_day(due_on, shift);
+                if shifted.year() > Self::YEAR_MAX { started_on } else { shifted }
             }
         }
     }
+
+    /// The last year that RFC 3339 tells.
+    const YEAR_MAX: i32 = 9999;
 
     /// Whether the day that it gives is always a working one.
     pub const fn keeps_to_working_days(self) -> bool {
@@ -297,10 +305,16 @@ mod tests {
         let team: Vec<OperatorId> = (1..=3).map(|n| OperatorId(Uuid::from_u128(n))).collect();
         let hands = |turn| Hands { caretaker_id: Some(team[0]), starter_id: None, turn };
         let rule = Assignee::RoundRobin { operator_ids: team.clone() };
-        let turns: Vec<_> = (0..6).map(|turn| rule.operator(hands(turn))).collect();
+        let turns: Vec<_> = (0..6).map(|turn| rule.operator(hands(turn), |_| true)).collect();
         assert_eq!(turns, [0, 1, 2, 0, 1, 2].map(|place: usize| Some(team[place])));
-        assert_eq!(Assignee::Starter.operator(hands(0)), Some(team[0]));
-        assert_eq!(Assignee::RoundRobin { operator_ids: Vec::new() }.operator(hands(0)), None);
+        assert_eq!(Assignee::Starter.operator(hands(0), |_| true), Some(team[0]));
+        // Whoever is gone is passed over, and the caretaker does what was a gone one's.
+        let has_left = |gone: usize| move |id: OperatorId| id != OperatorId(Uuid::from_u128(gone as u128 + 1));
+        let turns: Vec<_> = (0..3).map(|turn| rule.operator(hands(turn), has_left(1))).collect();
+        assert_eq!(turns, [Some(team[0]), Some(team[2]), Some(team[2])]);
+        let named = Assignee::Named { operator_id: team[2] };
+        assert_eq!(named.operator(hands(0), has_left(2)), Some(team[0]));
+        assert_eq!(Assignee::Caretaker.operator(hands(0), has_left(0)), None);
     }
 
     fn graph(edges: &[(&str, &[&str])]) -> Vec<(String, &'static str)> {

@@ -649,7 +649,10 @@ fn meaning(question: &Question, answer: &AnswerValue) -> Result<(Meaning, Answer
             return Ok((Meaning::Point(number.units()), AnswerValue::Word(number.to_string())));
         }
         (QuestionKind::Date, AnswerValue::Word(text)) => {
-            let day = text.parse::<NaiveDate>().ok().filter(|day| day.to_string() == *text);
+            let day = text
+                .parse::<NaiveDate>()
+                .ok()
+                .filter(|day| (1..=9999).contains(&day.year()) && day.to_string() == *text);
             Meaning::Point(day.ok_or(AnswerFault::NotADay)?.num_days_from_ce().into())
         }
         (QuestionKind::Text, AnswerValue::Word(text)) => {

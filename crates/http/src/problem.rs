@@ -411,6 +411,12 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
         Violation::Restrict if constraint == "procedure_steps_refuse_waiting" => {
             return ApiError::state_invalid("waiting", "The step waits for others of its procedure");
         }
+        Violation::Restrict if constraint == "procedure_steps_refuse_move" => {
+            return ApiError::state_invalid(
+                "procedure",
+                "The task of a procedure run stays where it is, and its customer's",
+            );
+        }
         Violation::Restrict if constraint == "procedure_steps_refuse_without_files" => {
             return ApiError::state_invalid("files_missing", "The step is done once its files are on the task");
         }

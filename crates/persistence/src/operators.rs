@@ -13,7 +13,7 @@ use opiekun_domain::ids::{OperatorId, OrganizationId};
 use opiekun_domain::language::Language;
 use opiekun_domain::operator::{BillingRight, Role};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
 #[diesel(table_name = operators, check_for_backend(diesel::pg::Pg))]
@@ -149,6 +149,21 @@ pub fn set_password(tx: &mut Tx<'_>, operator: &Operator, password_hash: String)
         .get_result(tx.conn)?;
     record(tx, "password_changed", Some(operator), &after)?;
     Ok(after)
+}
+
+/// Those of some operators who are at work here.
+pub(crate) fn working(tx: &mut Tx<'_>, ids: impl Iterator<Item = OperatorId>) -> Result<HashSet<OperatorId>> {
+    let ids: HashSet<OperatorId> = ids.collect();
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    let working: Vec<OperatorId> = operators::table
+        .filter(operators::organization_id.eq(tx.organization_id()))
+        .filter(operators::id.eq_any(ids))
+        .filter(operators::active)
+        .select(operators::id)
+        .load(tx.conn)?;
+    Ok(working.into_iter().collect())
 }
 
 /// Locks the active owners and tells how many there are: an organization keeps at least one.

@@ -7,11 +7,13 @@ use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
+use crate::operators;
 use crate::organizations;
 use crate::page::{Cursor, Page, PageRequest, keyset};
 use crate::procedures::{self, Procedure};
 use crate::schema::{customers, procedure_runs, procedure_steps, surveys, tasks};
 use crate::survey_responses::{self, Asked, SurveyResponseFields};
+use crate::task_progress;
 use crate::tasks::{NewTaskFields, Task, TaskFields};
 use crate::threads::{self, ThreadFields};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -29,7 +31,7 @@ use opiekun_domain::survey::{Answers, SurveyStatus};
 use opiekun_domain::task::{Progress, TaskPriority, TaskStatus};
 use opiekun_domain::thread::ThreadStatus;
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
@@ -75,6 +77,8 @@ pub struct ProcedureStep {
     /// Of this run alone.
     pub is_extra: bool,
     pub opened_at: Option<DateTime<Utc>>,
+    /// As its task's.
+    pub closed_at: Option<DateTime<Utc>>,
     pub skip_reason: Option<String>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
@@ -178,6 +182,10 @@ pub fn start_all(
     let zone = organizations::find(tx)?.time_zone();
     let count = i64::try_from(starts.len()).unwrap_or(i64::MAX);
     let first_turn = procedures::take_turns(tx, procedure.id, count)?;
+    let all_steps = procedure.fields.steps.0.iter().chain(starts.iter().flat_map(|start| &start.extra_steps));
+    let named = all_steps.flat_map(|step| step.assignee.named()).copied();
+    let hands = starts.iter().filter_map(|start| start.caretaker_id).chain(occasion.starter_id);
+    let works = operators::working(tx, named.chain(hands))?;
     let (mut new_threads, mut new_tasks) = (Vec::new(), Vec::new());
     let (mut runs, mut steps) = (Vec::new(), Vec::new());
     for (start, turn) in starts.into_iter().zip(first_turn..) {
@@ -192,7 +200,7 @@ pub fn start_all(
         let all = of_procedure.chain(extra_steps.iter().map(|step| (step, true)));
         let mut last_due_on = None;
         for ((step, is_extra), position) in all.zip(1..) {
-            let planned = Planned::new(step, occasion.started_on, period, hands);
+            let planned = Planned::new(step, occasion.started_on, period, hands, &works);
             last_due_on = last_due_on.max(planned.due_on);
             let is_open = step.waits_for.is_empty();
             let (row, task) = planned.rows(tx, run_id, (position, is_extra, is_open), step, matter);
@@ -293,10 +301,17 @@ struct Planned {
 }
 
 impl Planned {
-    fn new(step: &Step, started_on: NaiveDate, period: Option<(NaiveDate, NaiveDate)>, hands: Hands) -> Self {
+    /// Only those who are at work here do anything.
+    fn new(
+        step: &Step,
+        started_on: NaiveDate,
+        period: Option<(NaiveDate, NaiveDate)>,
+        hands: Hands,
+        works: &HashSet<OperatorId>,
+    ) -> Self {
         let period_start_on = period.map(|(start_on, _)| start_on);
         Self {
-            caretaker_id: step.assignee.operator(hands),
+            caretaker_id: step.assignee.operator(hands, |id| works.contains(&id)),
             due_on: step.due.map(|rule| rule.due_on(started_on, period_start_on)),
         }
     }
@@ -429,7 +444,9 @@ pub fn add_step(
     let matter = Matter { customer_id: run.customer_id, thread_id, parent_task_id: main.id, zone };
     let period = run.period_start_on.zip(run.period_end_on);
     let started_on = opiekun_domain::calendar_day::day_of(tx.now, zone);
-    let planned = Planned::new(step, started_on, period, hands);
+    let named = step.assignee.named().iter().copied();
+    let works = operators::working(tx, named.chain(hands.caretaker_id).chain(hands.starter_id))?;
+    let planned = Planned::new(step, started_on, period, hands, &works);
     let (row, task) = planned.rows(tx, run.id, (last.unwrap_or_default() + 1, true, is_open), step, matter);
     crate::tasks::create_all(tx, vec![(tx.scope.actor.operator_id(), task)], zone)?;
     let steps = insert_steps(tx, vec![row])?;
@@ -438,7 +455,7 @@ pub fn add_step(
         ask_surveys(tx, steps.iter(), |_| Some(run.customer_id))?;
     }
     // What has more to be done is as far as that.
-    crate::task_progress::roll_up(tx, Some(main.id))?;
+    task_progress::roll_up(tx, Some(main.id))?;
     changed(tx, run, "step_added")
 }
 
@@ -451,6 +468,8 @@ pub fn skip(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep, reason: S
             procedure_steps::updated_at.eq(tx.now),
         ))
         .execute(tx.conn)?;
+    let below = task_progress::lock_open_below(tx, step.task_id)?;
+    task_progress::close_all(tx, &below, TaskStatus::Cancelled)?;
     let task = crate::tasks::lock(tx, step.task_id, None)?;
     let progress = Progress::recorded(TaskStatus::Cancelled, task.percent_done);
     crate::tasks::update(tx, &task, task.fields.clone(), progress, None)?;
@@ -465,8 +484,24 @@ fn changed(tx: &mut Tx<'_>, run: &ProcedureRun, action: &'static str) -> Result<
     changes::record(tx, run_change(action, Some(run), &after))
 }
 
-/// What follows from tasks that were just closed: steps that waited for nothing else are opened. `Finish` closes the main
-/// task when no step of its run is left.
+/// What follows from a task that was just opened again: its step is not skipped any more, and can be done if what it waits
+/// for is.
+pub(crate) fn reopen(tx: &mut Tx<'_>, task_id: TaskId) -> Result<()> {
+    diesel::update(procedure_steps::table)
+        .filter(procedure_steps::organization_id.eq(tx.organization_id()))
+        .filter(procedure_steps::task_id.eq(task_id))
+        .filter(procedure_steps::skip_reason.is_not_null())
+        .set((
+            procedure_steps::skip_reason.eq(None::<String>),
+            procedure_steps::version.eq(procedure_steps::version + 1),
+            procedure_steps::updated_at.eq(tx.now),
+        ))
+        .execute(tx.conn)?;
+    follow(tx, &[task_id], Finish::Nothing)
+}
+
+/// What follows from tasks that were just closed: steps that waited for nothing else are opened, and surveys that nobody
+/// has begun to answer for them wait no longer. `Finish` closes the main task when no step of its run is left.
 pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Result<()> {
     let organization_id = tx.organization_id();
     let run_ids: Vec<ProcedureRunId> = procedure_steps::table
@@ -487,6 +522,9 @@ pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Resu
         .for_no_key_update()
         .load(tx.conn)?;
     let steps = steps_of(tx, &run_ids)?;
+    let asked = steps.iter().filter(|(step, task)| step.survey_id.is_some() && task.closed_at.is_some());
+    let asked: Vec<TaskId> = asked.map(|(_, task)| task.id).filter(|id| closed.contains(id)).collect();
+    survey_responses::delete_unanswered(tx, &asked)?;
     for run in &runs {
         let of_run: Vec<_> = steps.iter().filter(|(step, _)| step.run_id == run.id).collect();
         let is_closed = |key: &str| of_run.iter().any(|(step, task)| step.key == key && task.closed_at.is_some());
@@ -520,6 +558,7 @@ pub(crate) enum Finish {
 /// Opens a step of a locked run: its task gets who is to do it and by when, where nobody has said so already.
 fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep) -> Result<()> {
     let zone = organizations::find(tx)?.time_zone();
+    let works = operators::working(tx, step.caretaker_id.into_iter())?;
     let opened: ProcedureStep = diesel::update(procedure_steps::table.find((tx.organization_id(), step.id)))
         .set((
             procedure_steps::opened_at.eq(tx.now),
@@ -530,7 +569,7 @@ fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep) -> Result<()>
         .get_result(tx.conn)?;
     let task = crate::tasks::lock(tx, step.task_id, None)?;
     let mut fields = task.fields.clone();
-    fields.caretaker_id = fields.caretaker_id.or(step.caretaker_id);
+    fields.caretaker_id = fields.caretaker_id.or(step.caretaker_id.filter(|id| works.contains(id)));
     if let (None, Some(due_on)) = (fields.due_at, step.due_on) {
         // A task that starts later than the step is due is due when it starts.
         let due_at = day_bounds(due_on, zone).0;
@@ -646,8 +685,17 @@ pub fn list_steps(
             query = query.filter(procedure_runs::period_start_on.eq(period_start_on));
         }
         match filter.late {
-            Some(true) => query.filter(tasks::closed_at.is_null()).filter(tasks::deadline_at.lt(now)),
-            Some(false) => query.filter(tasks::closed_at.is_not_null().or(tasks::deadline_at.ge(now))),
+            Some(true) => query
+                .filter(procedure_steps::opened_at.is_not_null())
+                .filter(procedure_steps::closed_at.is_null())
+                .filter(tasks::deadline_at.lt(now)),
+            Some(false) => query.filter(
+                procedure_steps::opened_at
+                    .is_null()
+                    .or(procedure_steps::closed_at.is_not_null())
+                    .or(tasks::deadline_at.is_null())
+                    .or(tasks::deadline_at.ge(now)),
+            ),
             None => query,
         }
     };

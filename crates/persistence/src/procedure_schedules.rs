@@ -40,6 +40,9 @@ pub struct ProcedureSchedule {
     pub next_start_on: Option<NaiveDate>,
     /// The last customer for whom the next period was started, while it is being started.
     pub reached: Option<Uuid>,
+    /// Of one that could not be started, when that is tried again.
+    #[serde(skip)]
+    pub retry_at: Option<DateTime<Utc>>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -173,6 +176,7 @@ pub fn update(
         .set((
             fields,
             procedure_schedules::next_start_on.eq(next_start_on),
+            procedure_schedules::retry_at.eq(None::<DateTime<Utc>>),
             procedure_schedules::version.eq(procedure_schedules::version + 1),
             procedure_schedules::updated_at.eq(tx.now),
         ))
@@ -301,17 +305,30 @@ pub fn preview(
 }
 
 /// Schedules that may have a period to be started at a moment, of all organizations, the longest due first.
-pub fn due(db: &Db, now: DateTime<Utc>, most: i64) -> Result<Vec<(OrganizationId, ProcedureScheduleId)>> {
+pub fn waiting(db: &Db, now: DateTime<Utc>, most: i64) -> Result<Vec<(OrganizationId, ProcedureScheduleId)>> {
     let mut conn = db.connection()?;
     // Somewhere it is tomorrow already.
     let latest = now.date_naive() + Days::new(1);
     Ok(procedure_schedules::table
         .filter(procedure_schedules::active)
         .filter(procedure_schedules::next_start_on.le(latest))
+        .filter(procedure_schedules::retry_at.is_null().or(procedure_schedules::retry_at.le(now)))
         .order(procedure_schedules::next_start_on)
         .limit(most)
         .select((procedure_schedules::organization_id, procedure_schedules::id))
         .load(&mut *conn)?)
+}
+
+/// Has a schedule that starts nothing, by a fault of its own, tried again at a later moment.
+pub fn put_off(
+    db: &Db,
+    (organization_id, id): (OrganizationId, ProcedureScheduleId),
+    retry_at: DateTime<Utc>,
+) -> Result<()> {
+    diesel::update(procedure_schedules::table.find((organization_id, id)))
+        .set(procedure_schedules::retry_at.eq(retry_at))
+        .execute(&mut *db.connection()?)?;
+    Ok(())
 }
 
 /// Starts a batch of at most so many runs of a schedule; `true` when there may be more to be started. Nothing where another
@@ -391,9 +408,8 @@ pub fn to_come(tx: &mut Tx<'_>, schedule: &ProcedureSchedule, most: usize) -> Re
         upcoming.extend(plan::next_planned(&rule, progress));
         progress.next_index = progress.next_index.saturating_add(1);
     }
-    let Plan { bill, next_index, .. } =
-        plan::due(&rule, progress, today, schedule.fields.catch_up, PERIODS_MAX, |_| None);
-    upcoming.extend(bill);
+    let (due, next_index) = due(&rule, progress, today, schedule.fields.catch_up, most);
+    upcoming.extend(due);
     progress.next_index = next_index;
     while let Some(planned) = plan::next_planned(&rule, progress).filter(|_| upcoming.len() < most) {
         progress.next_index = planned.period.index.saturating_add(1);
@@ -412,16 +428,37 @@ fn to_be_started(tx: &mut Tx<'_>, schedule: &ProcedureSchedule, today: NaiveDate
     if schedule.reached.is_some() {
         return Ok(plan::next_planned(&rule, schedule.progress()));
     }
-    let Plan { bill, skip, next_index, .. } =
-        plan::due(&rule, schedule.progress(), today, schedule.fields.catch_up, PERIODS_MAX, |_| None);
-    match bill.first() {
+    let progress = schedule.progress();
+    let (due, next_index) = due(&rule, progress, today, schedule.fields.catch_up, 1);
+    match due.first() {
         Some(planned) => Ok(Some(*planned)),
         // Nothing is due, or all of it was missed and is left out.
         None => {
-            if !skip.is_empty() {
+            if next_index > progress.next_index {
                 go_on(tx, schedule, next_index, None)?;
             }
             Ok(None)
+        }
+    }
+}
+
+/// The periods to be started on a day, at least so many where there are, and the first one that nothing is decided about,
+/// however many before it are left out.
+fn due(
+    rule: &Schedule,
+    mut progress: Progress,
+    today: NaiveDate,
+    catch_up: CatchUp,
+    least: usize,
+) -> (Vec<Planned>, u32) {
+    let mut due = Vec::new();
+    loop {
+        let Plan { bill, skip, next_index, .. } = plan::due(rule, progress, today, catch_up, PERIODS_MAX, |_| None);
+        let is_last = bill.len() + skip.len() < PERIODS_MAX;
+        due.extend(bill);
+        progress.next_index = next_index;
+        if is_last || due.len() >= least {
+            return (due, next_index);
         }
     }
 }
@@ -434,6 +471,7 @@ fn go_on(tx: &mut Tx<'_>, schedule: &ProcedureSchedule, next_index: u32, reached
             procedure_schedules::next_index.eq(i32::try_from(next_index).unwrap_or(i32::MAX)),
             procedure_schedules::next_start_on.eq(next_start_on),
             procedure_schedules::reached.eq(reached),
+            procedure_schedules::retry_at.eq(None::<DateTime<Utc>>),
         ))
         .execute(tx.conn)?;
     Ok(())

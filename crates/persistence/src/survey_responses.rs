@@ -227,6 +227,25 @@ pub fn update(
     Ok(after)
 }
 
+/// Removes what waits for an answer for some tasks, where nobody has begun one.
+pub(crate) fn delete_unanswered(tx: &mut Tx<'_>, task_ids: &[TaskId]) -> Result<()> {
+    if task_ids.is_empty() {
+        return Ok(());
+    }
+    let gone: Vec<SurveyResponse> = diesel::delete(survey_responses::table)
+        .filter(survey_responses::organization_id.eq(tx.organization_id()))
+        .filter(survey_responses::task_id.eq_any(task_ids))
+        .filter(survey_responses::completed_at.is_null())
+        .filter(survey_responses::link_id.is_null())
+        .filter(survey_responses::answers.eq(Json(Answers::new())))
+        .returning(SurveyResponse::as_returning())
+        .get_results(tx.conn)?;
+    let records =
+        gone.iter().map(|row| Change::new("survey_response", "deleted", (row.id, row.version), Some(row), None));
+    let records = records.collect();
+    changes::record_all(tx, records)
+}
+
 /// Removes a locked row; the audit log keeps it.
 pub fn delete(tx: &mut Tx<'_>, response: &SurveyResponse) -> Result<()> {
     diesel::delete(survey_responses::table.find((tx.organization_id(), response.id)))

@@ -337,6 +337,8 @@ pub fn update(
     }
     if task.closed_at.is_none() && after.closed_at.is_some() {
         procedure_runs::follow(tx, &[after.id], Finish::Main)?;
+    } else if task.closed_at.is_some() && after.closed_at.is_none() {
+        procedure_runs::reopen(tx, after.id)?;
     }
     Ok(after)
 }

@@ -23,7 +23,7 @@ use opiekun_persistence::procedures::{Procedure, ProcedureFields, ProcedureSort}
 use opiekun_persistence::{Json, Page, StoreError, Tx, operators, procedures, surveys};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use steps::{StepBody, check_steps};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -99,7 +99,7 @@ impl ProcedureInput {
     }
 }
 
-/// Operators, surveys and articles that steps name are there. The first that is not is told with its place.
+/// Operators, surveys and articles that steps name are there, and the operators at work. The first that is not is told with its place.
 fn check_references(tx: &mut Tx<'_>, steps: &[Step], pointer: &str) -> Result<(), ApiError> {
     let operator_ids: BTreeSet<OperatorId> =
         steps.iter().flat_map(|step| step.assignee.named().iter().copied()).collect();
@@ -108,16 +108,23 @@ fn check_references(tx: &mut Tx<'_>, steps: &[Step], pointer: &str) -> Result<()
     let operator_ids: Vec<OperatorId> = operator_ids.into_iter().collect();
     let survey_ids: Vec<SurveyId> = survey_ids.into_iter().collect();
     let article_ids: Vec<ArticleId> = article_ids.into_iter().collect();
-    let known: BTreeSet<OperatorId> =
-        operators::find_all(tx, &operator_ids)?.into_iter().map(|operator| operator.id).collect();
+    let known: BTreeMap<OperatorId, bool> =
+        operators::find_all(tx, &operator_ids)?.into_iter().map(|it| (it.id, it.fields.active)).collect();
     let asked: BTreeSet<SurveyId> = surveys::find_all(tx, &survey_ids)?.into_iter().map(|survey| survey.id).collect();
     let explaining: BTreeSet<ArticleId> = articles::find_all(tx, ArticleReader::Everything, &article_ids)?
         .into_iter()
         .map(|article| article.id)
         .collect();
     for (index, step) in steps.iter().enumerate() {
-        if step.assignee.named().iter().any(|id| !known.contains(id)) {
-            return Err(ApiError::reference_not_found(format!("{pointer}/{index}/assignee")));
+        for id in step.assignee.named() {
+            let pointer = format!("{pointer}/{index}/assignee");
+            match known.get(id) {
+                Some(true) => {}
+                Some(false) => {
+                    return Err(ApiError::invalid_field(&pointer, "inactive", "Is not at work here any more"));
+                }
+                None => return Err(ApiError::reference_not_found(pointer)),
+            }
         }
         if step.survey_id.is_some_and(|id| !asked.contains(&id)) {
             return Err(ApiError::reference_not_found(format!("{pointer}/{index}/survey_id")));
@@ -227,7 +234,9 @@ async fn update_procedure(
             actor.authority(tx)?.may_manage().map_err(ApiError::forbidden)?;
             let procedure = procedures::lock(tx, id.0, seen.0)?;
             let fields = patch.apply(&procedure.fields.clone().into())?.fields()?;
-            check_references(tx, &fields.steps.0, "/steps")?;
+            if fields.steps != procedure.fields.steps {
+                check_references(tx, &fields.steps.0, "/steps")?;
+            }
             let procedure = procedures::update(tx, &procedure, fields)?;
             Ok(Reply::at_version(procedure.version, &ProcedureBody::from(procedure)))
         })

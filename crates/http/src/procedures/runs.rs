@@ -195,6 +195,7 @@ impl RunStepBody {
             article_id,
             is_extra,
             opened_at,
+            closed_at: _,
             skip_reason,
             version: _,
             created_at: _,
@@ -398,6 +399,9 @@ fn lock(tx: &mut Tx<'_>, actor: &Actor, id: ProcedureRunId) -> Result<(Procedure
     }
 }
 
+/// More steps a run never has.
+const STEPS_MAX: usize = 200;
+
 /// Add a step to a procedure run.
 ///
 /// To this run alone. It may wait for others of the run; that others wait for it is nothing that a run that goes on can be
@@ -422,6 +426,9 @@ async fn add_procedure_step(
                 steps.iter().map(|(step, _)| Node { key: &step.key, waits_for: &step.waits_for }).collect();
             check_steps(std::slice::from_ref(&step), &others, "").map_err(without_index)?;
             check_references(tx, std::slice::from_ref(&step), "").map_err(without_index)?;
+            if steps.len() >= STEPS_MAX {
+                return Err(ApiError::state_invalid("full", "A run has no more than 200 steps"));
+            }
             let is_closed = |key: &str| steps.iter().any(|(step, task)| step.key == key && task.closed_at.is_some());
             let is_open = is_ready(&step.waits_for, is_closed);
             let caretaker_id = customers::find(tx, run.customer_id)?.fields.caretaker_id;
@@ -457,7 +464,7 @@ pub struct ProcedureStepSkip {
 
 /// Skip a step of a procedure run.
 ///
-/// Its task is cancelled, and what waits for it does not any more. The procedure stays as it is.
+/// Its task is cancelled with everything below it, and what waits for it does not any more. The procedure stays as it is.
 #[utoipa::path(tag = "Procedures", security(("sign_in" = ["crm:write"])), request_body = ProcedureStepSkip,
     responses((status = 200, body = ProcedureRunDetail)))]
 #[post("/procedure-runs/{id}/skips")]
@@ -472,6 +479,7 @@ async fn skip_procedure_step(
     let ProcedureStepSkip { key, reason } = input.0;
     state
         .submit(scope, once, move |tx| {
+            work_tree::change(tx)?;
             let (run, _) = lock(tx, &actor, id.0)?;
             let steps = procedure_runs::steps_of(tx, &[run.id])?;
             let Some((step, task)) = steps.iter().find(|(step, _)| step.key == key) else {

@@ -23,7 +23,7 @@ use opiekun_domain::schedule::{BillingTiming, IssueDayShift, ScheduleDay, Schedu
 use opiekun_domain::subscription::CatchUp;
 use opiekun_persistence::procedure_schedules::{ProcedureSchedule, ProcedureScheduleFields, ScheduledCustomer};
 use opiekun_persistence::procedures::Procedure;
-use opiekun_persistence::{Json, Page, Tx, customers, procedure_schedules, procedures};
+use opiekun_persistence::{Json, Page, Tx, customers, operators, procedure_schedules, procedures};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use utoipa::{IntoParams, ToSchema};
@@ -233,6 +233,7 @@ impl ProcedureScheduleInput {
         self,
         tx: &mut Tx<'_>,
         procedure: &Procedure,
+        known: &[ScheduledCustomer],
     ) -> Result<(ProcedureScheduleFields, Vec<ScheduledCustomer>), ApiError> {
         if self.customer_ids.is_some() && self.customer_filter.is_some() {
             let detail = "Either a list or a filter tells the customers";
@@ -247,8 +248,11 @@ impl ProcedureScheduleInput {
         for (index, extra) in self.extra_steps.into_iter().enumerate() {
             let pointer = format!("/extra_steps/{index}");
             let steps: Vec<Step> = extra.steps.into_iter().map(Step::from).collect();
-            check_steps(&steps, &of_procedure, &format!("{pointer}/steps"))?;
-            check_references(tx, &steps, &format!("{pointer}/steps"))?;
+            // Those that are there already fitted once, and are made to fit when they are started.
+            if !known.iter().any(|known| known.customer_id == extra.customer_id && known.extra_steps.0 == steps) {
+                check_steps(&steps, &of_procedure, &format!("{pointer}/steps"))?;
+                check_references(tx, &steps, &format!("{pointer}/steps"))?;
+            }
             let scheduled = scheduled.entry(extra.customer_id).or_insert_with(|| row(extra.customer_id, false));
             if !scheduled.extra_steps.0.is_empty() {
                 let detail = "The customer's steps stand in one place";
@@ -266,6 +270,11 @@ impl ProcedureScheduleInput {
         }
         let (tag, caretaker_id) =
             self.customer_filter.map(|filter| (filter.tag, filter.caretaker_id)).unwrap_or_default();
+        if let Some(id) = caretaker_id
+            && operators::find_all(tx, &[id])?.is_empty()
+        {
+            return Err(ApiError::reference_not_found("/customer_filter/caretaker_id"));
+        }
         let fields = ProcedureScheduleFields {
             procedure_id: self.procedure_id,
             every_unit: self.every.unit,
@@ -315,6 +324,7 @@ fn bodies(tx: &mut Tx<'_>, rows: Vec<ProcedureSchedule>) -> Result<Vec<Procedure
                 next_index: _,
                 next_start_on,
                 reached: _,
+                retry_at: _,
                 version,
                 created_at,
                 updated_at,
@@ -387,7 +397,7 @@ async fn create_procedure_schedule(
         .submit(scope, once, move |tx| {
             actor.authority(tx)?.may_manage().map_err(ApiError::forbidden)?;
             let procedure = named(tx, input.procedure_id)?;
-            let (fields, scheduled) = input.split(tx, &procedure)?;
+            let (fields, scheduled) = input.split(tx, &procedure, &[])?;
             let schedule = procedure_schedules::create(tx, fields, scheduled)?;
             let location = format!("/api/v1/procedure-schedules/{}", schedule.id);
             let body = body(tx, schedule)?;
@@ -447,7 +457,9 @@ async fn update_procedure_schedule(
                 return Err(ApiError::invalid_field("/procedure_id", "fixed", detail));
             }
             let procedure = procedures::find(tx, input.procedure_id)?;
-            let (fields, scheduled) = input.split(tx, &procedure)?;
+            let known = procedure_schedules::customers_of(tx, &[schedule.id])?;
+            let known: Vec<ScheduledCustomer> = known.into_iter().map(|(_, known)| known).collect();
+            let (fields, scheduled) = input.split(tx, &procedure, &known)?;
             let begun = schedule.next_index > 0 || schedule.reached.is_some();
             let before = &schedule.fields;
             if begun

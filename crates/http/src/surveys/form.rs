@@ -40,11 +40,14 @@ pub struct SurveyForm {
     /// Whether it takes one response, which can be gone on with until it is complete.
     single_use: bool,
     expires_at: DateTime<Utc>,
+    /// Which version of the survey these questions are, to be sent with the answers.
+    #[schema(minimum = 1, example = 3)]
+    survey_version: i32,
 }
 
 /// What the customer answers.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
-#[schema(example = json!({ "answers": { "recommend": 9, "content": "yes" }, "complete": true }))]
+#[schema(example = json!({ "answers": { "recommend": 9, "content": "yes" }, "complete": true, "survey_version": 3 }))]
 #[serde(deny_unknown_fields)]
 pub struct SurveyFormAnswers {
     /// All that the form holds now: a question that is not named has no answer.
@@ -54,6 +57,11 @@ pub struct SurveyFormAnswers {
     #[schema(default = true)]
     #[serde(default = "all")]
     complete: bool,
+    /// The version whose questions were shown: 409 where others are asked by now, so that nobody answers what they have not
+    /// seen.
+    #[schema(minimum = 1)]
+    #[serde(default)]
+    survey_version: Option<i32>,
 }
 
 const fn all() -> bool {
@@ -152,7 +160,7 @@ async fn read_survey_form(
     let (scope, link) = found(&req, &state, *context, &secret).await?;
     state
         .transaction(scope, move |tx| {
-            let Standing { survey, link, response, survey_version: _, questions } = Standing::lock(tx, &link)?;
+            let Standing { survey, link, response, survey_version, questions } = Standing::lock(tx, &link)?;
             let answers = response.map(|response| response.fields.answers.0).unwrap_or_default();
             let form = SurveyForm {
                 title: survey.fields.title,
@@ -161,6 +169,7 @@ async fn read_survey_form(
                 answers: answers.into(),
                 single_use: link.fields.single_use,
                 expires_at: link.fields.expires_at,
+                survey_version,
             };
             Ok(Reply::ok(&form).secret())
         })
@@ -185,13 +194,16 @@ async fn answer_survey_form(
     input: Valid<SurveyFormAnswers>,
 ) -> Result<Reply, ApiError> {
     let (scope, link) = found(&req, &state, *context, &secret).await?;
-    let SurveyFormAnswers { answers, complete } = input.0;
+    let SurveyFormAnswers { answers, complete, survey_version: shown } = input.0;
     state
         .transaction(scope, move |tx| {
             let Standing { survey, link, response, survey_version, questions } = Standing::lock(tx, &link)?;
             if !complete && !link.fields.single_use {
                 let detail = "At an address for many uses a response is sent in whole";
                 return Err(ApiError::invalid_field("/complete", "required", detail));
+            }
+            if shown.is_some_and(|shown| shown != survey_version) {
+                return Err(ApiError::state_invalid("changed", "The questions have changed: read the form again"));
             }
             let answers = Json(settled(&questions, &Answers::from(answers), |_| true, complete)?);
             match response {

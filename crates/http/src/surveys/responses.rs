@@ -402,7 +402,12 @@ async fn update_survey_response(
             // The survey before its response, as whoever answers by a link has them.
             let held = open_survey(tx, survey_id);
             let response = survey_responses::lock(tx, id.0, seen.0)?;
-            actor.authority(tx)?.may_change(&response.holders()).map_err(ApiError::forbidden)?;
+            let mut holders = response.holders();
+            if let Some(task_id) = response.fields.task_id {
+                // Whoever the step was given to since.
+                holders.extend(tasks::find(tx, task_id)?.fields.caretaker_id);
+            }
+            actor.authority(tx)?.may_change(&holders).map_err(ApiError::forbidden)?;
             if response.completed_at.is_some() {
                 return Err(ApiError::state_invalid("complete", "A complete response stays as it is"));
             }
