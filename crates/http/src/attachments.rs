@@ -13,7 +13,9 @@ use crate::threads::check_takes;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::attachment::{AttachmentSubject, AttachmentSubjectType, FileArea};
-use opiekun_domain::ids::{ArticleId, AttachmentId, CustomerId, FileId, InteractionId, InvoiceId, OperatorId, TaskId, ThreadId};
+use opiekun_domain::ids::{
+    ArticleId, AttachmentId, CustomerId, FileId, InteractionId, InvoiceId, OperatorId, TaskId, ThreadId,
+};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::text::hex;
 use opiekun_persistence::attachments::{Attached, AttachedFile, Attachment, AttachmentFilter, AttachmentSort};
@@ -26,11 +28,8 @@ use uuid::Uuid;
 use validator::Validate;
 
 /// Which of them is wanted is for the record to say that a file is on.
-const WRITERS: &[Permission] = &[
-    FileArea::Crm.write_permission(),
-    FileArea::Billing.write_permission(),
-    FileArea::Knowledge.write_permission(),
-];
+const WRITERS: &[Permission] =
+    &[FileArea::Crm.write_permission(), FileArea::Billing.write_permission(), FileArea::Knowledge.write_permission()];
 
 pub fn routes(config: &mut ServiceConfig) {
     config

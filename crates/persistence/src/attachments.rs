@@ -54,14 +54,8 @@ pub struct Attachment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject(pub AttachmentSubject);
 
-type SubjectColumns = (
-    Option<InteractionId>,
-    Option<TaskId>,
-    Option<CustomerId>,
-    Option<ThreadId>,
-    Option<InvoiceId>,
-    Option<ArticleId>,
-);
+type SubjectColumns =
+    (Option<InteractionId>, Option<TaskId>, Option<CustomerId>, Option<ThreadId>, Option<InvoiceId>, Option<ArticleId>);
 
 impl<ST> Queryable<ST, Pg> for Subject
 where
@@ -69,7 +63,9 @@ where
 {
     type Row = SubjectColumns;
 
-    fn build((interaction, task, customer, thread, invoice, article): SubjectColumns) -> diesel::deserialize::Result<Self> {
+    fn build(
+        (interaction, task, customer, thread, invoice, article): SubjectColumns,
+    ) -> diesel::deserialize::Result<Self> {
         let subject = interaction
             .map(AttachmentSubject::Interaction)
             .or(task.map(AttachmentSubject::Task))
@@ -173,11 +169,12 @@ impl AttachmentFilter {
     fn takes(&self, area: FileArea) -> bool {
         let is_of_crm = self.thread_id.is_some() || self.caretaker_id.is_some();
         let is_of_customer = self.customer_id.is_some();
-        self.subjects.iter().all(|subject| subject.kind().is_of(area)) && match area {
-            FileArea::Crm => true,
-            FileArea::Billing => !is_of_crm,
-            FileArea::Knowledge | FileArea::Drafts => !is_of_crm && !is_of_customer,
-        }
+        self.subjects.iter().all(|subject| subject.kind().is_of(area))
+            && match area {
+                FileArea::Crm => true,
+                FileArea::Billing => !is_of_crm,
+                FileArea::Knowledge | FileArea::Drafts => !is_of_crm && !is_of_customer,
+            }
     }
 }
 
