@@ -23,9 +23,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// So many postings are read to find out which articles may answer.
-const POSTINGS_MAX: i64 = 8_000;
+const POSTINGS_MAX: i64 = 4_000;
 /// So many articles are looked at closely.
-const CANDIDATES: i64 = 60;
+const CANDIDATES: i64 = 40;
 /// Under this term it is counted how many articles there are.
 const ALL: &str = "";
 
