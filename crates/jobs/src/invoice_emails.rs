@@ -34,6 +34,9 @@ const HELD_FOR: TimeDelta = TimeDelta::minutes(15);
 /// An attempt is begun only where so much is left of it: more than the longest takes.
 const LEFT_AT_LEAST: TimeDelta = TimeDelta::minutes(8);
 
+/// Nothing is begun later than so long before others may take it: more than the mail server's last two answers take.
+const LEFT_AT_LAST: Duration = Duration::from_secs(180);
+
 /// For how long it is tried to note what was sent.
 const NOTED_WITHIN_SECONDS: u32 = 300;
 
@@ -112,6 +115,7 @@ pub(crate) fn work(db: &Db, clock: Clock, stop: &Stop, mailer: &Mailer, line: &M
     }
     let now = clock();
     let until = now + HELD_FOR;
+    let steps_until = Instant::now() + HELD_FOR.to_std().unwrap_or_default().saturating_sub(LEFT_AT_LAST);
     let claimed = invoice_emails::claim(db, now, until, AT_ONCE)?;
     if claimed.is_empty() {
         line.hang_up();
@@ -123,7 +127,7 @@ pub(crate) fn work(db: &Db, clock: Clock, stop: &Stop, mailer: &Mailer, line: &M
             invoice_emails::give_back(db, left, now, now, None)?;
             return Ok(false);
         }
-        match deliver(db, clock, mailer, &mut line, one) {
+        match deliver(db, clock, mailer, &mut line, one, steps_until) {
             Ok(Delivery::Settled) => {}
             Ok(Delivery::ServerFault { detail, is_settled }) => {
                 let pause = mailer.pause();
@@ -181,7 +185,14 @@ impl Setback {
     }
 }
 
-fn deliver(db: &Db, clock: Clock, mailer: &Mailer, line: &mut Line, claimed: &Claimed) -> Result<Delivery> {
+fn deliver(
+    db: &Db,
+    clock: Clock,
+    mailer: &Mailer,
+    line: &mut Line,
+    claimed: &Claimed,
+    steps_until: Instant,
+) -> Result<Delivery> {
     let email = &claimed.email;
     #[expect(clippy::disallowed_methods, reason = "who asked for it was allowed to, or the organization has it so")]
     let scope = Scope::new(claimed.organization_id, ActorRef::System, None);
@@ -218,7 +229,7 @@ fn deliver(db: &Db, clock: Clock, mailer: &Mailer, line: &mut Line, claimed: &Cl
         Ok(sealed) => sealed,
         Err(setback) => return settle(Some(&prepared), Some(setback)),
     };
-    match connection.send(&envelope, &message) {
+    match connection.send(&envelope, &message, steps_until) {
         Ok(()) => {
             mailer.go_on();
             // It is out: while the database is away this thread does nothing else, so that it is not sent again.
