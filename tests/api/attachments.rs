@@ -1,7 +1,7 @@
 //! `/attachments`: files on records, who reads them, and what becomes of them when their records move or go.
 
 use crate::support::fixtures::record;
-use crate::support::{Answer, Caller, Record, World, at_once, execute, text_rows};
+use crate::support::{Answer, Caller, Record, World, at_once, binary, execute, text_rows};
 use crate::tasks::{change, path};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -180,6 +180,8 @@ fn whoever_reads_a_record_reads_its_files_and_nobody_else() {
 
 #[test]
 fn putting_a_file_on_a_record_asks_for_the_scope_of_its_area() {
+    // It tries the logo out; the program that does takes a while to build.
+    binary();
     let w = World::new();
     let viewer = w.operator("viewer", "none", None);
     let operator = w.operator("operator", "none", None);
@@ -618,6 +620,8 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0
 
 #[test]
 fn the_logo_is_an_image_that_everybody_sees() {
+    // It tries the logo out; the program that does takes a while to build.
+    binary();
     let w = World::new();
     let viewer = w.operator("viewer", "none", None);
     let operator = w.operator("operator", "none", None);

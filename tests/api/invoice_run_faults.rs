@@ -29,6 +29,38 @@ fn finished(w: &World, run: &Record) -> Record {
 }
 
 #[test]
+fn numbers_that_others_take_in_mid_run() {
+    const SUBSCRIPTIONS: usize = 4_000;
+    let database = scratch_database();
+    found(&database.url, SUBSCRIPTIONS);
+    let server = Process::serve(&database.url);
+    let owner = owner_at(&server);
+    let first = |path: &str| owner.get(&format!("{path}?limit=1")).expect(200).items()[0].id().to_owned();
+    let line =
+        json!({ "text": "Repair", "quantity": "1", "unit": "szt.", "unit_price": "10.00", "vat": { "code": "23" } });
+    let body = json!({ "series_id": first("/number-series"), "customer_id": first("/customers"), "lines": [line] });
+    let run = owner.post("/invoice-runs", january()).expect(202);
+    let is_finished = || owner.get(&format!("/invoice-runs/{}", run.id())).expect(200)["finished_at"].is_string();
+    let mut numbers_of_others = Vec::new();
+    while !is_finished() {
+        let draft = owner.once(numbers_of_others.len()).post("/invoices", body.clone()).expect(201);
+        let issuance = format!("/invoices/{}/issuance", draft.id());
+        let issued = owner.post(&issuance, json!({ "issued_on": "2026-01-31" })).expect(200);
+        let number = issued["number"].as_str().unwrap().split('/').nth(1).unwrap().parse::<usize>().unwrap();
+        numbers_of_others.push(number);
+    }
+    let in_between = numbers_of_others.iter().filter(|number| (2..SUBSCRIPTIONS).contains(*number)).count();
+    assert!(in_between > 0, "nobody took a number of the run's in {numbers_of_others:?}");
+    let numbers = "select string_agg(distinct number_of_all::text, ',') from (
+                       select split_part(number, '/', 2)::int - row_number() over (order by split_part(number, '/', 2)::int)
+                           as number_of_all
+                       from invoices) places";
+    assert_eq!(text_rows_of(&database.url, numbers), [Some("0".to_owned())], "numbers have no gap and no double");
+    let count = SUBSCRIPTIONS + numbers_of_others.len();
+    assert_eq!(text_rows_of(&database.url, "select count(*)::text from invoices"), [Some(count.to_string())]);
+}
+
+#[test]
 fn a_bad_template_in_the_middle_of_a_batch() {
     let w = World::new();
     let subscriptions = w.subscribers(5);

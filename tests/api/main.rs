@@ -57,6 +57,7 @@ mod schema;
 mod statements;
 mod subscription_years;
 mod subscriptions;
+mod tables;
 mod tags;
 mod task_series;
 mod task_trees;

@@ -1,6 +1,6 @@
 //! The organization itself.
 
-use crate::support::World;
+use crate::support::{World, binary};
 use serde_json::json;
 
 #[test]
@@ -71,5 +71,20 @@ fn a_logo_that_is_too_large_for_invoices_is_refused() {
         refused.refused(422, "validation_failed");
         assert_eq!(refused.wrong(), ["/logo_file_id size"]);
     }
-    w.owner.at(1).patch("/organization", json!({ "logo_file_id": png(4000, 40).id() })).expect(200);
+}
+
+#[test]
+fn a_logo_that_cannot_be_drawn_is_no_end_of_all_invoices() {
+    // It tries the logo out; the program that does takes a while to build.
+    binary();
+    let w = World::new();
+    let whole = include_bytes!("support/logo.png");
+    for broken in [&whole[..whole.len() / 2], &whole[..40]] {
+        let logo = w.file("logo.png", broken);
+        let refused = w.owner.at(1).patch("/organization", json!({ "logo_file_id": logo.id() }));
+        refused.refused(422, "validation_failed");
+        assert_eq!(refused.wrong(), ["/logo_file_id image"]);
+    }
+    let logo = w.file("logo.png", whole);
+    w.owner.at(1).patch("/organization", json!({ "logo_file_id": logo.id() })).expect(200);
 }

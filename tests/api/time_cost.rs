@@ -593,7 +593,8 @@ fn csv_is_chosen_by_name_and_safe_in_a_spreadsheet() {
 
     for (accept, query, content_type) in [
         ("*/*", "", "application/json"),
-        ("text/csv, application/json;q=0.5", "", "application/json"),
+        ("text/csv, application/json", "", "application/json"),
+        ("text/csv, application/json;q=0.5", "", "text/csv; charset=utf-8"),
         ("text/csv;q=0.9, */*;q=0.1", "", "text/csv; charset=utf-8"),
         ("*/*", "&format=csv", "text/csv; charset=utf-8"),
         ("text/csv", "&format=json", "application/json"),

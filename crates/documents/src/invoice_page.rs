@@ -12,6 +12,7 @@ use opiekun_domain::amount_in_words::amount_in_words;
 use opiekun_domain::billing::{InvoiceLine, Party};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, ExchangeRate, HourlyRate, Overflow, Percent, Quantity, UnitPrice};
+use opiekun_domain::e_invoice::BilledEntry;
 use opiekun_domain::invoice::{InvoiceKind, Line, PaymentMethod, PriceMode, TableRate, VatSum, line_value, vat_beside};
 use opiekun_domain::language::Language;
 use opiekun_domain::tax_identity::TaxScheme;
@@ -56,7 +57,7 @@ pub struct Invoice<'a> {
     pub notes: Option<&'a str>,
     pub correction: Option<Correction<'a>>,
     /// The time that a line of it bills.
-    pub time: &'a [TimeEntry<'a>],
+    pub time: &'a [BilledEntry<'a>],
 }
 
 /// What a correction says beside an invoice.
@@ -70,18 +71,6 @@ pub struct Correction<'a> {
     pub buyer: &'a Party,
     /// Before the correction.
     pub lines: &'a [InvoiceLine],
-}
-
-/// An entry of time that a line bills.
-#[derive(Debug, Clone, Copy)]
-pub struct TimeEntry<'a> {
-    pub started_on: NaiveDate,
-    pub operator_name: &'a str,
-    pub text: Option<&'a str>,
-    pub billed_minutes: i32,
-    /// Of an hour.
-    pub rate: HourlyRate,
-    pub cost: Amount,
 }
 
 /// How a firm wants its invoices to look.

@@ -7,3 +7,5 @@ mod icalendar;
 pub mod image_size;
 pub mod invoice_page;
 pub mod qr;
+pub mod table;
+pub mod xlsx;

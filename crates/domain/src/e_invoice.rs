@@ -54,7 +54,7 @@ pub struct EInvoice<'a> {
     pub split_payment: bool,
     pub correction: Option<Corrected<'a>>,
     /// The time that its line of time bills.
-    pub time: Vec<BilledEntry<'a>>,
+    pub time: Vec<(i16, BilledEntry<'a>)>,
 }
 
 /// A line at its place.
@@ -88,10 +88,8 @@ pub struct Corrected<'a> {
 }
 
 /// An entry of time that a line bills.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BilledEntry<'a> {
-    /// The line's.
-    pub position: i16,
     pub started_on: NaiveDate,
     pub operator_name: &'a str,
     pub text: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! Text as people search and sort it.
+//! Text as people search and sort it, and bytes as text.
 
 /// Lower case without Polish letters. The database's `fold_text` does the same to the columns that this is
 /// compared with.
@@ -17,4 +17,9 @@ pub fn fold(text: &str) -> String {
         })
         .flat_map(char::to_lowercase)
         .collect()
+}
+
+/// Bytes as hexadecimal digits, as digests are told.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,6 +3,8 @@
 //!
 //! P_13_x is the net and P_14_x the VAT of a code, P_14_xW that VAT in złoty, P_15 the sum of all.
 
+mod words;
+
 use opiekun_domain::decimal::{Amount, ExchangeRate, Percent, Quantity, UnitPrice};
 use opiekun_domain::invoice::{Line, PriceMode, Totals, totals};
 use opiekun_domain::vat::VatCode;
@@ -10,6 +12,7 @@ use roxmltree::{Document, Node};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 use std::path::Path;
+use words::vat_code;
 
 /// Of which code the sums are that the form knows by a number.
 const SUMS: [(&str, VatCode); 10] = [
@@ -213,21 +216,5 @@ fn sums_as_lines(invoice: Node<'_, '_>) -> Vec<PricedLine> {
     match (&nets[..], decimal(invoice, "P_15")) {
         ([(_, vat)], Some(gross)) => vec![(line(gross, *vat), PriceMode::Gross, false)],
         (nets, _) => nets.iter().map(|(net, vat)| (line(*net, *vat), PriceMode::Net, false)).collect(),
-    }
-}
-
-fn vat_code(word: &str) -> VatCode {
-    match word {
-        "23" => VatCode::Percent23,
-        "8" => VatCode::Percent8,
-        "5" => VatCode::Percent5,
-        "0 KR" => VatCode::Percent0,
-        "0 WDT" => VatCode::IntraEu,
-        "0 EX" => VatCode::Export,
-        "zw" => VatCode::Exempt,
-        "np I" => VatCode::OutsidePoland,
-        "np II" => VatCode::ServiceToEu,
-        "oo" => VatCode::ReverseCharge,
-        other => panic!("{other}"),
     }
 }

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use opiekun_domain::attachment::{AttachmentSubject, AttachmentSubjectType, FileArea};
 use opiekun_domain::ids::{AttachmentId, CustomerId, FileId, InteractionId, InvoiceId, OperatorId, TaskId, ThreadId};
 use opiekun_domain::permission::Permission;
+use opiekun_domain::text::hex;
 use opiekun_persistence::attachments::{Attached, AttachedFile, Attachment, AttachmentFilter, AttachmentSort};
 use opiekun_persistence::files::Reader;
 use opiekun_persistence::{Page, StoreError, Tx, attachments, customers, files, interactions, tasks, threads};
@@ -135,7 +136,7 @@ impl From<Attached> for AttachmentBody {
             name,
             media_type,
             size_bytes,
-            sha256: sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&sha256),
             customer_id: of_customer_id,
             thread_id: of_thread_id,
             caretaker_id: of_caretaker_id,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::future::{Ready, ready};
-use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 /// A whole body.
 #[derive(Debug)]
@@ -91,6 +91,13 @@ fn sentence(message: &str) -> String {
         return "Does not fit the published schema".to_owned();
     }
     capitalised(message)
+}
+
+/// A field that a rule over the whole struct finds wrong.
+pub fn wrong_field(field: &'static str, code: &'static str, message: &'static str) -> ValidationError {
+    let mut error = ValidationError::new(code).with_message(message.into());
+    error.add_param("field".into(), &field);
+    error
 }
 
 fn explain(errors: &ValidationErrors, pointer: &str, wrong: &mut Vec<Wrong>) {

@@ -22,6 +22,7 @@ use opiekun_domain::calendar::CalendarKind;
 use opiekun_domain::calendar_feed::{FeedDays, TasksAs};
 use opiekun_domain::ids::{CalendarFeedId, CustomerId, OperatorId};
 use opiekun_domain::permission::{Permission, PermissionSet};
+use opiekun_domain::text::hex;
 use opiekun_persistence::calendar::{self, CalendarFilter, Entries};
 use opiekun_persistence::calendar_feeds::{self, CalendarFeed, CalendarFeedFields, CalendarFeedFilter};
 use opiekun_persistence::credentials::FeedCredential;
@@ -406,7 +407,7 @@ async fn read_calendar_feed(
     let _turn = state.calendars.acquire().await.map_err(ApiError::unavailable)?;
     // All entries come of one statement, which needs no transaction around it.
     let body = state.read(scope, move |tx| written(tx, &found, permissions)).await?;
-    let tag: String = Sha256::digest(&body).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let tag = hex(&Sha256::digest(&body)[..16]);
     let tag = HeaderValue::from_str(&format!("\"{tag}\"")).map_err(ApiError::internal)?;
     let is_known = req.headers().get(header::IF_NONE_MATCH).is_some_and(|tags| is_known_tag(tags, &tag));
     let reply = match is_known {

@@ -9,11 +9,13 @@ use crate::problem::{ApiError, Code, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
+use crate::tables::{self, Format, Spreadsheet, Tabular};
 use crate::text;
 use crate::values::{AddressBody, TaxIdBody, tags_schema};
 use actix_web::http::header;
-use actix_web::{HttpRequest, delete, get, patch, post, put, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
 use chrono::{DateTime, Utc};
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::address::Address;
 use opiekun_domain::authority::Authority;
 use opiekun_domain::calendar_day::day_of;
@@ -143,6 +145,84 @@ impl CustomerBody {
         // The sort name only serves the order of lists.
         let Customer { id, fields, sort_name: _, archived_at, version, created_at, updated_at } = row;
         Self { id, customer: fields.into(), hourly_rate, archived_at, version, created_at, updated_at }
+    }
+}
+
+impl Tabular for CustomerBody {
+    const NAME: &'static str = "customers";
+    const COLUMNS: &'static [Column] = &[
+        Column::id("id"),
+        Column::word("kind"),
+        Column::text("name"),
+        Column::text("short_name"),
+        Column::word("tax_scheme"),
+        Column::word("tax_country"),
+        Column::word("tax_number"),
+        Column::text("address_line1"),
+        Column::word("address_line2"),
+        Column::word("postal_code"),
+        Column::word("city"),
+        Column::word("country"),
+        Column::text("email"),
+        Column::word("phone"),
+        Column::id("caretaker_id"),
+        Column::text("tags"),
+        Column::count("payment_days"),
+        Column::count("round_up_minutes"),
+        Column::word("currency"),
+        Column::word("language"),
+        Column::word("send_reminders"),
+        Column::word("external_id"),
+        Column::decimal("hourly_rate"),
+        Column::text("notes"),
+        Column::moment("archived_at"),
+        Column::moment("created_at"),
+        Column::moment("updated_at"),
+    ];
+
+    fn cells(self) -> Vec<Cell> {
+        let Self { id, customer, hourly_rate, archived_at, version: _, created_at, updated_at } = self;
+        // Of its addresses a table tells that of its invoices.
+        let CustomerInput {
+            kind,
+            name,
+            short_name,
+            tax_id,
+            billing_address,
+            correspondence_address: _,
+            email,
+            phone,
+            caretaker_id,
+            tags,
+            payment_days,
+            round_up_minutes,
+            currency,
+            language,
+            external_id,
+            notes,
+            send_reminders,
+        } = customer;
+        let mut cells = vec![Cell::text(id), Cell::text(kind), name.into(), short_name.into()];
+        cells.extend(tax_id.cells());
+        cells.extend(AddressBody::cells(billing_address));
+        cells.extend([
+            email.into(),
+            phone.into(),
+            caretaker_id.map(Cell::text).into(),
+            tags.join(", ").into(),
+            payment_days.into(),
+            round_up_minutes.into(),
+            Cell::text(currency),
+            Cell::text(language),
+            send_reminders.into(),
+            external_id.into(),
+            hourly_rate.into(),
+            notes.into(),
+            archived_at.into(),
+            created_at.into(),
+            updated_at.into(),
+        ]);
+        cells
     }
 }
 
@@ -289,25 +369,28 @@ pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<Vec<Value>, 
 
 /// List customers.
 ///
-/// Those out of use are left out unless asked for. Newest first.
-#[utoipa::path(tag = "Customers", security(("sign_in" = ["crm:read"])), params(CustomerQuery, Listing<CustomerSort>),
-    responses((status = 200, body = PageBody<CustomerBody>)))]
+/// Those out of use are left out unless asked for. Newest first. Pages of JSON, or all in a table (CSV or XLSX, by `Accept`
+/// or `format`).
+#[utoipa::path(tag = "Customers", security(("sign_in" = ["crm:read"])),
+    params(CustomerQuery, Listing<CustomerSort>, Format),
+    responses((status = 200, content((PageBody<CustomerBody> = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/customers")]
 async fn list_customers(
     state: web::Data<State>,
     actor: Actor,
     filters: Filters<CustomerQuery>,
+    format: Format,
     listing: Listing<CustomerSort>,
     shape: Shape,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
-    state
-        .read(scope, move |tx| {
-            let Page { items, next, total } = customers::list(tx, &filters.0.into(), &listing.page)?;
-            let items = with_rates(tx, items)?;
-            shape.page(tx, Page { items, next, total })
-        })
-        .await
+    let filter = filters.0.into();
+    tables::list(state, scope, format, listing, shape, move |tx, page| {
+        let Page { items, next, total } = customers::list(tx, &filter, page)?;
+        Ok(Page { items: with_rates(tx, items)?, next, total })
+    })
+    .await
 }
 
 /// Add a customer.

@@ -133,7 +133,7 @@ impl Sorting for ExchangeRateSort {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ExchangeRateQuery {
-    #[param(example = "EUR")]
+    /// Such as `EUR`.
     currency: Option<Currency>,
     #[serde(rename = "quoted_on[gte]")]
     quoted_from: Option<NaiveDate>,

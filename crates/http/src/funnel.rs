@@ -5,12 +5,11 @@ use crate::listing::{AnyOf, Filters};
 use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::state::State;
-use crate::time_cost::{ReportFormat, cell, format_of, period};
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, get, web};
+use crate::tables::{self, Format, Spreadsheet};
+use crate::time_cost::period;
+use actix_web::{HttpResponse, get, web};
 use chrono::NaiveDate;
-use opiekun_documents::csv::CsvWriter;
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{AmountSum, Share, StageDays};
@@ -45,11 +44,6 @@ pub struct FunnelParameters {
     /// Opportunities of any of these customers.
     #[param(value_type = Option<Vec<CustomerId>>, min_items = 1, max_items = 100)]
     customer_id: Option<AnyOf<CustomerId>>,
-    /// `csv` where `Accept` cannot be set.
-    #[param(inline)]
-    format: Option<ReportFormat>,
-    /// Begins CSV with a byte order mark, which some spreadsheets want.
-    bom: Option<bool>,
 }
 
 /// What the report tells.
@@ -221,29 +215,26 @@ impl From<ForecastMonth> for ForecastMonthBody {
 /// Stage by stage: how many opportunities came and left in a period, how many of those went on, how long they had
 /// stood, and what stands there now; in all: how many began, were won and lost, and what the open ones may bring, by
 /// month. Kinds, order and probabilities of the stages, and values, caretakers and customers of the opportunities, are
-/// those of now. As JSON, or as CSV (by `Accept: text/csv` or `format=csv`), which has a row for each stage and no
+/// those of now. As JSON, or as a table (CSV or XLSX, by `Accept` or `format`), which has a row for each stage and no
 /// totals.
-#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(FunnelParameters),
-    responses((status = 200, content((FunnelReport = "application/json"), (String = "text/csv")))))]
+#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(FunnelParameters, Format),
+    responses((status = 200, content((FunnelReport = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/reports/funnel")]
 async fn report_funnel(
-    req: HttpRequest,
     state: web::Data<State>,
     actor: Actor,
+    format: Format,
     parameters: Filters<FunnelParameters>,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::ReportsRead)?;
-    let parameters = parameters.0;
-    let bom = parameters.bom.unwrap_or_default();
-    let format = parameters.format.unwrap_or_else(|| format_of(&req));
-    let report = state.snapshot(scope, move |tx| report(tx, parameters)).await?;
+    let report = state.snapshot(scope, move |tx| report(tx, parameters.0)).await?;
     match format {
-        ReportFormat::Json => Ok(Reply::ok(&report)),
-        ReportFormat::Csv => {
-            let body = csv(&report, bom).map_err(ApiError::internal)?;
-            Ok(Reply { status: StatusCode::OK, headers: Vec::new(), body, kept: None }
-                .header(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"))
-                .header(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"funnel.csv\"")))
+        Format::Json => Ok(Reply::ok(&report).into_response()),
+        Format::Table(format) => {
+            let currency = report.currency;
+            let rows = report.stages.into_iter().map(|stage| cells(stage, currency));
+            tables::table(format, "funnel", &COLUMNS, rows)
         }
     }
 }
@@ -278,42 +269,38 @@ fn report(tx: &mut Tx<'_>, parameters: FunnelParameters) -> Result<FunnelReport,
     })
 }
 
-const COLUMNS: [&str; 14] = [
-    "stage_id",
-    "name",
-    "kind",
-    "probability_percent",
-    "entered",
-    "left",
-    "advanced",
-    "conversion_percent",
-    "median_days",
-    "opportunities",
-    "value",
-    "weighted_value",
-    "other_currencies",
-    "currency",
+const COLUMNS: [Column; 14] = [
+    Column::id("stage_id"),
+    Column::text("name"),
+    Column::word("kind"),
+    Column::count("probability_percent"),
+    Column::count("entered"),
+    Column::count("left"),
+    Column::count("advanced"),
+    Column::decimal("conversion_percent"),
+    Column::decimal("median_days"),
+    Column::count("opportunities"),
+    Column::decimal("value"),
+    Column::decimal("weighted_value"),
+    Column::count("other_currencies"),
+    Column::word("currency"),
 ];
 
-fn csv(report: &FunnelReport, bom: bool) -> Result<Vec<u8>, opiekun_documents::csv::CsvError> {
-    let mut table = CsvWriter::new(Vec::new(), bom, COLUMNS)?;
-    for stage in &report.stages {
-        table.write_row([
-            cell(Some(stage.stage_id)),
-            cell(Some(&stage.name)),
-            cell(Some(stage.kind)),
-            cell(Some(stage.probability_percent)),
-            cell(Some(stage.entered)),
-            cell(Some(stage.left)),
-            cell(Some(stage.advanced)),
-            cell(stage.conversion_percent),
-            cell(stage.median_days),
-            cell(Some(stage.standing.opportunities)),
-            cell(Some(stage.standing.value)),
-            cell(Some(stage.standing.weighted_value)),
-            cell(Some(stage.standing.other_currencies)),
-            cell(Some(report.currency)),
-        ])?;
-    }
-    table.finish()
+fn cells(stage: FunnelStageBody, currency: Currency) -> Vec<Cell> {
+    vec![
+        Cell::text(stage.stage_id),
+        stage.name.into(),
+        Cell::text(stage.kind),
+        stage.probability_percent.into(),
+        stage.entered.into(),
+        stage.left.into(),
+        stage.advanced.into(),
+        stage.conversion_percent.into(),
+        stage.median_days.into(),
+        stage.standing.opportunities.into(),
+        stage.standing.value.into(),
+        stage.standing.weighted_value.into(),
+        stage.standing.other_currencies.into(),
+        Cell::text(currency),
+    ]
 }

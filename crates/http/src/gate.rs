@@ -168,6 +168,44 @@ pub(crate) fn accepts(accept: &str, media_type: &str) -> bool {
     })
 }
 
+/// Of the media types that an operation produces, in the order in which it prefers them, the one that `Accept` wants most:
+/// by its weight, and of those that weigh the same, one that is named before one that a wildcard takes.
+pub(crate) fn most_wanted<'t>(headers: &HeaderMap, produced: &[&'t str]) -> Option<&'t str> {
+    let accept: Vec<&str> = headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok()).collect();
+    let accept = accept.join(",").to_ascii_lowercase();
+    let ranges: Vec<(&str, u32)> = accept
+        .split(',')
+        .map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            (name, parts.find_map(|part| part.strip_prefix("q=")).map_or(1000, thousandths))
+        })
+        .collect();
+    // The most special range that takes a type tells its weight (RFC 9110, 12.5.1).
+    let wanted = |media_type: &str| {
+        let kind = format!("{}/*", media_type.split('/').next().unwrap_or_default());
+        [media_type, &kind, "*/*"].into_iter().zip([2, 1, 0]).find_map(|(name, special)| {
+            ranges.iter().find(|(range, _)| *range == name).map(|(_, weight)| (*weight, special))
+        })
+    };
+    let mut best: Option<(&str, (u32, u8))> = None;
+    for media_type in produced {
+        if let Some(wanted) = wanted(media_type)
+            && wanted.0 > 0
+            && best.is_none_or(|(_, best)| wanted > best)
+        {
+            best = Some((media_type, wanted));
+        }
+    }
+    best.map(|(media_type, _)| media_type)
+}
+
+/// A weight, which is at most 1 with three places (RFC 9110, 12.4.2); what is none weighs nothing.
+fn thousandths(weight: &str) -> u32 {
+    let (whole, places) = weight.split_once('.').unwrap_or((weight, ""));
+    format!("{whole}{places:0<3.3}").parse().map_or(0, |weight: u32| weight.min(1000))
+}
+
 async fn read_body(req: &mut ServiceRequest, operation: &Operation) -> Result<(Option<Value>, [u8; 32]), ApiError> {
     if operation.bodies.is_empty() && operation.parts.is_none() {
         return Ok((None, Sha256::digest([]).into()));

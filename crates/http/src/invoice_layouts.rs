@@ -45,7 +45,7 @@ pub struct InvoiceLayoutInput {
     /// numbers and sums as text, `/labels.json`, the fixed texts by language, and the files that the data name: the logo,
     /// the QR codes and the structured invoice; `#include "/invoice.typ"` sets the built-in one. There is nothing else to
     /// read: no other file, no package, no date of today. It sets the date of the document (`set document(date: ..)`), and
-    /// gives images an alternative text. Fonts: Lato. It takes 10 seconds of computing and 1 GiB of memory at most.
+    /// gives images an alternative text. Fonts: Lato; for a letter of the data that it has not, `□` stands there. It takes 10 seconds of computing and 1 GiB of memory at most.
     #[schema(
         min_length = 1,
         max_length = 200_000,

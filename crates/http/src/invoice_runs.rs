@@ -509,7 +509,7 @@ async fn list_invoice_run_results(
     state
         .read(scope, move |tx| {
             let run = invoice_runs::find(tx, id.0)?;
-            let Page { items, next, total } = invoice_runs::list_results(tx, run.id, &filter, &listing.page)?;
+            let Page { items, next, total } = invoice_runs::list_results(tx, &run, &filter, &listing.page)?;
             let items = items.into_iter().map(InvoiceRunResultBody::from).collect();
             shape.page(tx, Page { items, next, total })
         })

@@ -1,7 +1,7 @@
 //! Invoice templates: what is billed, on which terms, in which words.
 
 use crate::actor::Actor;
-use crate::body::{Patch, Valid};
+use crate::body::{Patch, Valid, wrong_field};
 use crate::listing::{Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
@@ -566,10 +566,7 @@ fn different_keys(template: &InvoiceTemplateInput) -> Result<(), ValidationError
     let lines = &template.lines;
     let repeated = lines.iter().enumerate().any(|(index, line)| lines.iter().take(index).any(|it| it.key == line.key));
     if repeated {
-        let mut error =
-            ValidationError::new("uniqueItems").with_message("The keys of lines differ from each other".into());
-        error.add_param("field".into(), &"lines");
-        return Err(error);
+        return Err(wrong_field("lines", "uniqueItems", "The keys of lines differ from each other"));
     }
     Ok(())
 }

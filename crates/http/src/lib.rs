@@ -58,6 +58,7 @@ mod state;
 mod statements;
 mod stream;
 mod subscriptions;
+mod tables;
 mod tasks;
 mod text;
 mod threads;

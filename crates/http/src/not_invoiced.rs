@@ -4,12 +4,11 @@ use crate::actor::Actor;
 use crate::listing::Filters;
 use crate::problem::ApiError;
 use crate::state::State;
-use crate::statements::{csv, json};
-use crate::stream::{Chunks, streamed};
-use crate::time_cost::{ReportFormat, cell, format_of, period_named};
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use crate::tables::{self, Format, Report, Spreadsheet, Totals};
+use crate::time_cost::period_named;
+use actix_web::{HttpResponse, get, web};
 use chrono::{Datelike, NaiveDate};
-use opiekun_documents::csv::CsvWriter;
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::ids::{CustomerId, InvoiceId, OccurrenceId, SubscriptionId};
 use opiekun_domain::occurrence::NotInvoicedReason;
 use opiekun_domain::permission::Permission;
@@ -18,9 +17,8 @@ use opiekun_persistence::not_invoiced::{self, NotInvoiced, NotInvoicedQuery, Wai
 use opiekun_persistence::subscriptions::Subscription;
 use opiekun_persistence::{Tx, occurrences, organizations};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeSet;
-use std::io::{self, Write};
-use std::ops::ControlFlow;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -44,11 +42,6 @@ pub struct NotInvoicedParameters {
     customer_id: Option<CustomerId>,
     /// Only periods that have none for this reason.
     reason: Option<NotInvoicedReason>,
-    /// `csv` where `Accept` cannot be set.
-    #[param(inline)]
-    format: Option<ReportFormat>,
-    /// Begins CSV with a byte order mark, which some spreadsheets want.
-    bom: Option<bool>,
 }
 
 /// Periods that have no issued invoice.
@@ -184,78 +177,84 @@ impl NotInvoicedBody {
 ///
 /// Every period that was to be invoiced on some days and has no issued invoice, with the reason. A period that no run
 /// has taken up is told once its day has come, and follows from the schedule as a run would plan it; one whose draft
-/// was thrown away is among them again. As JSON, or as CSV (by `Accept: text/csv` or `format=csv`) without totals. Sent
-/// as it is read, however long; a subscription has at most a row a day.
-#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(NotInvoicedParameters),
-    responses((status = 200, content((NotInvoicedReport = "application/json"), (String = "text/csv")))))]
+/// was thrown away is among them again. As JSON, or as a table (CSV or XLSX, by `Accept` or `format`)
+/// without totals. Sent as it is read, however long; a subscription has at most a row a day.
+#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(NotInvoicedParameters, Format),
+    responses((status = 200, content((NotInvoicedReport = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/reports/not-invoiced")]
 async fn report_not_invoiced(
-    req: HttpRequest,
     state: web::Data<State>,
     actor: Actor,
+    format: Format,
     parameters: Filters<NotInvoicedParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::ReportsRead)?;
-    let parameters = parameters.0;
-    match parameters.format.unwrap_or_else(|| format_of(&req)) {
-        ReportFormat::Json => streamed(state, scope, json(), move |tx, out| write_json(tx, &parameters, out)).await,
-        ReportFormat::Csv => {
-            let response = csv("attachment; filename=\"not-invoiced.csv\"");
-            streamed(state, scope, response, move |tx, out| write_csv(tx, &parameters, out)).await
-        }
+    tables::report(state, scope, format, move |tx| asked(tx, &parameters.0)).await
+}
+
+impl Report for NotInvoicedQuery {
+    type Row = NotInvoicedBody;
+    type Tail = Totals<NotInvoicedTotals>;
+
+    const NAME: &'static str = "not-invoiced";
+
+    fn head(&self) -> impl Serialize {
+        json!({ "from_on": self.from_on, "to_on": self.through_on })
     }
-}
 
-fn write_json(tx: &mut Tx<'_>, parameters: &NotInvoicedParameters, out: &mut Chunks) -> Result<(), ApiError> {
-    let query = asked(tx, parameters)?;
-    // The object that [`NotInvoicedReport`] describes.
-    write!(out, "{{\"from_on\":\"{}\",\"to_on\":\"{}\",\"rows\":[", query.from_on, query.through_on)
-        .map_err(ApiError::unavailable)?;
-    let mut separator = "";
-    let totals = each_row(tx, &query, |row| {
-        out.write_all(separator.as_bytes())?;
-        separator = ",";
-        serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)
-    })?;
-    out.write_all(b"],\"totals\":")
-        .and_then(|()| Ok(serde_json::to_writer(&mut *out, &totals)?))
-        .and_then(|()| out.write_all(b"}"))
-        .map_err(ApiError::unavailable)
-}
+    fn each(
+        &self,
+        tx: &mut Tx<'_>,
+        take: impl FnMut(NotInvoicedBody) -> Result<(), ApiError>,
+    ) -> Result<Self::Tail, ApiError> {
+        Ok(Totals { totals: each_row(tx, self, take)? })
+    }
 
-fn write_csv(tx: &mut Tx<'_>, parameters: &NotInvoicedParameters, out: &mut Chunks) -> Result<(), ApiError> {
-    let query = asked(tx, parameters)?;
-    let header = [
-        "subscription_id",
-        "customer_id",
-        "customer_name",
-        "period_start_on",
-        "period_end_on",
-        "scheduled_on",
-        "reason",
-        "occurrence_id",
-        "problem",
-        "skip_reason",
-        "invoice_id",
-    ];
-    let mut table = CsvWriter::new(out, parameters.bom.unwrap_or_default(), header).map_err(ApiError::unavailable)?;
-    each_row(tx, &query, |row| {
-        table.write_row([
-            row.subscription_id.to_string(),
-            row.customer_id.to_string(),
-            row.customer_name,
-            row.period_start_on.to_string(),
-            row.period_end_on.to_string(),
-            row.scheduled_on.to_string(),
-            row.reason.to_string(),
-            cell(row.occurrence_id),
-            cell(row.problem),
-            cell(row.skip_reason),
-            cell(row.invoice_id),
-        ])
-    })?;
-    table.finish().map_err(ApiError::unavailable)?;
-    Ok(())
+    fn columns(&self) -> Vec<Column> {
+        vec![
+            Column::id("subscription_id"),
+            Column::id("customer_id"),
+            Column::text("customer_name"),
+            Column::day("period_start_on"),
+            Column::day("period_end_on"),
+            Column::day("scheduled_on"),
+            Column::word("reason"),
+            Column::id("occurrence_id"),
+            Column::word("problem"),
+            Column::text("skip_reason"),
+            Column::id("invoice_id"),
+        ]
+    }
+
+    fn cells(&self, row: NotInvoicedBody) -> Vec<Cell> {
+        let NotInvoicedBody {
+            subscription_id,
+            customer_id,
+            customer_name,
+            period_start_on,
+            period_end_on,
+            scheduled_on,
+            reason,
+            occurrence_id,
+            problem,
+            skip_reason,
+            invoice_id,
+        } = row;
+        vec![
+            Cell::text(subscription_id),
+            Cell::text(customer_id),
+            customer_name.into(),
+            period_start_on.into(),
+            period_end_on.into(),
+            scheduled_on.into(),
+            Cell::text(reason),
+            occurrence_id.map(Cell::text).into(),
+            problem.into(),
+            skip_reason.into(),
+            invoice_id.map(Cell::text).into(),
+        ]
+    }
 }
 
 /// The question in full.
@@ -274,28 +273,18 @@ fn asked(tx: &mut Tx<'_>, parameters: &NotInvoicedParameters) -> Result<NotInvoi
     })
 }
 
-/// Hands each row to `write` and answers how many there are for each reason.
-fn each_row<E: std::error::Error>(
+/// Hands each row to `take` and answers how many there are for each reason.
+fn each_row(
     tx: &mut Tx<'_>,
     query: &NotInvoicedQuery,
-    mut write: impl FnMut(NotInvoicedBody) -> Result<(), E>,
+    mut take: impl FnMut(NotInvoicedBody) -> Result<(), ApiError>,
 ) -> Result<NotInvoicedTotals, ApiError> {
     let mut totals = NotInvoicedTotals::default();
     let mut add = |row: NotInvoicedBody| -> Result<(), ApiError> {
         totals.count(row.reason);
-        write(row).map_err(ApiError::unavailable)
+        take(row)
     };
-    let mut failed = None;
-    not_invoiced::taken_up(tx, query, |row| match add(row.into()) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failed = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
+    tables::each_row(|row: NotInvoiced| add(row.into()), |step| not_invoiced::taken_up(tx, query, step))?;
     let groups = match query.reason {
         None => &[Waiting::Active, Waiting::Halted][..],
         Some(NotInvoicedReason::Due | NotInvoicedReason::Skipped) => &[Waiting::Active],

@@ -9,8 +9,10 @@ use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use crate::subscriptions as subscriptions_http;
-use actix_web::{delete, get, post, web};
+use crate::tables::{self, Format, Spreadsheet, Tabular};
+use actix_web::{HttpResponse, delete, get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::ids::{InvoiceId, OccurrenceId, SubscriptionId};
 use opiekun_domain::occurrence::OccurrenceState;
 use opiekun_domain::permission::Permission;
@@ -96,6 +98,59 @@ pub struct OccurrenceBody {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Tabular for OccurrenceBody {
+    const NAME: &'static str = "occurrences";
+    const COLUMNS: &'static [Column] = &[
+        Column::id("id"),
+        Column::id("subscription_id"),
+        Column::count("period_index"),
+        Column::day("period_start_on"),
+        Column::day("period_end_on"),
+        Column::day("scheduled_on"),
+        Column::word("state"),
+        Column::word("problem"),
+        Column::id("invoice_id"),
+        Column::count("attempts"),
+        Column::text("skip_reason"),
+        Column::moment("created_at"),
+        Column::moment("updated_at"),
+    ];
+
+    fn cells(self) -> Vec<Cell> {
+        let Self {
+            id,
+            subscription_id,
+            period_index,
+            period_start_on,
+            period_end_on,
+            scheduled_on,
+            state,
+            problem,
+            invoice_id,
+            attempts,
+            skip_reason,
+            version: _,
+            created_at,
+            updated_at,
+        } = self;
+        vec![
+            Cell::text(id),
+            Cell::text(subscription_id),
+            period_index.into(),
+            period_start_on.into(),
+            period_end_on.into(),
+            scheduled_on.into(),
+            Cell::text(state),
+            problem.into(),
+            invoice_id.map(Cell::text).into(),
+            attempts.into(),
+            skip_reason.into(),
+            created_at.into(),
+            updated_at.into(),
+        ]
+    }
+}
+
 impl From<Occurrence> for OccurrenceBody {
     fn from(row: Occurrence) -> Self {
         let Occurrence {
@@ -160,25 +215,27 @@ impl From<OccurrenceQuery> for OccurrenceFilter {
 /// List occurrences.
 ///
 /// Who got no invoice this month? Those with `state=failed` or `state=skipped`; `GET /reports/not-invoiced` adds those
-/// that no run has taken up. Newest first.
+/// that no run has taken up. Newest first. Pages of JSON, or all in a table (CSV or XLSX, by `Accept` or `format`).
 #[utoipa::path(tag = "Occurrences", security(("sign_in" = ["billing:read"])),
-    params(OccurrenceQuery, Listing<OccurrenceSort>), responses((status = 200, body = PageBody<OccurrenceBody>)))]
+    params(OccurrenceQuery, Listing<OccurrenceSort>, Format),
+    responses((status = 200, content((PageBody<OccurrenceBody> = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/occurrences")]
 async fn list_occurrences(
     state: web::Data<State>,
     actor: Actor,
     filters: Filters<OccurrenceQuery>,
+    format: Format,
     listing: Listing<OccurrenceSort>,
     shape: Shape,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
-    state
-        .read(scope, move |tx| {
-            let Page { items, next, total } = occurrences::list(tx, &filters.0.into(), &listing.page)?;
-            let items = items.into_iter().map(OccurrenceBody::from).collect();
-            shape.page(tx, Page { items, next, total })
-        })
-        .await
+    let filter = filters.0.into();
+    tables::list(state, scope, format, listing, shape, move |tx, page| {
+        let Page { items, next, total } = occurrences::list(tx, &filter, page)?;
+        Ok(Page { items: items.into_iter().map(OccurrenceBody::from).collect(), next, total })
+    })
+    .await
 }
 
 /// Plan a period.

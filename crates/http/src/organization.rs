@@ -12,14 +12,17 @@ use crate::values::{AddressBody, TaxIdBody};
 use actix_web::{get, patch, web};
 use chrono::{DateTime, Utc};
 use opiekun_documents::image_size::image_size;
+use opiekun_documents::invoice_page::{Look, samples};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::iban;
 use opiekun_domain::ids::{FileId, OrganizationId};
+use opiekun_domain::invoice_layout::COLOR_DEFAULT;
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_files::ObjectName;
 use opiekun_persistence::organizations::{BankAccount, Organization, OrganizationFields};
 use opiekun_persistence::{Json, StoreError, Tx, files, organizations};
+use opiekun_typesetting::{FileName, Job};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -249,7 +252,7 @@ async fn update_organization(
     if let Some(Value::String(id)) = patch.field("logo_file_id")
         && let Ok(id) = id.parse()
     {
-        check_logo_size(&state, &actor, id).await?;
+        check_logo_image(&state, &actor, id).await?;
     }
     state
         .transaction(scope, move |tx| {
@@ -262,14 +265,16 @@ async fn update_organization(
         .await
 }
 
-/// What is drawn of a logo takes time and memory on every invoice. One that is not there is refused later.
-async fn check_logo_size(state: &State, actor: &Actor, id: FileId) -> Result<(), ApiError> {
+/// What is drawn of a logo takes time and memory on every invoice, and one that cannot be drawn would be the end of all of
+/// them: it is tried out. One that is not there is refused later.
+async fn check_logo_image(state: &State, actor: &Actor, id: FileId) -> Result<(), ApiError> {
     const BYTES_MAX: u64 = 2 << 20;
     const SIDE_MAX: u32 = 4000;
     let (scope, reader) = (actor.scope(Permission::AdminWrite)?, actor.reader());
     let organization_id = scope.organization_id.0;
     let found = state.read(scope, move |tx| Ok(files::find_all(tx, reader, &[id])?.pop())).await?;
-    let Some(file) = found.filter(|file| is_logo(&file.media_type)) else { return Ok(()) };
+    let Some(file) = found else { return Ok(()) };
+    let Some(name) = FileName::of_logo(&file.media_type) else { return Ok(()) };
     let size = u64::try_from(file.size_bytes).map_err(ApiError::internal)?;
     if size > BYTES_MAX {
         return Err(ApiError::invalid_field("/logo_file_id", "size", "A logo has at most 2 MiB"));
@@ -277,13 +282,14 @@ async fn check_logo_size(state: &State, actor: &Actor, id: FileId) -> Result<(),
     let object = ObjectName { organization_id, object_id: file.object_id.0 };
     let content = state.files.read(object, 0..size).await.map_err(ApiError::unavailable)?;
     match image_size(&content) {
-        Some((width, height)) if width <= SIDE_MAX && height <= SIDE_MAX => Ok(()),
-        _ => Err(ApiError::invalid_field("/logo_file_id", "size", "A logo has at most 4000 × 4000 pixels")),
+        Some((width, height)) if width <= SIDE_MAX && height <= SIDE_MAX => {}
+        _ => return Err(ApiError::invalid_field("/logo_file_id", "size", "A logo has at most 4000 × 4000 pixels")),
     }
-}
-
-fn is_logo(media_type: &str) -> bool {
-    matches!(media_type, "image/png" | "image/jpeg")
+    let look = Look { color: COLOR_DEFAULT, footer: None, logo: Some(name.path()), is_bilingual: false };
+    let [data, _] = samples(look).map_err(ApiError::internal)?;
+    let job = Job { layout: None, ident: "sample".to_owned(), data, files: vec![(name, content.to_vec())] };
+    let set = state.typesetter.set(job).await?;
+    set.map(drop).map_err(|error| ApiError::invalid_field("/logo_file_id", "image", error.message))
 }
 
 /// A new logo is an image, and one that the caller may read: otherwise whoever guesses its id would open it.
@@ -291,7 +297,7 @@ fn check_logo(tx: &mut Tx<'_>, actor: &Actor, before: Option<FileId>, after: Opt
     let Some(id) = after.filter(|after| before != Some(*after)) else { return Ok(()) };
     match files::lock(tx, actor.reader(), id, None) {
         Err(StoreError::NotFound(_)) => Err(ApiError::reference_not_found("/logo_file_id")),
-        Ok(file) if !is_logo(&file.media_type) => {
+        Ok(file) if FileName::of_logo(&file.media_type).is_none() => {
             Err(ApiError::invalid_field("/logo_file_id", "media_type", "A logo is a PNG or JPEG image"))
         }
         other => other.map(drop).map_err(ApiError::from),

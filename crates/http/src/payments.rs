@@ -1,7 +1,7 @@
 //! Payments: money that came from a customer, and the invoices that it is for.
 
 use crate::actor::Actor;
-use crate::body::{Patch, Valid};
+use crate::body::{Patch, Valid, wrong_field};
 use crate::listing::{Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
@@ -9,8 +9,10 @@ use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use actix_web::{delete, get, patch, post, web};
+use crate::tables::{self, Format, Spreadsheet, Tabular};
+use actix_web::{HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, AmountSum};
 use opiekun_domain::ids::{CustomerId, InvoiceId, PaymentId};
@@ -94,25 +96,19 @@ fn positive(amount: &Amount) -> Result<(), ValidationError> {
     }
 }
 
-fn wrong(field: &'static str, code: &'static str, message: &'static str) -> ValidationError {
-    let mut error = ValidationError::new(code).with_message(message.into());
-    error.add_param("field".into(), &field);
-    error
-}
-
 fn are_different(allocations: &[AllocationBody]) -> Result<(), ValidationError> {
     let mut ids: Vec<InvoiceId> = allocations.iter().map(|it| it.invoice_id).collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.len() < allocations.len() {
-        return Err(wrong("allocations", "uniqueItems", "Each invoice comes once"));
+        return Err(wrong_field("allocations", "uniqueItems", "Each invoice comes once"));
     }
     Ok(())
 }
 
 fn one_way_to_allocate(input: &PaymentInput) -> Result<(), ValidationError> {
     if input.invoice_id.is_some() && !input.allocations.is_empty() {
-        return Err(wrong("invoice_id", "exclusive", "Either this or `allocations`"));
+        return Err(wrong_field("invoice_id", "exclusive", "Either this or `allocations`"));
     }
     are_different(&input.allocations)
 }
@@ -162,6 +158,49 @@ impl PaymentBody {
             created_at,
             updated_at,
         })
+    }
+}
+
+impl Tabular for PaymentBody {
+    const NAME: &'static str = "payments";
+    const COLUMNS: &'static [Column] = &[
+        Column::id("id"),
+        Column::id("customer_id"),
+        Column::day("paid_on"),
+        Column::decimal("amount"),
+        Column::decimal("unallocated"),
+        Column::word("currency"),
+        Column::text("reference"),
+        Column::moment("created_at"),
+        Column::moment("updated_at"),
+    ];
+
+    fn cells(self) -> Vec<Cell> {
+        // What each invoice gets is told by the payments of the invoice.
+        let Self {
+            id,
+            customer_id,
+            amount,
+            currency,
+            paid_on,
+            reference,
+            allocations: _,
+            unallocated,
+            version: _,
+            created_at,
+            updated_at,
+        } = self;
+        vec![
+            Cell::text(id),
+            Cell::text(customer_id),
+            paid_on.into(),
+            amount.into(),
+            unallocated.into(),
+            Cell::text(currency),
+            reference.into(),
+            created_at.into(),
+            updated_at.into(),
+        ]
     }
 }
 
@@ -287,25 +326,27 @@ fn check_day(tx: &mut Tx<'_>, paid_on: NaiveDate) -> Result<(), ApiError> {
 
 /// List payments.
 ///
-/// Newest first.
+/// Newest first. Pages of JSON, or all in a table (CSV or XLSX, by `Accept` or `format`).
 #[utoipa::path(tag = "Payments", security(("sign_in" = ["billing:read"])),
-    params(PaymentQuery, Listing<PaymentSort>), responses((status = 200, body = PageBody<PaymentBody>)))]
+    params(PaymentQuery, Listing<PaymentSort>, Format),
+    responses((status = 200, content((PageBody<PaymentBody> = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/payments")]
 async fn list_payments(
     state: web::Data<State>,
     actor: Actor,
     filters: Filters<PaymentQuery>,
+    format: Format,
     listing: Listing<PaymentSort>,
     shape: Shape,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
-    state
-        .snapshot(scope, move |tx| {
-            let Page { items, next, total } = payments::list(tx, &filters.0.into(), &listing.page)?;
-            let items = with_allocations(tx, items)?;
-            shape.page(tx, Page { items, next, total })
-        })
-        .await
+    let filter = filters.0.into();
+    tables::list(state, scope, format, listing, shape, move |tx, page| {
+        let Page { items, next, total } = payments::list(tx, &filter, page)?;
+        Ok(Page { items: with_allocations(tx, items)?, next, total })
+    })
+    .await
 }
 
 /// List the payments for an invoice.

@@ -1,7 +1,7 @@
 //! Price changes: what a template's lines cost from a day on, and whom that meets.
 
 use crate::actor::Actor;
-use crate::body::Valid;
+use crate::body::{Valid, wrong_field};
 use crate::listing::{Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
@@ -161,9 +161,7 @@ fn one_way(input: &PriceChangeInput) -> Result<(), ValidationError> {
         (None, None) => ("percent", "Either this or `prices` is required"),
         _ => return Ok(()),
     };
-    let mut error = ValidationError::new("exclusive").with_message(message.into());
-    error.add_param("field".into(), &field);
-    Err(error)
+    Err(wrong_field(field, "exclusive", message))
 }
 
 impl PriceChangeBody {

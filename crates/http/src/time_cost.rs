@@ -4,11 +4,10 @@ use crate::actor::Actor;
 use crate::listing::{AnyOf, Filters};
 use crate::problem::{ApiError, Wrong};
 use crate::state::State;
-use crate::stream::{Chunks, streamed};
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use crate::tables::{self, Format, Report, Spreadsheet, Totals};
+use actix_web::{HttpResponse, get, web};
 use chrono::{Datelike, NaiveDate};
-use opiekun_documents::csv::CsvWriter;
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::calendar_day::day_of;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{AmountSum, HourlyRate, Overflow};
@@ -19,9 +18,7 @@ use opiekun_domain::time_cost::TimeCostKey;
 use opiekun_persistence::time_cost::{self, TimeCostQuery, TimeCostRow, TimeCostSums};
 use opiekun_persistence::{Tx, organizations};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Write};
 use std::num::NonZeroU32;
-use std::ops::ControlFlow;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -73,19 +70,6 @@ pub struct TimeCostParameters {
     /// "And in such units?": bills started units of so many minutes instead of each entry's billed minutes.
     #[param(minimum = 1, maximum = 480)]
     round_up_minutes: Option<u32>,
-    /// `csv` where `Accept` cannot be set.
-    #[param(inline)]
-    format: Option<ReportFormat>,
-    /// Begins CSV with a byte order mark, which some spreadsheets want.
-    bom: Option<bool>,
-}
-
-/// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReportFormat {
-    Json,
-    Csv,
 }
 
 /// What the report tells.
@@ -272,174 +256,137 @@ impl TimeCostRowBody {
 /// Sums over the interactions that were held and the work entries that began in a period, by customer, operator, thread,
 /// task, opportunity, stage, channel, week or month, or several of them at once; for customers, weeks and months also
 /// what was invoiced, and so the margin. What has no thread, say, is told in a row of its own, whose key is null. As
-/// JSON, or as CSV (by `Accept: text/csv` or `format=csv`), which has a column or two for each key that is grouped by and
+/// JSON, or as a table (CSV or XLSX, by `Accept` or `format`), which has a column or two for each key that is grouped by and
 /// no totals. Sent as it is read, however long.
-#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(TimeCostParameters),
-    responses((status = 200, content((TimeCostReport = "application/json"), (String = "text/csv")))))]
+#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(TimeCostParameters, Format),
+    responses((status = 200, content((TimeCostReport = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/reports/time-cost")]
 async fn report_time_cost(
-    req: HttpRequest,
     state: web::Data<State>,
     actor: Actor,
+    format: Format,
     parameters: Filters<TimeCostParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::ReportsRead)?;
-    let parameters = parameters.0;
-    let mut response = HttpResponse::Ok();
-    match parameters.format.unwrap_or_else(|| format_of(&req)) {
-        ReportFormat::Json => {
-            response.content_type("application/json");
-            streamed(state, scope, response, move |tx, out| write_json(tx, &parameters, out)).await
-        }
-        ReportFormat::Csv => {
-            response.content_type("text/csv; charset=utf-8");
-            response.insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"time-cost.csv\""));
-            streamed(state, scope, response, move |tx, out| write_csv(tx, &parameters, out)).await
+    tables::report(state, scope, format, move |tx| {
+        let parameters = parameters.0;
+        Ok(TimeCost { query: query(tx, &parameters)?, round_up_minutes: parameters.round_up_minutes })
+    })
+    .await
+}
+
+/// The report that was asked for.
+struct TimeCost {
+    query: TimeCostQuery,
+    /// The rounding that was assumed.
+    round_up_minutes: Option<u32>,
+}
+
+impl Report for TimeCost {
+    type Row = TimeCostRowBody;
+    type Tail = Totals<TimeCostSumsBody>;
+
+    const NAME: &'static str = "time-cost";
+
+    fn head(&self) -> impl Serialize {
+        let query = &self.query;
+        TimeCostHead {
+            from_on: query.from_on,
+            to_on: query.through_on,
+            group_by: query.keys.clone(),
+            currency: query.currency,
+            hourly_rate: query.assumed_rate,
+            round_up_minutes: self.round_up_minutes,
         }
     }
-}
 
-/// CSV for those who ask for it by name and not for JSON.
-pub(crate) fn format_of(req: &HttpRequest) -> ReportFormat {
-    let accept = req.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let names = |media_type: &str| {
-        accept.split(',').any(|range| range.split(';').next().is_some_and(|name| name.trim() == media_type))
-    };
-    if names("text/csv") && !names("application/json") { ReportFormat::Csv } else { ReportFormat::Json }
-}
+    fn each(
+        &self,
+        tx: &mut Tx<'_>,
+        mut take: impl FnMut(TimeCostRowBody) -> Result<(), ApiError>,
+    ) -> Result<Self::Tail, ApiError> {
+        let take = |row| take(TimeCostRowBody::new(row).map_err(ApiError::internal)?);
+        let totals = tables::each_row(take, |step| time_cost::report(tx, &self.query, step))?;
+        let totals = totals.ok_or_else(|| ApiError::internal("a report that ended early"))?;
+        Ok(Totals { totals: TimeCostSumsBody::new(totals).map_err(ApiError::internal)? })
+    }
 
-fn write_json(tx: &mut Tx<'_>, parameters: &TimeCostParameters, out: &mut Chunks) -> Result<(), ApiError> {
-    let query = query(tx, parameters)?;
-    let head = TimeCostHead {
-        from_on: query.from_on,
-        to_on: query.through_on,
-        group_by: query.keys.clone(),
-        currency: query.currency,
-        hourly_rate: query.assumed_rate,
-        round_up_minutes: parameters.round_up_minutes,
-    };
-    let head = serde_json::to_string(&head).map_err(ApiError::internal)?;
-    // The object that [`TimeCostReport`] describes, left open for its rows.
-    write!(out, "{},\"rows\":[", head.trim_end_matches('}')).map_err(ApiError::unavailable)?;
-    let mut separator = "";
-    let totals = each_row(tx, &query, |row| {
-        out.write_all(separator.as_bytes())?;
-        separator = ",";
-        serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)
-    })?;
-    out.write_all(b"],\"totals\":")
-        .and_then(|()| Ok(serde_json::to_writer(&mut *out, &totals)?))
-        .and_then(|()| out.write_all(b"}"))
-        .map_err(ApiError::unavailable)
-}
+    fn columns(&self) -> Vec<Column> {
+        let keys = self.query.keys.iter().flat_map(|key| key_columns(*key));
+        keys.chain(SUM_COLUMNS).collect()
+    }
 
-fn write_csv(tx: &mut Tx<'_>, parameters: &TimeCostParameters, out: &mut Chunks) -> Result<(), ApiError> {
-    let query = query(tx, parameters)?;
-    let keys = query.keys.iter().flat_map(|key| key_columns(*key)).copied();
-    let header = keys.chain(SUM_COLUMNS);
-    let mut table = CsvWriter::new(out, parameters.bom.unwrap_or_default(), header).map_err(ApiError::unavailable)?;
-    let currency = query.currency.to_string();
-    each_row(tx, &query, |row| {
+    fn cells(&self, row: TimeCostRowBody) -> Vec<Cell> {
         let TimeCostRowBody { keys, sums } = row;
         let mut cells = Vec::with_capacity(30);
-        for key in &query.keys {
+        for key in &self.query.keys {
             push_key(&mut cells, *key, &keys);
         }
         push_sums(&mut cells, &sums);
-        cells.push(currency.clone());
-        table.write_row(cells)
-    })?;
-    table.finish().map_err(ApiError::unavailable)?;
-    Ok(())
+        cells.push(Cell::text(self.query.currency));
+        cells
+    }
 }
 
-const SUM_COLUMNS: [&str; 11] = [
-    "interactions",
-    "work_entries",
-    "minutes",
-    "billable_minutes",
-    "billed_minutes",
-    "unpriced_minutes",
-    "cost",
-    "invoiced",
-    "margin",
-    "uncounted_invoices",
-    "currency",
+const SUM_COLUMNS: [Column; 11] = [
+    Column::count("interactions"),
+    Column::count("work_entries"),
+    Column::count("minutes"),
+    Column::count("billable_minutes"),
+    Column::count("billed_minutes"),
+    Column::count("unpriced_minutes"),
+    Column::decimal("cost"),
+    Column::decimal("invoiced"),
+    Column::decimal("margin"),
+    Column::count("uncounted_invoices"),
+    Column::word("currency"),
 ];
 
-const fn key_columns(key: TimeCostKey) -> &'static [&'static str] {
+fn key_columns(key: TimeCostKey) -> Vec<Column> {
     match key {
-        TimeCostKey::Customer => &["customer_id", "customer_name"],
-        TimeCostKey::Operator => &["operator_id", "operator_name"],
-        TimeCostKey::Thread => &["thread_id", "thread_subject"],
-        TimeCostKey::Task => &["task_id", "task_title"],
-        TimeCostKey::Opportunity => &["opportunity_id", "opportunity_title"],
-        TimeCostKey::Stage => &["stage_id", "stage_name"],
-        TimeCostKey::Channel => &["channel"],
-        TimeCostKey::Week => &["week_start_on"],
-        TimeCostKey::Month => &["month_start_on"],
+        TimeCostKey::Customer => vec![Column::id("customer_id"), Column::text("customer_name")],
+        TimeCostKey::Operator => vec![Column::id("operator_id"), Column::text("operator_name")],
+        TimeCostKey::Thread => vec![Column::id("thread_id"), Column::text("thread_subject")],
+        TimeCostKey::Task => vec![Column::id("task_id"), Column::text("task_title")],
+        TimeCostKey::Opportunity => vec![Column::id("opportunity_id"), Column::text("opportunity_title")],
+        TimeCostKey::Stage => vec![Column::id("stage_id"), Column::text("stage_name")],
+        TimeCostKey::Channel => vec![Column::word("channel")],
+        TimeCostKey::Week => vec![Column::day("week_start_on")],
+        TimeCostKey::Month => vec![Column::day("month_start_on")],
     }
 }
 
 /// The cells of the columns of [`key_columns`].
-fn push_key(cells: &mut Vec<String>, key: TimeCostKey, keys: &TimeCostKeys) {
+fn push_key(cells: &mut Vec<Cell>, key: TimeCostKey, keys: &TimeCostKeys) {
+    let mut named = |id: Option<Cell>, name: &Option<String>| cells.extend([id.into(), name.clone().into()]);
     match key {
-        TimeCostKey::Customer => cells.extend([cell(keys.customer_id), cell(keys.customer_name.as_deref())]),
-        TimeCostKey::Operator => cells.extend([cell(keys.operator_id), cell(keys.operator_name.as_deref())]),
-        TimeCostKey::Thread => cells.extend([cell(keys.thread_id), cell(keys.thread_subject.as_deref())]),
-        TimeCostKey::Task => cells.extend([cell(keys.task_id), cell(keys.task_title.as_deref())]),
-        TimeCostKey::Opportunity => cells.extend([cell(keys.opportunity_id), cell(keys.opportunity_title.as_deref())]),
-        TimeCostKey::Stage => cells.extend([cell(keys.stage_id), cell(keys.stage_name.as_deref())]),
-        TimeCostKey::Channel => cells.push(cell(keys.channel)),
-        TimeCostKey::Week => cells.push(cell(keys.week_start_on)),
-        TimeCostKey::Month => cells.push(cell(keys.month_start_on)),
+        TimeCostKey::Customer => named(keys.customer_id.map(Cell::text), &keys.customer_name),
+        TimeCostKey::Operator => named(keys.operator_id.map(Cell::text), &keys.operator_name),
+        TimeCostKey::Thread => named(keys.thread_id.map(Cell::text), &keys.thread_subject),
+        TimeCostKey::Task => named(keys.task_id.map(Cell::text), &keys.task_title),
+        TimeCostKey::Opportunity => named(keys.opportunity_id.map(Cell::text), &keys.opportunity_title),
+        TimeCostKey::Stage => named(keys.stage_id.map(Cell::text), &keys.stage_name),
+        TimeCostKey::Channel => cells.push(keys.channel.map(Cell::text).into()),
+        TimeCostKey::Week => cells.push(keys.week_start_on.into()),
+        TimeCostKey::Month => cells.push(keys.month_start_on.into()),
     }
 }
 
 /// The cells of [`SUM_COLUMNS`], but for the currency.
-fn push_sums(cells: &mut Vec<String>, sums: &TimeCostSumsBody) {
+fn push_sums(cells: &mut Vec<Cell>, sums: &TimeCostSumsBody) {
     cells.extend([
-        cell(Some(sums.interactions)),
-        cell(Some(sums.work_entries)),
-        cell(Some(sums.minutes)),
-        cell(Some(sums.billable_minutes)),
-        cell(Some(sums.billed_minutes)),
-        cell(Some(sums.unpriced_minutes)),
-        cell(Some(sums.cost)),
-        cell(sums.invoiced),
-        cell(sums.margin),
-        cell(Some(sums.uncounted_invoices)),
+        sums.interactions.into(),
+        sums.work_entries.into(),
+        sums.minutes.into(),
+        sums.billable_minutes.into(),
+        sums.billed_minutes.into(),
+        sums.unpriced_minutes.into(),
+        sums.cost.into(),
+        sums.invoiced.into(),
+        sums.margin.into(),
+        sums.uncounted_invoices.into(),
     ]);
-}
-
-pub(crate) fn cell(value: Option<impl ToString>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-/// Hands each row to `write` and answers the totals.
-fn each_row<E: std::error::Error>(
-    tx: &mut Tx<'_>,
-    query: &TimeCostQuery,
-    mut write: impl FnMut(TimeCostRowBody) -> Result<(), E>,
-) -> Result<TimeCostSumsBody, ApiError> {
-    let mut failed = None;
-    let totals = time_cost::report(tx, query, |row| {
-        let written = TimeCostRowBody::new(row)
-            .map_err(ApiError::internal)
-            .and_then(|row| write(row).map_err(ApiError::unavailable));
-        match written {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    match (failed, totals) {
-        (Some(error), _) => Err(error),
-        (None, Some(totals)) => TimeCostSumsBody::new(totals).map_err(ApiError::internal),
-        (None, None) => Err(ApiError::internal("a report that ended early")),
-    }
 }
 
 /// The question in full, within the organization's time zone and currency.

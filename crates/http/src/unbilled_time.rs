@@ -4,13 +4,11 @@ use crate::actor::Actor;
 use crate::listing::{AnyOf, Filters};
 use crate::problem::ApiError;
 use crate::state::State;
-use crate::stream::{Chunks, streamed};
-use crate::time_cost::{ReportFormat, format_of};
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use crate::tables::{self, Format, Report, Spreadsheet, Totals};
+use actix_web::{HttpResponse, get, web};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use opiekun_documents::csv::CsvWriter;
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::calendar_day::{day_bounds, day_of};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::AmountSum;
@@ -19,9 +17,8 @@ use opiekun_domain::permission::Permission;
 use opiekun_persistence::unbilled_time::{self, UnbilledTime, UnbilledTimeQuery, UnbilledTimeSums};
 use opiekun_persistence::{Tx, organizations};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::ops::ControlFlow;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -39,11 +36,6 @@ pub struct UnbilledTimeParameters {
     /// Any of these customers.
     #[param(value_type = Option<Vec<CustomerId>>, min_items = 1, max_items = 100)]
     customer_id: Option<AnyOf<CustomerId>>,
-    /// `csv` where `Accept` cannot be set.
-    #[param(inline)]
-    format: Option<ReportFormat>,
-    /// Begins CSV with a byte order mark, which some spreadsheets want.
-    bom: Option<bool>,
 }
 
 /// Time that could be billed.
@@ -115,124 +107,101 @@ impl UnbilledTimeSumsBody {
 ///
 /// The billable interactions that were held and the billable work entries through a day which no invoice bills, for each
 /// customer and currency: how many, how long, what they cost, and since when. A draft bills too; what an invoice gave
-/// back is here until the next time line of the customer bills it. Work on tasks of no customer is left out. As JSON, or as CSV (by `Accept: text/csv` or `format=csv`) without totals. Sent as it is read.
-#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(UnbilledTimeParameters),
-    responses((status = 200, content((UnbilledTimeReport = "application/json"), (String = "text/csv")))))]
+/// back is here until the next time line of the customer bills it. Work on tasks of no customer is left out. As JSON, or as a table (CSV or
+/// XLSX, by `Accept` or `format`) without totals. Sent as it is read.
+#[utoipa::path(tag = "Reports", security(("sign_in" = ["reports:read"])), params(UnbilledTimeParameters, Format),
+    responses((status = 200, content((UnbilledTimeReport = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/reports/unbilled-time")]
 async fn report_unbilled_time(
-    req: HttpRequest,
     state: web::Data<State>,
     actor: Actor,
+    format: Format,
     parameters: Filters<UnbilledTimeParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::ReportsRead)?;
-    let parameters = parameters.0;
-    let mut response = HttpResponse::Ok();
-    match parameters.format.unwrap_or_else(|| format_of(&req)) {
-        ReportFormat::Json => {
-            response.content_type("application/json");
-            streamed(state, scope, response, move |tx, out| write_json(tx, &parameters, out)).await
-        }
-        ReportFormat::Csv => {
-            response.content_type("text/csv; charset=utf-8");
-            response.insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"unbilled-time.csv\""));
-            streamed(state, scope, response, move |tx, out| write_csv(tx, &parameters, out)).await
-        }
+    tables::report(state, scope, format, move |tx| {
+        let UnbilledTimeParameters { to_on, customer_id } = parameters.0;
+        let zone = organizations::find(tx)?.time_zone();
+        let to_on = to_on.unwrap_or_else(|| day_of(tx.now, zone));
+        let query = UnbilledTimeQuery { before_at: day_bounds(to_on, zone).1, customers: customer_id.map(|ids| ids.0) };
+        Ok(Unbilled { to_on, zone, query })
+    })
+    .await
+}
+
+/// The report that was asked for.
+struct Unbilled {
+    /// The last day, and on whose calendar.
+    to_on: NaiveDate,
+    zone: Tz,
+    query: UnbilledTimeQuery,
+}
+
+impl Report for Unbilled {
+    type Row = UnbilledTimeRowBody;
+    /// In the order of currencies.
+    type Tail = Totals<Vec<UnbilledTimeTotalBody>>;
+
+    const NAME: &'static str = "unbilled-time";
+
+    fn head(&self) -> impl Serialize {
+        json!({ "to_on": self.to_on })
     }
-}
 
-fn write_json(tx: &mut Tx<'_>, parameters: &UnbilledTimeParameters, out: &mut Chunks) -> Result<(), ApiError> {
-    let (to_on, zone) = asked_day(tx, parameters)?;
-    // The object that [`UnbilledTimeReport`] describes.
-    write!(out, "{{\"to_on\":\"{to_on}\",\"rows\":[").map_err(ApiError::unavailable)?;
-    let mut separator = "";
-    let totals = each_row(tx, parameters, (to_on, zone), |row| {
-        out.write_all(separator.as_bytes())?;
-        separator = ",";
-        serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)
-    })?;
-    out.write_all(b"],\"totals\":")
-        .and_then(|()| Ok(serde_json::to_writer(&mut *out, &totals)?))
-        .and_then(|()| out.write_all(b"}"))
-        .map_err(ApiError::unavailable)
-}
-
-fn write_csv(tx: &mut Tx<'_>, parameters: &UnbilledTimeParameters, out: &mut Chunks) -> Result<(), ApiError> {
-    let (to_on, zone) = asked_day(tx, parameters)?;
-    let header = [
-        "to_on",
-        "customer_id",
-        "customer_name",
-        "currency",
-        "entries",
-        "minutes",
-        "billed_minutes",
-        "unpriced_minutes",
-        "cost",
-        "oldest_on",
-    ];
-    let mut table = CsvWriter::new(out, parameters.bom.unwrap_or_default(), header).map_err(ApiError::unavailable)?;
-    each_row(tx, parameters, (to_on, zone), |row| {
-        let UnbilledTimeRowBody { customer_id, customer_name, currency, sums } = row;
-        table.write_row([
-            to_on.to_string(),
-            customer_id.to_string(),
-            customer_name,
-            currency.to_string(),
-            sums.entries.to_string(),
-            sums.minutes.to_string(),
-            sums.billed_minutes.to_string(),
-            sums.unpriced_minutes.to_string(),
-            sums.cost.to_string(),
-            sums.oldest_on.to_string(),
-        ])
-    })?;
-    table.finish().map_err(ApiError::unavailable)?;
-    Ok(())
-}
-
-/// The last day, and on whose calendar.
-fn asked_day(tx: &mut Tx<'_>, parameters: &UnbilledTimeParameters) -> Result<(NaiveDate, Tz), ApiError> {
-    let zone = organizations::find(tx)?.time_zone();
-    Ok((parameters.to_on.unwrap_or_else(|| day_of(tx.now, zone)), zone))
-}
-
-/// Hands each row to `write` and answers the totals, in the order of currencies.
-fn each_row<E: std::error::Error>(
-    tx: &mut Tx<'_>,
-    parameters: &UnbilledTimeParameters,
-    (to_on, zone): (NaiveDate, Tz),
-    mut write: impl FnMut(UnbilledTimeRowBody) -> Result<(), E>,
-) -> Result<Vec<UnbilledTimeTotalBody>, ApiError> {
-    let query = UnbilledTimeQuery {
-        before_at: day_bounds(to_on, zone).1,
-        customers: parameters.customer_id.clone().map(|ids| ids.0),
-    };
-    let mut totals: BTreeMap<Currency, UnbilledTimeSums> = BTreeMap::new();
-    let mut add = |row: UnbilledTime| -> Result<(), ApiError> {
-        let UnbilledTime { customer_id, customer_name, currency, sums } = row;
-        match totals.get_mut(&currency) {
-            Some(total) => total.add(&sums).map_err(ApiError::internal)?,
-            None => {
-                totals.insert(currency, sums);
+    fn each(
+        &self,
+        tx: &mut Tx<'_>,
+        mut take: impl FnMut(UnbilledTimeRowBody) -> Result<(), ApiError>,
+    ) -> Result<Self::Tail, ApiError> {
+        let mut totals: BTreeMap<Currency, UnbilledTimeSums> = BTreeMap::new();
+        let add = |row: UnbilledTime| {
+            let UnbilledTime { customer_id, customer_name, currency, sums } = row;
+            match totals.get_mut(&currency) {
+                Some(total) => total.add(&sums).map_err(ApiError::internal)?,
+                None => {
+                    totals.insert(currency, sums);
+                }
             }
-        }
-        let sums = UnbilledTimeSumsBody::new(sums, zone);
-        write(UnbilledTimeRowBody { customer_id, customer_name, currency, sums }).map_err(ApiError::unavailable)
-    };
-    let mut failed = None;
-    unbilled_time::report(tx, &query, |row| match add(row) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failed = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(totals
-            .into_iter()
-            .map(|(currency, sums)| UnbilledTimeTotalBody { currency, sums: UnbilledTimeSumsBody::new(sums, zone) })
-            .collect()),
+            let sums = UnbilledTimeSumsBody::new(sums, self.zone);
+            take(UnbilledTimeRowBody { customer_id, customer_name, currency, sums })
+        };
+        tables::each_row(add, |step| unbilled_time::report(tx, &self.query, step))?;
+        let total = |(currency, sums)| {
+            let sums = UnbilledTimeSumsBody::new(sums, self.zone);
+            UnbilledTimeTotalBody { currency, sums }
+        };
+        Ok(Totals { totals: totals.into_iter().map(total).collect() })
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![
+            Column::day("to_on"),
+            Column::id("customer_id"),
+            Column::text("customer_name"),
+            Column::word("currency"),
+            Column::count("entries"),
+            Column::count("minutes"),
+            Column::count("billed_minutes"),
+            Column::count("unpriced_minutes"),
+            Column::decimal("cost"),
+            Column::day("oldest_on"),
+        ]
+    }
+
+    fn cells(&self, row: UnbilledTimeRowBody) -> Vec<Cell> {
+        let UnbilledTimeRowBody { customer_id, customer_name, currency, sums } = row;
+        vec![
+            self.to_on.into(),
+            Cell::text(customer_id),
+            customer_name.into(),
+            Cell::text(currency),
+            sums.entries.into(),
+            sums.minutes.into(),
+            sums.billed_minutes.into(),
+            sums.unpriced_minutes.into(),
+            sums.cost.into(),
+            sums.oldest_on.into(),
+        ]
     }
 }

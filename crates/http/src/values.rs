@@ -1,6 +1,7 @@
 //! Values that several bodies share: addresses, tax identities, and their checks.
 
 use crate::problem::{ApiError, Wrong};
+use opiekun_documents::table::Cell;
 use opiekun_domain::address::Address;
 use opiekun_domain::tax_identity::{TaxIdentity, TaxScheme};
 use opiekun_domain::work_item::{WorkItem, WorkItemType};
@@ -31,6 +32,16 @@ pub struct AddressBody {
     /// ISO 3166-1 alpha-2.
     #[schema(pattern = r"^[A-Z]{2}$", example = "PL")]
     pub country: String,
+}
+
+impl AddressBody {
+    /// The cells of a table: street and number, flat, postal code, city, country.
+    pub fn cells(address: Option<Self>) -> [Cell; 5] {
+        let Some(Self { line1, line2, postal_code, city, country }) = address else {
+            return [const { Cell::Empty }; 5];
+        };
+        [line1.into(), line2.into(), postal_code.into(), city.into(), country.into()]
+    }
 }
 
 impl From<Address> for AddressBody {
@@ -66,6 +77,11 @@ pub struct TaxIdBody {
 }
 
 impl TaxIdBody {
+    /// The cells of a table: scheme, country, number.
+    pub fn cells(self) -> [Cell; 3] {
+        [Cell::text(self.scheme), self.country.into(), self.number.into()]
+    }
+
     /// Of somebody who has none.
     pub const NONE: Self = Self { scheme: TaxScheme::None, country: None, number: None };
 

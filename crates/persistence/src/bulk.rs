@@ -13,7 +13,7 @@ macro_rules! copy_rows {
             $($column: $type),+
         }
         let rows: Vec<Row> = $rows.into_iter().map(|$row| Row { $($column: $value),+ }).collect();
-        diesel::copy_from($table::table).from_insertable(rows).execute($conn)
+        if rows.is_empty() { Ok(0) } else { diesel::copy_from($table::table).from_insertable(rows).execute($conn) }
     }};
 }
 pub(crate) use copy_rows;

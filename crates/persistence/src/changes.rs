@@ -2,12 +2,12 @@
 
 use crate::db::Tx;
 use crate::error::Result;
+use crate::json::JsonText;
 use crate::schema::{audit_entries, events};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use opiekun_domain::ids::{AuditEntryId, EventId, OrganizationId};
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 /// One change of one resource.
@@ -15,12 +15,12 @@ use uuid::Uuid;
 /// `resource` and `action` are the two halves of the event's type: `customer` + `created`.
 #[derive(Debug)]
 pub struct Change {
-    pub resource: &'static str,
-    pub action: &'static str,
-    pub id: Uuid,
-    pub version: i32,
-    pub before: Option<Value>,
-    pub after: Option<Value>,
+    resource: &'static str,
+    action: &'static str,
+    id: Uuid,
+    version: i32,
+    before: Option<JsonText>,
+    after: Option<JsonText>,
 }
 
 impl Change {
@@ -32,7 +32,7 @@ impl Change {
         before: Option<&T>,
         after: Option<&T>,
     ) -> Self {
-        let told = |row: Option<&T>| row.and_then(|row| serde_json::to_value(row).ok());
+        let told = |row: Option<&T>| row.and_then(|row| JsonText::new(row).ok());
         Self { resource, action, id: id.into(), version, before: told(before), after: told(after) }
     }
 }
@@ -48,8 +48,8 @@ struct NewAuditEntry {
     action: &'static str,
     resource_type: &'static str,
     resource_id: Uuid,
-    before: Option<Value>,
-    after: Option<Value>,
+    before: Option<JsonText>,
+    after: Option<JsonText>,
     request_id: Option<Uuid>,
 }
 
@@ -124,6 +124,9 @@ pub fn record(tx: &mut Tx<'_>, change: Change) -> Result<()> {
 
 /// Writes down many changes at once: what a batch of background work does.
 pub fn record_all(tx: &mut Tx<'_>, changes: Vec<Change>) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
     let (entries, events): (Vec<_>, Vec<_>) = changes.into_iter().map(|change| split(tx, change)).unzip();
     diesel::copy_from(audit_entries::table).from_insertable(entries).execute(tx.conn)?;
     diesel::copy_from(events::table).from_insertable(events).execute(tx.conn)?;

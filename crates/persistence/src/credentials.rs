@@ -266,6 +266,6 @@ pub fn find_active_operator(tx: &mut Tx<'_>, id: OperatorId) -> Result<Operator>
 }
 
 fn record(tx: &mut Tx<'_>, action: &'static str, id: SignInId, operator_id: OperatorId) -> Result<()> {
-    let after = Some(json!({ "id": id, "operator_id": operator_id }));
-    changes::record(tx, Change { resource: "sign_in", action, id: id.0, version: 1, before: None, after })
+    let after = json!({ "id": id, "operator_id": operator_id });
+    changes::record(tx, Change::new("sign_in", action, (id, 1), None, Some(&after)))
 }

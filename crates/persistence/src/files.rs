@@ -16,6 +16,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Nullable};
 use opiekun_domain::ids::{ApiKeyId, FileId, FileObjectId, OperatorId, OrganizationId};
+use opiekun_domain::text::hex;
 use serde::{Serialize, Serializer};
 
 /// A file that was put on nothing within so long after it came was not needed.
@@ -326,8 +327,4 @@ fn change(action: &'static str, before: Option<&File>, after: Option<&File>) -> 
 
 fn hexadecimal<S: Serializer>(bytes: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(&hex(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,7 +3,6 @@
 use crate::db::Tx;
 use crate::error::Result;
 use crate::schema::invoice_documents;
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use opiekun_domain::e_invoice::DocumentFormat;
 use opiekun_domain::ids::InvoiceId;
@@ -15,7 +14,6 @@ pub struct InvoiceDocument {
     pub content: Vec<u8>,
     /// Of the content.
     pub sha256: Vec<u8>,
-    pub created_at: DateTime<Utc>,
 }
 
 /// The document of an invoice, if it has been made.
@@ -27,9 +25,8 @@ pub fn find(tx: &mut Tx<'_>, id: InvoiceId, format: DocumentFormat) -> Result<Op
         .optional()?)
 }
 
-/// Keeps the document of an issued invoice unless there is one, whoever makes it at the same time; tells whether it was
-/// kept.
-pub fn keep(tx: &mut Tx<'_>, id: InvoiceId, format: DocumentFormat, content: &[u8]) -> Result<bool> {
+/// Keeps the document of an issued invoice unless there is one, whoever makes it at the same time.
+pub fn keep(tx: &mut Tx<'_>, id: InvoiceId, format: DocumentFormat, content: &[u8]) -> Result<()> {
     let row = (
         invoice_documents::organization_id.eq(tx.organization_id()),
         invoice_documents::invoice_id.eq(id),
@@ -37,6 +34,6 @@ pub fn keep(tx: &mut Tx<'_>, id: InvoiceId, format: DocumentFormat, content: &[u
         invoice_documents::content.eq(content),
         invoice_documents::created_at.eq(tx.now),
     );
-    let kept = diesel::insert_into(invoice_documents::table).values(row).on_conflict_do_nothing().execute(tx.conn)?;
-    Ok(kept == 1)
+    diesel::insert_into(invoice_documents::table).values(row).on_conflict_do_nothing().execute(tx.conn)?;
+    Ok(())
 }

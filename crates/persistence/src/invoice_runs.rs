@@ -9,8 +9,8 @@ use crate::changes::{self, Change};
 use crate::db::{ActorRef, Db, Pooled, Scope, Tx, transaction};
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
-use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::{invoice_run_results, invoice_runs};
+use crate::page::{COUNT_MAX, Cursor, Page, PageRequest, keyset};
+use crate::schema::{invoice_run_results, invoice_runs, invoices, occurrences};
 use crate::subscriptions::DueFilter;
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::{exists, sql};
@@ -121,7 +121,8 @@ impl InvoiceRun {
             subscription_ids: self.fields.subscription_ids.clone(),
             template_ids: self.fields.template_ids.clone(),
             customer_ids: self.fields.customer_ids.clone(),
-            not_in_run: self.id,
+            run_id: self.id,
+            mode: self.fields.mode,
         }
     }
 }
@@ -158,7 +159,8 @@ impl NewInvoiceRun {
     }
 }
 
-/// What came of one period in a run.
+/// What came of one period in a run. Of one that a run has issued the invoice of, the invoice itself tells it; of any
+/// other there is a row.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = invoice_run_results, check_for_backend(diesel::pg::Pg))]
 pub struct RunResult {
@@ -178,6 +180,51 @@ pub struct RunResult {
     pub net: Option<Amount>,
     pub vat: Option<Amount>,
     pub gross: Option<Amount>,
+}
+
+/// What came of a period that a run has issued the invoice of.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = invoices, check_for_backend(diesel::pg::Pg))]
+struct IssuedResult {
+    id: InvoiceId,
+    customer_id: CustomerId,
+    #[diesel(embed)]
+    occurrence: IssuedPeriod,
+    currency: Currency,
+    net: Amount,
+    vat: Amount,
+    gross: Amount,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = occurrences, check_for_backend(diesel::pg::Pg))]
+struct IssuedPeriod {
+    subscription_id: SubscriptionId,
+    period_start_on: NaiveDate,
+    period_end_on: NaiveDate,
+    scheduled_on: NaiveDate,
+}
+
+impl IssuedResult {
+    fn result(self, run_id: InvoiceRunId) -> RunResult {
+        let IssuedPeriod { subscription_id, period_start_on, period_end_on, scheduled_on } = self.occurrence;
+        RunResult {
+            id: self.id.0,
+            run_id,
+            subscription_id,
+            customer_id: self.customer_id,
+            period_start_on,
+            period_end_on,
+            scheduled_on,
+            outcome: OccurrenceState::Invoiced,
+            problem: None,
+            invoice_id: Some(self.id),
+            currency: Some(self.currency),
+            net: Some(self.net),
+            vat: Some(self.vat),
+            gross: Some(self.gross),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -291,7 +338,7 @@ pub fn set_progress(tx: &mut Tx<'_>, run: &InvoiceRun, progress: RunProgress) ->
     Ok(after)
 }
 
-/// Writes down what came of periods.
+/// Writes down what came of periods, but for those whose invoice is issued.
 pub fn add_results(tx: &mut Tx<'_>, results: Vec<RunResult>) -> Result<()> {
     let organization_id = tx.organization_id();
     copy_rows!(tx.conn, invoice_run_results, results, |row| {
@@ -345,15 +392,41 @@ pub fn list(tx: &mut Tx<'_>, filter: &InvoiceRunFilter, page: &PageRequest<()>) 
 /// What came of each period of a run, in the order of working.
 pub fn list_results(
     tx: &mut Tx<'_>,
-    run_id: InvoiceRunId,
+    run: &InvoiceRun,
     filter: &RunResultFilter,
     page: &PageRequest<RunResultSort>,
 ) -> Result<Page<RunResult>> {
+    let mut list = noted_results(tx, run, filter, page)?;
+    if run.fields.mode == RunMode::Issue && filter.outcome.is_none_or(|outcome| outcome == OccurrenceState::Invoiced) {
+        let issued = issued_results(tx, run, filter, page)?;
+        list.total = list.total.zip(issued.total).map(|(noted, issued)| (noted + issued).min(COUNT_MAX));
+        list.rows.extend(issued.rows);
+        list.rows.sort_by_key(|result| result.id);
+        if page.descending {
+            list.rows.reverse();
+        }
+    }
+    Ok(Page::cut(list.rows, page, list.total, |result| Cursor::new((), result.id)))
+}
+
+/// The first results of a page from one source, and how many that source has of all.
+struct Found {
+    rows: Vec<RunResult>,
+    total: Option<i64>,
+}
+
+/// The results that rows of their own tell.
+fn noted_results(
+    tx: &mut Tx<'_>,
+    run: &InvoiceRun,
+    filter: &RunResultFilter,
+    page: &PageRequest<RunResultSort>,
+) -> Result<Found> {
     let organization_id = tx.organization_id();
     let filtered = || {
         let mut query = invoice_run_results::table
             .filter(invoice_run_results::organization_id.eq(organization_id))
-            .filter(invoice_run_results::run_id.eq(run_id))
+            .filter(invoice_run_results::run_id.eq(run.id))
             .into_boxed();
         if let Some(outcome) = filter.outcome {
             query = query.filter(invoice_run_results::outcome.eq(outcome));
@@ -364,9 +437,35 @@ pub fn list_results(
         query
     };
     let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
-    let RunResultSort::Id = page.sort;
     let rows = keyset!(filtered(), page, invoice_run_results::id).select(RunResult::as_select()).load(tx.conn)?;
-    Ok(Page::cut(rows, page, total, |result| Cursor::new((), result.id)))
+    Ok(Found { rows, total })
+}
+
+/// The results that the invoices tell which a run has issued.
+fn issued_results(
+    tx: &mut Tx<'_>,
+    run: &InvoiceRun,
+    filter: &RunResultFilter,
+    page: &PageRequest<RunResultSort>,
+) -> Result<Found> {
+    let organization_id = tx.organization_id();
+    let filtered = || {
+        let of_invoice = occurrences::organization_id
+            .eq(invoices::organization_id)
+            .and(occurrences::invoice_id.eq(invoices::id.nullable()));
+        let mut query = invoices::table
+            .inner_join(occurrences::table.on(of_invoice))
+            .filter(invoices::organization_id.eq(organization_id))
+            .filter(invoices::run_id.eq(run.id))
+            .into_boxed();
+        if let Some(subscription_id) = filter.subscription_id {
+            query = query.filter(invoices::subscription_id.eq(subscription_id));
+        }
+        query
+    };
+    let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
+    let rows = keyset!(filtered(), page, invoices::id).select(IssuedResult::as_select()).load(tx.conn)?;
+    Ok(Found { rows: rows.into_iter().map(|issued| issued.result(run.id)).collect(), total })
 }
 
 /// The sole right to work on a run, for as long as the value, or its session, lives.

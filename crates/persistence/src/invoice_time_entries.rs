@@ -355,12 +355,7 @@ fn change(
     entry: &Marked,
     (before, after): (Option<InvoiceId>, Option<InvoiceId>),
 ) -> Change {
-    Change {
-        resource: kind.as_str(),
-        action,
-        id: entry.id,
-        version: entry.version,
-        before: Some(json!({ "invoice_id": before, "version": entry.version - 1 })),
-        after: Some(json!({ "invoice_id": after, "version": entry.version })),
-    }
+    let before = json!({ "invoice_id": before, "version": entry.version - 1 });
+    let after = json!({ "invoice_id": after, "version": entry.version });
+    Change::new(kind.as_str(), action, (entry.id, entry.version), Some(&before), Some(&after))
 }

@@ -206,17 +206,6 @@ struct NewRow {
     id: InvoiceId,
     #[diesel(embed)]
     fields: InvoiceFields,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = invoices)]
-struct NewCorrectionRow {
-    organization_id: OrganizationId,
-    id: InvoiceId,
-    #[diesel(embed)]
-    fields: InvoiceFields,
     #[diesel(embed)]
     correction: CorrectionFields,
     created_at: DateTime<Utc>,
@@ -350,13 +339,7 @@ fn copy_lines(tx: &mut Tx<'_>, lines: Vec<(InvoiceId, InvoiceLine)>) -> Result<(
 
 pub fn create_draft(tx: &mut Tx<'_>, new: NewDraft) -> Result<Invoice> {
     let (fields, lines) = new.split();
-    let (organization_id, now) = (tx.organization_id(), tx.now);
-    let row = NewRow { organization_id, id: InvoiceId::at(now), fields, created_at: now, updated_at: now };
-    let invoice: Invoice =
-        diesel::insert_into(invoices::table).values(row).returning(Invoice::as_returning()).get_result(tx.conn)?;
-    let lines = add_lines(tx, invoice.id, lines)?;
-    record(tx, "created", None, (&invoice, &lines))?;
-    Ok(invoice)
+    create(tx, fields, CorrectionFields::default(), lines)
 }
 
 /// Drafts a correction of an invoice that [`lock`] has returned.
@@ -366,15 +349,23 @@ pub fn create_correction(tx: &mut Tx<'_>, new: NewCorrection) -> Result<Invoice>
     for (line, position) in lines.iter_mut().zip(positions) {
         line.position = position;
     }
-    let (organization_id, now) = (tx.organization_id(), tx.now);
     let correction = CorrectionFields {
         corrects_id: Some(corrects_id),
         correction_reason: Some(reason),
         correction_takes_effect: takes_effect,
         before: Some(Json(before)),
     };
-    let id = InvoiceId::at(now);
-    let row = NewCorrectionRow { organization_id, id, fields, correction, created_at: now, updated_at: now };
+    create(tx, fields, correction, lines)
+}
+
+fn create(
+    tx: &mut Tx<'_>,
+    fields: InvoiceFields,
+    correction: CorrectionFields,
+    lines: Vec<InvoiceLine>,
+) -> Result<Invoice> {
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let row = NewRow { organization_id, id: InvoiceId::at(now), fields, correction, created_at: now, updated_at: now };
     let invoice: Invoice =
         diesel::insert_into(invoices::table).values(row).returning(Invoice::as_returning()).get_result(tx.conn)?;
     let lines = add_lines(tx, invoice.id, lines)?;
@@ -435,10 +426,9 @@ pub fn lock(tx: &mut Tx<'_>, id: InvoiceId, seen: Option<i32>) -> Result<Invoice
     Ok(invoice)
 }
 
-/// Writes to a draft that [`lock`] has returned, replaces its lines, and counts its version up. What it is issued for
-/// stays.
-pub fn update_draft(tx: &mut Tx<'_>, draft: &Invoice, new: NewDraft) -> Result<Invoice> {
-    let before = lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
+/// Writes to a draft that [`lock`] has returned, replaces its lines (`before`), and counts its version up. What it is
+/// issued for stays.
+pub fn update_draft(tx: &mut Tx<'_>, draft: &Invoice, before: &[InvoiceLine], new: NewDraft) -> Result<Invoice> {
     let of = &draft.fields;
     let (fields, lines) = new.split();
     let fields = InvoiceFields {
@@ -455,7 +445,7 @@ pub fn update_draft(tx: &mut Tx<'_>, draft: &Invoice, new: NewDraft) -> Result<I
         .filter(invoice_lines::invoice_id.eq(draft.id));
     diesel::delete(of_draft).execute(tx.conn)?;
     let lines = add_lines(tx, draft.id, lines)?;
-    record(tx, "updated", Some((draft, &before)), (&after, &lines))?;
+    record(tx, "updated", Some((draft, before)), (&after, &lines))?;
     Ok(after)
 }
 
@@ -854,17 +844,8 @@ impl From<InvoiceLine> for ComposedLine {
 
 impl From<InvoiceLine> for DraftLine {
     fn from(line: InvoiceLine) -> Self {
-        Self {
-            key: line.key,
-            text: line.text,
-            quantity: line.quantity,
-            unit: line.unit,
-            unit_price: line.unit_price,
-            discount_percent: line.discount_percent,
-            vat: LineVat { code: line.vat_code, exemption_basis: line.exemption_basis },
-            pkwiu: line.pkwiu,
-            gtu: line.gtu,
-            annex_15: line.annex_15,
-        }
+        let ComposedLine { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15, net: _ } =
+            line.into();
+        Self { key, text, quantity, unit, unit_price, discount_percent, vat, pkwiu, gtu, annex_15 }
     }
 }

@@ -377,7 +377,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    invoice_run_results (organization_id, id) {
+    invoice_run_results (organization_id, run_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
         run_id -> Uuid,
@@ -810,6 +810,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         prorate -> Bool,
         paused_on -> Nullable<Date>,
+        last_run_id -> Nullable<Uuid>,
         email_invoices -> Text,
     }
 }

@@ -16,6 +16,7 @@ use opiekun_domain::billing::LineOverride;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::ids::{CustomerId, InvoiceRunId, InvoiceTemplateId, OrganizationId, SubscriptionId};
 use opiekun_domain::invoice_email::SubscriptionEmails;
+use opiekun_domain::invoice_run::RunMode;
 use opiekun_domain::plan::{Planned, Progress};
 use opiekun_domain::schedule::{BillingTiming, Every, IssueDayShift, Schedule, ScheduleDay, ScheduleRule, Unit};
 use opiekun_domain::subscription::{CatchUp, SubscriptionState};
@@ -105,8 +106,9 @@ pub struct DueFilter {
     pub subscription_ids: Option<Vec<SubscriptionId>>,
     pub template_ids: Option<Vec<InvoiceTemplateId>>,
     pub customer_ids: Option<Vec<CustomerId>>,
-    /// Without those that this run has a result of: it takes each up once.
-    pub not_in_run: InvoiceRunId,
+    /// Without those that this run has taken up: it takes each up once.
+    pub run_id: InvoiceRunId,
+    pub mode: RunMode,
 }
 
 /// What becomes of the rows that are due.
@@ -485,22 +487,12 @@ pub fn count_due(tx: &mut Tx<'_>, filter: &DueFilter) -> Result<i64> {
 type Predicate<'a> = Box<dyn BoxableExpression<subscriptions::table, Pg, SqlType = Bool> + 'a>;
 
 fn is_due<'a>(organization_id: OrganizationId, filter: &'a DueFilter, stretch: Stretch) -> Predicate<'a> {
-    // Not `not exists`: nothing is known about a new run's results but that there are few, so PostgreSQL would look
-    // through all of them for each subscription. A list apart is hashed, and that of a stretch is short.
-    let mut in_run = invoice_run_results::table
-        .filter(invoice_run_results::organization_id.eq(organization_id))
-        .filter(invoice_run_results::run_id.eq(filter.not_in_run))
-        .select(invoice_run_results::subscription_id)
-        .into_boxed();
-    if let Some(after) = stretch.after {
-        in_run = in_run.filter(invoice_run_results::subscription_id.gt(after));
-    }
     let mut is_due: Predicate<'a> = Box::new(
         subscriptions::organization_id
             .eq(organization_id)
             .and(subscriptions::state.eq(SubscriptionState::Active))
             .and(subscriptions::next_issue_on.le(filter.through_on).assume_not_null())
-            .and(not(subscriptions::id.eq_any(in_run))),
+            .and(not(is_taken_up(organization_id, filter, stretch))),
     );
     if let Some(after) = stretch.after {
         is_due = Box::new(is_due.and(subscriptions::id.gt(after)));
@@ -520,13 +512,32 @@ fn is_due<'a>(organization_id: OrganizationId, filter: &'a DueFilter, stretch: S
     is_due
 }
 
-/// Moves locked subscriptions on in one statement. Those whose state changes are told in the audit log and the
+/// Whether a run has taken a subscription up: a preview, which leaves none of them another, has a result of it.
+fn is_taken_up<'a>(organization_id: OrganizationId, filter: &'a DueFilter, stretch: Stretch) -> Predicate<'a> {
+    if filter.mode != RunMode::Preview {
+        return Box::new(subscriptions::last_run_id.is_not_distinct_from(filter.run_id));
+    }
+    // Not `exists`: nothing is known about a new run's results but that there are few, so PostgreSQL would look
+    // through all of them for each subscription. A list apart is hashed, and that of a stretch is short.
+    let mut results = invoice_run_results::table
+        .filter(invoice_run_results::organization_id.eq(organization_id))
+        .filter(invoice_run_results::run_id.eq(filter.run_id))
+        .select(invoice_run_results::subscription_id)
+        .into_boxed();
+    if let Some(after) = stretch.after {
+        results = results.filter(invoice_run_results::subscription_id.gt(after));
+    }
+    Box::new(subscriptions::id.eq_any(results))
+}
+
+/// Moves locked subscriptions on in one statement, on behalf of a run. Those whose state changes are told in the audit log and the
 /// events; the mere counting on is told by the occurrences.
-pub fn advance(tx: &mut Tx<'_>, steps: &[Advance<'_>]) -> Result<()> {
+pub fn advance(tx: &mut Tx<'_>, run_id: InvoiceRunId, steps: &[Advance<'_>]) -> Result<()> {
     diesel::sql_query(
         "update subscriptions s
          set state = n.state, next_period = n.next_period, next_issue_on = n.next_issue_on,
-             consecutive_failures = n.consecutive_failures, version = s.version + 1, updated_at = $7
+             consecutive_failures = n.consecutive_failures, last_run_id = $8, version = s.version + 1,
+             updated_at = $7
          from unnest($2, $3, $4, $5, $6) n (id, state, next_period, next_issue_on, consecutive_failures)
          where s.organization_id = $1 and s.id = n.id",
     )
@@ -537,6 +548,7 @@ pub fn advance(tx: &mut Tx<'_>, steps: &[Advance<'_>]) -> Result<()> {
     .bind::<Array<Nullable<Date>>, _>(steps.iter().map(|step| step.position.next_issue_on).collect::<Vec<_>>())
     .bind::<Array<SmallInt>, _>(steps.iter().map(|step| step.consecutive_failures).collect::<Vec<_>>())
     .bind::<Timestamptz, _>(tx.now)
+    .bind::<SqlUuid, _>(run_id)
     .execute(tx.conn)?;
     let changed = steps.iter().filter(|step| step.state != step.before.state).map(|step| {
         let after = Subscription {

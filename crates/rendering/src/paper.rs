@@ -1,7 +1,7 @@
 //! Invoices on paper: what one says, how it is to look, and the PDF that is set of both.
 
 use crate::DocumentError;
-use crate::structured::structured_of;
+use crate::structured::{billed, structured_of};
 use opiekun_documents::invoice_page::{self, Attached, Look};
 use opiekun_documents::qr::{self, KSEF_HOST, QrCode, Transfer};
 use opiekun_domain::billing::InvoiceLine;
@@ -81,17 +81,7 @@ pub fn paper(
         None => None,
     };
 
-    let time: Vec<_> = entries
-        .iter()
-        .map(|entry| invoice_page::TimeEntry {
-            started_on: entry.started_on,
-            operator_name: &entry.operator_name,
-            text: entry.text.as_deref(),
-            billed_minutes: entry.billed_minutes,
-            rate: entry.resolved_rate,
-            cost: entry.cost,
-        })
-        .collect();
+    let time: Vec<_> = entries.iter().map(billed).collect();
     let correction = match (&corrected, &before) {
         (Some(of), Some((buyer, lines))) => Some(invoice_page::Correction {
             number: of.fields.number.as_deref().unwrap_or_default(),
@@ -176,11 +166,7 @@ fn composed(lines: Vec<LineRow>) -> Vec<InvoiceLine> {
 }
 
 fn logo_of(file: File) -> Option<(FileName, File)> {
-    match file.media_type.as_str() {
-        "image/png" => Some((FileName::LogoPng, file)),
-        "image/jpeg" => Some((FileName::LogoJpeg, file)),
-        _ => None,
-    }
+    FileName::of_logo(&file.media_type).map(|path| (path, file))
 }
 
 /// The code that fills in the transfer; none where there is no number yet to pay under, and where the buyer has to pay by

@@ -8,6 +8,7 @@ use opiekun_domain::e_invoice::{Account, BilledEntry, Corrected, DocumentFormat,
 use opiekun_domain::ids::InvoiceId;
 use opiekun_domain::invoice::{InvoiceKind, InvoiceStatus};
 use opiekun_persistence::invoice_documents::InvoiceDocument;
+use opiekun_persistence::invoice_time_entries::InvoiceTimeEntry;
 use opiekun_persistence::invoices::{Invoice, InvoiceFields, InvoiceLine as LineRow};
 use opiekun_persistence::{Tx, invoice_documents, invoice_ksef_numbers, invoice_time_entries, invoices, organizations};
 
@@ -64,6 +65,18 @@ fn borrowed(lines: &[Placed]) -> Vec<EInvoiceLine<'_>> {
     lines.iter().map(|(position, line)| EInvoiceLine { position: *position, line }).collect()
 }
 
+/// An entry of time as documents tell it.
+pub(crate) fn billed(entry: &InvoiceTimeEntry) -> BilledEntry<'_> {
+    BilledEntry {
+        started_on: entry.started_on,
+        operator_name: &entry.operator_name,
+        text: entry.text.as_deref(),
+        billed_minutes: entry.billed_minutes,
+        rate: entry.resolved_rate,
+        cost: entry.cost,
+    }
+}
+
 /// The first day and the last of the period that an invoice is for.
 fn period(fields: &InvoiceFields) -> Option<(NaiveDate, NaiveDate)> {
     fields.period_start_on.zip(fields.period_end_on.and_then(|end| end.pred_opt()))
@@ -100,15 +113,7 @@ fn made(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Vec<u8>, DocumentError> {
     let position_of = |key: &str| {
         lines.iter().find(|(_, line)| line.key.as_deref() == Some(key)).map_or(1, |(position, _)| *position)
     };
-    let time = entries.iter().map(|entry| BilledEntry {
-        position: position_of(&entry.line_key),
-        started_on: entry.started_on,
-        operator_name: &entry.operator_name,
-        text: entry.text.as_deref(),
-        billed_minutes: entry.billed_minutes,
-        rate: entry.resolved_rate,
-        cost: entry.cost,
-    });
+    let time = entries.iter().map(|entry| (position_of(&entry.line_key), billed(entry)));
     let account = fields.bank_account.as_deref().map(|iban| {
         let known = accounts.iter().find(|account| account.iban == iban);
         Account {

@@ -1,7 +1,9 @@
 //! Layouts that mean no good, in the process that is there for them: it is refused or ended, and nothing else comes of it.
 
 use opiekun_typesetting::{Job, LayoutError, Limits, NotSet, Workers};
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 fn workers() -> Workers {
@@ -117,6 +119,20 @@ fn one_that_breaks_takes_no_other_with_it() {
         assert!(matches!(workers.set(&job("#let it = range(1000000000)")), Err(NotSet::Limit(_))));
         assert!(workers.set(&job("= Faktura")).is_ok());
     }
+}
+
+#[test]
+fn a_worker_that_others_kill_says_nothing_of_the_document() {
+    let dying = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dying-worker");
+    fs::write(&dying, "#!/bin/sh\nkill -KILL $$\n").unwrap();
+    fs::set_permissions(&dying, fs::Permissions::from_mode(0o755)).unwrap();
+    let workers = Workers::new(move || dying.clone());
+    let built_in = Job { layout: None, ..job("") };
+    let result = workers.set(&built_in);
+    assert!(matches!(result, Err(NotSet::Worker(_))), "{result:?}");
+    // So does the limit of computing end one that sets a firm's own layout.
+    let result = workers.set(&job("= Faktura"));
+    assert!(matches!(result, Err(NotSet::Limit(_))), "{result:?}");
 }
 
 #[test]

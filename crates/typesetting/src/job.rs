@@ -35,6 +35,15 @@ pub enum FileName {
 }
 
 impl FileName {
+    /// That of a logo, by its type; none of what is no image that is drawn.
+    pub fn of_logo(media_type: &str) -> Option<Self> {
+        match media_type {
+            "image/png" => Some(Self::LogoPng),
+            "image/jpeg" => Some(Self::LogoJpeg),
+            _ => None,
+        }
+    }
+
     /// The path by which a layout reads it.
     pub const fn path(self) -> &'static str {
         match self {

@@ -151,7 +151,7 @@ impl Worker {
             return Ok(answer?);
         }
         let status = self.end()?;
-        if was_killed || is_of_limits(status) {
+        if was_killed || is_of_limits(status, limits) {
             return Err(NotSet::Limit(limits));
         }
         Err(NotSet::Worker(io::Error::other(format!("the worker ended with {status}"))))
@@ -190,8 +190,10 @@ fn within<T>(wall: Duration, child: &Child, work: impl FnOnce() -> T) -> (T, boo
 }
 
 /// Whether a process ended as one does that comes to the limits which it has set on itself: of its time, or of its memory
-/// and stack.
-fn is_of_limits(status: ExitStatus) -> bool {
-    let signals = [Signal::XCPU, Signal::KILL, Signal::ABORT, Signal::SEGV, Signal::BUS];
-    status.signal().is_some_and(|signal| signals.iter().any(|of_limit| of_limit.as_raw() == signal))
+/// and stack. One without a limit of its time is killed by others only, such as a system that is short of memory.
+fn is_of_limits(status: ExitStatus, limits: Limits) -> bool {
+    let of_time = limits.cpu.map(|_| [Signal::XCPU, Signal::KILL]);
+    let of_memory = [Signal::ABORT, Signal::SEGV, Signal::BUS];
+    let mut signals = of_time.into_iter().flatten().chain(of_memory);
+    status.signal().is_some_and(|signal| signals.any(|of_limit| of_limit.as_raw() == signal))
 }

@@ -1,7 +1,7 @@
 //! All that a layout may read: its own source, what the job brings, the fixed texts and the fonts.
 
 use opiekun_typesetting::Job;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 use typst::diag::{FileError, FileResult};
 use typst::foundations::{Bytes, Datetime, Duration};
@@ -32,6 +32,39 @@ static TYPE: LazyLock<(LazyHash<FontBook>, Vec<Font>)> = LazyLock::new(|| {
     (LazyHash::new(FontBook::from_fonts(&fonts)), fonts)
 });
 
+/// All letters that every font has.
+static LETTERS: LazyLock<HashSet<u32>> = LazyLock::new(|| {
+    let coverages: Vec<_> = TYPE.1.iter().map(|font| &font.info().coverage).collect();
+    let Some((first, others)) = coverages.split_first() else { return HashSet::new() };
+    first.iter().filter(|letter| others.iter().all(|coverage| coverage.contains(*letter))).collect()
+});
+
+/// Stands in place of a letter that no font has.
+const UNKNOWN: char = '□';
+
+/// Text as the fonts show it. An archive's form may hold nothing that is not shown, so that a name in Hebrew would be the
+/// end of the document; what it says stands in the structured invoice.
+fn shown(text: String) -> String {
+    if text.is_ascii() {
+        return text;
+    }
+    let known = |letter: char| letter.is_ascii() || LETTERS.contains(&u32::from(letter));
+    text.chars()
+        .filter_map(|letter| match letter {
+            letter if known(letter) => Some(letter),
+            // Joiners, marks of direction, variants and tags show nothing by themselves.
+            '\u{200C}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}'
+            | '\u{E0000}'..='\u{E0FFF}' => None,
+            letter if letter.is_whitespace() => Some(' '),
+            _ => Some(UNKNOWN),
+        })
+        .collect()
+}
+
 /// The world of one job.
 pub struct JobWorld {
     main: Source,
@@ -50,7 +83,7 @@ impl JobWorld {
             None => (Self::BUILT_IN_PATH, INVOICE.to_owned()),
         };
         let mut served = BTreeMap::from([
-            ("/data.json", Bytes::from_string(data)),
+            ("/data.json", Bytes::from_string(shown(data))),
             ("/labels.json", Bytes::from_string(LABELS)),
             (Self::BUILT_IN_PATH, Bytes::from_string(INVOICE)),
         ]);

@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use chrono::NaiveDate;
-use opiekun_documents::invoice_page::{Attached, Correction, Invoice, Look, TimeEntry};
+use opiekun_documents::invoice_page::{Attached, Correction, Invoice, Look};
 use opiekun_documents::qr::{self, QrCode, Transfer};
 use opiekun_domain::address::Address;
 use opiekun_domain::billing::{InvoiceLine, LineVat, Party};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::Amount;
+use opiekun_domain::e_invoice::BilledEntry;
 use opiekun_domain::invoice::{
     InvoiceKind, Line, PaymentMethod, PriceMode, TableRate, Totals, VatSum, line_net, totals,
 };
@@ -589,8 +590,8 @@ fn the_time_that_a_line_bills_is_an_annex() {
         "Uzgodnienie rozrachunków z kontrahentami i wyjaśnienie różnic w saldach na koniec okresu",
         "Rozmowa o KSeF",
     ];
-    let entries: Vec<TimeEntry<'_>> = (0..90)
-        .map(|no| TimeEntry {
+    let entries: Vec<BilledEntry<'_>> = (0..90)
+        .map(|no| BilledEntry {
             started_on: day("2026-11-02") + chrono::Days::new(no % 28),
             operator_name: ["Jan Kowalski", "Świętosława Brzęczyszczykiewicz-Gżegżółkowska"]
                 [usize::try_from(no % 2).unwrap()],
@@ -656,6 +657,26 @@ fn the_longest_texts_and_amounts_stay_on_the_page() {
     let set = Set::new("extreme", job(&invoice, Look { is_bilingual: true, ..LOOK }));
     let text = set.text();
     assert_says(&text, &["36 899 999 963 063,10"]);
+}
+
+#[test]
+fn a_letter_that_no_font_has_keeps_no_invoice_from_its_buyer() {
+    let mut paper = Paper::ordinary();
+    for (name, shown) in [
+        ("Αφοί Παπαδόπουλοι, ООО «Ромашка»", "Αφοί Παπαδόπουλοι, ООО «Ромашка»"),
+        ("Fa שלום בע״מ", "Fa □□□□ □□□□"),
+        ("Fb شركة", "Fb □□□□"),
+        ("Fc 株式\u{3000}会社", "Fc □□ □□"),
+        ("Fd 👩\u{200D}👧 🇵🇱 \u{FE0F}", "Fd □□ □□"),
+        ("Fe a\u{202E}b\u{202C}c\u{2060}", "Fe abc"),
+    ] {
+        paper.buyer.name = name.to_owned();
+        let set = Set::new("letters", job(&paper.invoice(), LOOK));
+        assert_says(&set.text().replace('\u{200D}', ""), &[shown]);
+    }
+    let invoice = paper.invoice();
+    let own = Job { layout: Some("#json(\"/data.json\").buyer.name 株".to_owned()), ..job(&invoice, LOOK) };
+    assert!(opiekun_typst::set(own).is_err(), "what a layout says itself is told to whoever writes it");
 }
 
 #[test]

@@ -327,6 +327,7 @@ impl<'s, S: Stream> Session<'s, S> {
         if self.shared.keeps_headers_only.load(Ordering::Relaxed) {
             let end = data.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(data.len());
             data.truncate(end);
+            data.shrink_to_fit();
         }
         let received = Received { from: self.from.clone(), to: std::mem::take(&mut self.to), data };
         let _taking = lock(&self.shared.taking);

@@ -333,18 +333,18 @@ fn time(form: &mut Form, invoice: &EInvoice<'_>, annex: Annex) {
     };
     match annex {
         Annex::Entries => {
-            for entry in &invoice.time {
-                let BilledEntry { position, started_on, operator_name, text, billed_minutes, rate, cost } = entry;
+            for (position, entry) in &invoice.time {
+                let BilledEntry { started_on, operator_name, text, billed_minutes, rate, cost } = entry;
                 let text = text.map(|text| format!(": {text}")).unwrap_or_default();
                 let value = format!("{billed_minutes} min × {rate} = {cost} {}{text}", invoice.currency);
                 describe(*position, &format!("{started_on} {operator_name}"), &value);
             }
         }
         Annex::Sum => {
-            if let Some(first) = invoice.time.first() {
-                let minutes: i64 = invoice.time.iter().map(|entry| i64::from(entry.billed_minutes)).sum();
+            if let Some((position, _)) = invoice.time.first() {
+                let minutes: i64 = invoice.time.iter().map(|(_, entry)| i64::from(entry.billed_minutes)).sum();
                 let value = format!("{} pozycji, razem {} h {} min", invoice.time.len(), minutes / 60, minutes % 60);
-                describe(first.position, "Czas pracy", &value);
+                describe(*position, "Czas pracy", &value);
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Invoices that nobody issued, by which a layout is tried out.
 
-use super::{Attached, Correction, Invoice, Look, TimeEntry};
+use super::{Attached, Correction, Invoice, Look};
 use chrono::NaiveDate;
 use opiekun_domain::address::Address;
 use opiekun_domain::billing::{InvoiceLine, LineVat, Party};
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, ExchangeRate, HourlyRate, Overflow, Percent, Quantity, UnitPrice};
+use opiekun_domain::e_invoice::BilledEntry;
 use opiekun_domain::invoice::{
     InvoiceKind, Line, PaymentMethod, PriceMode, TableRate, Totals, VatSum, line_net, totals,
 };
@@ -38,7 +39,7 @@ fn invoice(look: Look<'_>) -> Result<String, Overflow> {
     }
     let sums = sums(&lines, PriceMode::Net)?;
     let vat_totals = VatSum::all(&sums, None);
-    let entry = TimeEntry {
+    let entry = BilledEntry {
         started_on: day(3)?,
         operator_name: "Jan Kowalski",
         text: Some("Wprowadzenie faktur zakupu"),

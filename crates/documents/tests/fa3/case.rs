@@ -28,7 +28,7 @@ pub struct Case {
     pub swift: Option<String>,
     pub bank_name: Option<String>,
     pub before: Option<Before>,
-    pub time: Vec<BilledEntry<'static>>,
+    pub time: Vec<(i16, BilledEntry<'static>)>,
 }
 
 /// What an invoice said before its correction.

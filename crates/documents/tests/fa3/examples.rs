@@ -1,6 +1,7 @@
 //! The official examples that lie in our scope, rebuilt as our invoices: the same values in the same elements.
 
 use crate::case::{Before, Case};
+use crate::words::vat_code;
 use crate::{documents, examples_folder};
 use chrono::NaiveDate;
 use opiekun_domain::address::Address;
@@ -209,22 +210,6 @@ fn party(node: Node<'_, '_>) -> Party {
         country: text(node, "Adres/KodKraju").expect("a country").to_owned(),
     };
     Party { name: of("Nazwa").expect("a name"), tax_scheme, tax_country, tax_number, address: Some(address) }
-}
-
-fn vat_code(word: &str) -> VatCode {
-    match word {
-        "23" => VatCode::Percent23,
-        "8" => VatCode::Percent8,
-        "5" => VatCode::Percent5,
-        "0 KR" => VatCode::Percent0,
-        "0 WDT" => VatCode::IntraEu,
-        "0 EX" => VatCode::Export,
-        "zw" => VatCode::Exempt,
-        "np I" => VatCode::OutsidePoland,
-        "np II" => VatCode::ServiceToEu,
-        "oo" => VatCode::ReverseCharge,
-        other => panic!("{other}"),
-    }
 }
 
 fn line(row: Node<'_, '_>, basis: Option<&str>) -> (InvoiceLine, PriceMode) {

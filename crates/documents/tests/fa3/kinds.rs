@@ -15,6 +15,7 @@ use opiekun_domain::vat::VatCode;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRng, TestRunner};
+use std::time::Instant;
 
 /// Invoices and their corrections of every code, in several currencies, both price modes, to buyers of every kind.
 fn of_every_kind() -> Vec<Case> {
@@ -53,6 +54,20 @@ fn of_every_kind() -> Vec<Case> {
         }
     }
     cases
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn documents_a_second() {
+    let cases = of_every_kind();
+    cases[0].document().expect("a document");
+    let began = Instant::now();
+    let bytes: usize = cases.iter().map(|case| case.document().expect("a document").len()).sum();
+    let milliseconds = began.elapsed().as_millis();
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let (count, size) = (cases.len(), bytes / cases.len());
+    let rate = count as u128 * 1000 / milliseconds;
+    println!("{count} documents of {size} bytes, {rate} a second on one core, {build} build");
 }
 
 #[test]
@@ -216,14 +231,18 @@ fn the_time_behind_a_line_is_listed_or_summed_where_it_is_too_much() {
     let mut case =
         issued(draft(Currency::PLN, PriceMode::Net, vec![line(VatCode::Percent23, "1", "112.50")]), &party("x", None))
             .expect("an invoice");
-    let entry = |text| BilledEntry {
-        position: 1,
-        started_on: day("2026-11-02"),
-        operator_name: "Jan Kowalski",
-        text: Some(text),
-        billed_minutes: 45,
-        rate: "150.00".parse().expect("a rate"),
-        cost: "112.50".parse().expect("an amount"),
+    let entry = |text| {
+        (
+            1,
+            BilledEntry {
+                started_on: day("2026-11-02"),
+                operator_name: "Jan Kowalski",
+                text: Some(text),
+                billed_minutes: 45,
+                rate: "150.00".parse().expect("a rate"),
+                cost: "112.50".parse().expect("an amount"),
+            },
+        )
     };
     let shown = |case: &Case| String::from_utf8(case.document().expect("a document")).expect("a text");
     case.time = vec![entry("Faktury\n\u{7} z października")];

@@ -6,6 +6,8 @@ mod case;
 mod examples;
 mod judges;
 mod kinds;
+#[path = "../../../domain/tests/words/mod.rs"]
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

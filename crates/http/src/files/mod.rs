@@ -157,9 +157,10 @@ impl Sorting for FileSort {
 #[into_params(parameter_in = Query)]
 pub struct FileQuery {
     /// With this very content: 64 hexadecimal digits.
-    #[param(pattern = "^[0-9a-f]{64}$", example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    #[param(pattern = "^[0-9a-f]{64}$")]
     sha256: Option<String>,
-    #[param(max_length = 120, example = "application/pdf")]
+    /// Such as `application/pdf`.
+    #[param(max_length = 120)]
     media_type: Option<String>,
     /// Who sent them.
     registered_by_id: Option<OperatorId>,

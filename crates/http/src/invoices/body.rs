@@ -1,8 +1,10 @@
 //! Invoices as the API shows them.
 
 use crate::invoice_templates::LineVatBody;
+use crate::tables::Tabular;
 use crate::values::{AddressBody, TaxIdBody};
 use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::billing::Party;
 use opiekun_domain::correction::TakesEffect;
 use opiekun_domain::currency::Currency;
@@ -149,6 +151,98 @@ pub struct InvoiceBody {
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl Tabular for InvoiceBody {
+    const NAME: &'static str = "invoices";
+    const COLUMNS: &'static [Column] = &[
+        Column::id("id"),
+        Column::word("kind"),
+        Column::word("status"),
+        Column::word("number"),
+        Column::day("issued_on"),
+        Column::day("sold_on"),
+        Column::day("due_on"),
+        Column::day("period_start_on"),
+        Column::day("period_end_on"),
+        Column::id("customer_id"),
+        Column::text("buyer_name"),
+        Column::word("buyer_tax_scheme"),
+        Column::word("buyer_tax_country"),
+        Column::word("buyer_tax_number"),
+        Column::word("currency"),
+        Column::decimal("net"),
+        Column::decimal("vat"),
+        Column::decimal("gross"),
+        Column::decimal("vat_pln"),
+        Column::decimal("corrected_net"),
+        Column::decimal("corrected_vat"),
+        Column::decimal("corrected_gross"),
+        Column::word("payment_status"),
+        Column::decimal("paid"),
+        Column::decimal("owed"),
+        Column::word("payment_method"),
+        Column::text("bank_account"),
+        Column::word("split_payment"),
+        Column::id("ksef_number"),
+        Column::id("corrects_id"),
+        Column::text("correction_reason"),
+        Column::id("pro_forma_id"),
+        Column::id("template_id"),
+        Column::id("subscription_id"),
+        Column::id("run_id"),
+        Column::text("notes"),
+        Column::moment("created_at"),
+        Column::moment("updated_at"),
+    ];
+
+    fn cells(self) -> Vec<Cell> {
+        let (corrected_net, corrected_vat, corrected_gross) = match self.corrected {
+            Some(sums) => (sums.net.into(), sums.vat.into(), sums.gross.into()),
+            None => (Cell::Empty, Cell::Empty, Cell::Empty),
+        };
+        let mut cells = vec![
+            Cell::text(self.id),
+            Cell::text(self.kind),
+            Cell::text(self.status),
+            self.number.into(),
+            self.issued_on.into(),
+            self.sold_on.into(),
+            self.due_on.into(),
+            self.period_start_on.into(),
+            self.period_end_on.into(),
+            Cell::text(self.customer_id),
+            self.buyer.name.into(),
+        ];
+        cells.extend(self.buyer.tax_id.cells());
+        cells.extend([
+            Cell::text(self.currency),
+            self.net.into(),
+            self.vat.into(),
+            self.gross.into(),
+            self.vat_pln.into(),
+            corrected_net,
+            corrected_vat,
+            corrected_gross,
+            self.payment_status.map(Cell::text).into(),
+            self.paid.into(),
+            self.owed.into(),
+            Cell::text(self.payment_method),
+            self.bank_account.into(),
+            self.split_payment.into(),
+            self.ksef_number.into(),
+            self.corrects_id.map(Cell::text).into(),
+            self.correction_reason.into(),
+            self.pro_forma_id.map(Cell::text).into(),
+            self.template_id.map(Cell::text).into(),
+            self.subscription_id.map(Cell::text).into(),
+            self.run_id.map(Cell::text).into(),
+            self.notes.into(),
+            self.created_at.into(),
+            self.updated_at.into(),
+        ]);
+        cells
+    }
 }
 
 /// A seller or buyer as an invoice names it.

@@ -1,7 +1,7 @@
 //! Corrections: drafts that say what an issued invoice is to say instead.
 
 use super::draft::{
-    InvoiceLineInput, PAYMENT_DAYS_DEFAULT, check_keys, check_series, created, refused, take_table_rate,
+    InvoiceLineInput, PAYMENT_DAYS_DEFAULT, check_keys, check_series, created, either_term, refused, take_table_rate,
 };
 use super::{one, time_entries};
 use crate::actor::Actor;
@@ -118,12 +118,7 @@ pub struct BuyerInput {
 }
 
 fn one_payment_term(input: &CorrectionInput) -> Result<(), ValidationError> {
-    if input.payment_days.is_some() && input.due_on.is_some() {
-        let mut error = ValidationError::new("exclusive").with_message("Either this or `payment_days`".into());
-        error.add_param("field".into(), &"due_on");
-        return Err(error);
-    }
-    Ok(())
+    either_term(input.payment_days, input.due_on)
 }
 
 impl BuyerInput {

@@ -13,6 +13,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, get, web};
 use opiekun_domain::ids::{InvoiceId, InvoiceLayoutId};
 use opiekun_domain::permission::Permission;
+use opiekun_domain::text::hex;
 use opiekun_files::StoreFault;
 use opiekun_persistence::Scope;
 use opiekun_persistence::files::Reader;
@@ -91,16 +92,18 @@ pub async fn get_invoice_document(
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
     let document = Document::of(&req);
-    let (name, content) = match document {
-        Document::Pdf => pdf(&state, scope, actor.reader(), id.0, query.0.layout_id).await?,
+    let (name, content, sha256) = match document {
+        Document::Pdf => {
+            let (name, content) = pdf(&state, scope, actor.reader(), id.0, query.0.layout_id).await?;
+            let sha256 = Sha256::digest(&content).to_vec();
+            (name, content, sha256)
+        }
         Document::Fa3 => {
             let (number, kept) = state.transaction(scope, move |tx| Ok(structured(tx, id.0)?)).await?;
-            (number, kept.content)
+            (number, kept.content, kept.sha256)
         }
     };
-    let sha256 = Sha256::digest(&content);
-    let tag: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+    let tag = format!("\"{}\"", hex(&sha256));
     let reply = match req.headers().get(header::IF_NONE_MATCH) {
         Some(tags) if is_known(tags, &tag) => Reply { status: StatusCode::NOT_MODIFIED, ..Reply::empty() },
         _ => Reply { status: StatusCode::OK, body: content, ..Reply::empty() }

@@ -3,7 +3,7 @@
 use super::body::{InvoiceBody, TableRateBody};
 use super::{one, time_entries};
 use crate::actor::Actor;
-use crate::body::{Patch, Valid};
+use crate::body::{Patch, Valid, wrong_field};
 use crate::extra_lines;
 use crate::invoice_templates::{LineVatBody, basis_where_exempt};
 use crate::listing::Id;
@@ -178,8 +178,13 @@ fn no_correction(kind: &InvoiceKind) -> Result<(), ValidationError> {
 }
 
 fn one_payment_term(input: &InvoiceInput) -> Result<(), ValidationError> {
-    if input.payment_days.is_some() && input.due_on.is_some() {
-        return Err(wrong("due_on", "exclusive", "Either this or `payment_days`"));
+    either_term(input.payment_days, input.due_on)
+}
+
+/// So many days to pay, or the day by which is to be paid.
+pub(super) fn either_term(payment_days: Option<i16>, due_on: Option<NaiveDate>) -> Result<(), ValidationError> {
+    if payment_days.is_some() && due_on.is_some() {
+        return Err(wrong_field("due_on", "exclusive", "Either this or `payment_days`"));
     }
     Ok(())
 }
@@ -188,16 +193,10 @@ fn one_payment_term(input: &InvoiceInput) -> Result<(), ValidationError> {
 fn rate_of_another_currency(input: &InvoiceInput) -> Result<(), ValidationError> {
     match &input.exchange_rate {
         Some(table) if table.rate == ExchangeRate::default() => {
-            Err(wrong("exchange_rate", "minimum", "A rate is more than 0"))
+            Err(wrong_field("exchange_rate", "minimum", "A rate is more than 0"))
         }
         _ => Ok(()),
     }
-}
-
-fn wrong(field: &'static str, code: &'static str, message: &'static str) -> ValidationError {
-    let mut error = ValidationError::new(code).with_message(message.into());
-    error.add_param("field".into(), &field);
-    error
 }
 
 impl InvoiceInput {
@@ -413,7 +412,7 @@ pub async fn update_invoice(
             let lines = invoices::lines_of(tx, &[draft.id])?.remove(&draft.id).unwrap_or_default();
             let keys: Vec<Option<String>> = lines.iter().map(|line| line.key.clone()).collect();
             let mut before =
-                InvoiceInput::of(&draft, lines).ok_or_else(|| ApiError::internal("a draft without series"))?;
+                InvoiceInput::of(&draft, lines.clone()).ok_or_else(|| ApiError::internal("a draft without series"))?;
             // Whichever of the two terms is given takes the place of the other.
             if patch.field("due_on").is_some_and(|day| !day.is_null()) {
                 before.payment_days = None;
@@ -440,7 +439,7 @@ pub async fn update_invoice(
                 invoice_time_entries::remove(tx, draft.id)?;
             }
             extra_lines::give_back_unless_billed(tx, &draft, &keys, &new.draft.lines)?;
-            let draft = invoices::update_draft(tx, &draft, new)?;
+            let draft = invoices::update_draft(tx, &draft, &lines, new)?;
             let body = one(tx, draft)?;
             Ok(Reply::at_version(body.version, &body))
         })

@@ -13,7 +13,8 @@ use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use actix_web::{get, web};
+use crate::tables::{self, Format, Spreadsheet};
+use actix_web::{HttpResponse, get, web};
 use body::InvoiceBody;
 use chrono::NaiveDate;
 use opiekun_domain::ids::{CustomerId, InvoiceId, InvoiceRunId, InvoiceTemplateId, SubscriptionId};
@@ -45,15 +46,15 @@ impl Sorting for InvoiceSort {
 }
 
 /// Which invoices.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct InvoiceQuery {
     kind: Option<InvoiceKind>,
     status: Option<InvoiceStatus>,
     /// How issued invoices stand today.
     payment_status: Option<PaymentStatus>,
-    /// Exactly this number.
-    #[param(min_length = 1, max_length = 60, example = "FV/1/11/2026")]
+    /// Exactly this number, such as `FV/1/11/2026`.
+    #[param(min_length = 1, max_length = 60)]
     number: Option<String>,
     customer_id: Option<CustomerId>,
     template_id: Option<InvoiceTemplateId>,
@@ -134,25 +135,27 @@ fn one(tx: &mut Tx<'_>, row: Invoice) -> Result<InvoiceBody, ApiError> {
 /// List invoices.
 ///
 /// Drafts and those that were thrown away (`void`) too, unless a `status` is asked for. Newest first; invoices of one series and run stand in the order of their numbers.
+/// Pages of JSON, or all in a table (CSV or XLSX, by `Accept` or `format`), which has a row for each invoice and no lines.
 #[utoipa::path(tag = "Invoices", security(("sign_in" = ["billing:read"])),
-    params(InvoiceQuery, Listing<InvoiceSort>), responses((status = 200, body = PageBody<InvoiceBody>)))]
+    params(InvoiceQuery, Listing<InvoiceSort>, Format),
+    responses((status = 200, content((PageBody<InvoiceBody> = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/invoices")]
 async fn list_invoices(
     state: web::Data<State>,
     actor: Actor,
     filters: Filters<InvoiceQuery>,
+    format: Format,
     listing: Listing<InvoiceSort>,
     shape: Shape,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::BillingRead)?;
-    state
-        .snapshot(scope, move |tx| {
-            let filter = filters.0.filter(organizations::today(tx)?);
-            let Page { items, next, total } = invoices::list(tx, &filter, &listing.page)?;
-            let items = with_lines(tx, items)?;
-            shape.page(tx, Page { items, next, total })
-        })
-        .await
+    tables::list(state, scope, format, listing, shape, move |tx, page| {
+        let filter = filters.0.clone().filter(organizations::today(tx)?);
+        let Page { items, next, total } = invoices::list(tx, &filter, page)?;
+        Ok(Page { items: with_lines(tx, items)?, next, total })
+    })
+    .await
 }
 
 /// Show an invoice.

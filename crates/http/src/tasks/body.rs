@@ -1,5 +1,6 @@
 //! What a task looks like: as it is written, and as it is shown.
 
+use crate::body::wrong_field;
 use crate::problem::ApiError;
 use crate::values::{WorkItemBody, capitalised, tags_schema};
 use chrono::{DateTime, Datelike, Utc};
@@ -98,31 +99,26 @@ pub(super) const fn normal() -> TaskPriority {
 }
 
 pub(super) fn dates_fit(task: &TaskInput) -> Result<(), ValidationError> {
-    let wrong = |field: &'static str, code: &'static str, message: &'static str| {
-        let mut error = ValidationError::new(code).with_message(message.into());
-        error.add_param("field".into(), &field);
-        Err(error)
-    };
     // In a time zone it could otherwise be a day of the year before the first.
     for (field, moment) in [("start_at", task.start_at), ("due_at", task.due_at)] {
         if moment.is_some_and(|moment| moment.year() < 1) {
-            return wrong(field, "minimum", "Lies before the year 1");
+            return Err(wrong_field(field, "minimum", "Lies before the year 1"));
         }
     }
     if task.start_at.zip(task.due_at).is_some_and(|(start_at, due_at)| due_at < start_at) {
-        return wrong("due_at", "order", "Is due before it starts");
+        return Err(wrong_field("due_at", "order", "Is due before it starts"));
     }
     if task.due_at.is_none() && !task.reminders.is_empty() {
-        return wrong("reminders", "due_at", "Nothing is told of what has no due date");
+        return Err(wrong_field("reminders", "due_at", "Nothing is told of what has no due date"));
     }
     if task.due_at.is_none() && task.recurrence.is_some() {
-        return wrong("recurrence", "due_at", "The due date is the first one of a rule");
+        return Err(wrong_field("recurrence", "due_at", "The due date is the first one of a rule"));
     }
     let mut minutes: Vec<i32> = task.reminders.iter().map(|reminder| reminder.minutes_before).collect();
     minutes.sort_unstable();
     minutes.dedup();
     if minutes.len() < task.reminders.len() {
-        return wrong("reminders", "uniqueItems", "The same reminder is there twice");
+        return Err(wrong_field("reminders", "uniqueItems", "The same reminder is there twice"));
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ impl Batch<'_> {
         match self.run.fields.mode {
             RunMode::Preview => self.preview(tx, &mut tally, rows)?,
             RunMode::Draft | RunMode::Issue => {
-                subscriptions::advance(tx, &steps)?;
+                subscriptions::advance(tx, self.run.id, &steps)?;
                 self.issue(tx, &mut tally, rows)?;
             }
         }
@@ -173,11 +173,9 @@ impl Batch<'_> {
     /// Claims the periods, and writes the invoices of those to bill, with numbers unless they are only drafted.
     fn issue(&self, tx: &mut Tx<'_>, tally: &mut Tally, rows: Vec<Row<'_>>) -> Result<()> {
         let claimed = self.claim(tx, rows)?;
-        let ids = self.ticket.ids(claimed.len());
-        let mut results = Vec::with_capacity(claimed.len());
-        let mut bills = Vec::with_capacity(claimed.len());
-        for ((row, invoice_id), id) in claimed.into_iter().zip(ids) {
-            let mut result = result(self.run, id, &row);
+        let (mut results, mut bills) = (Vec::new(), Vec::with_capacity(claimed.len()));
+        for (row, invoice_id) in claimed {
+            let mut result = result(self.run, invoice_id.0, &row);
             match row.item.outcome {
                 Outcome::Bill(bill) => {
                     tally.invoiced = tally.invoiced.saturating_add(1);
@@ -185,6 +183,10 @@ impl Batch<'_> {
                     result.outcome = OccurrenceState::Invoiced;
                     result.invoice_id = Some(invoice_id);
                     bills.push((invoice_id, row.subscription, bill));
+                    // What is issued tells it itself. A draft may change.
+                    if self.run.fields.mode == RunMode::Issue {
+                        continue;
+                    }
                 }
                 Outcome::Skip | Outcome::NothingToBill => tally.skipped = tally.skipped.saturating_add(1),
                 Outcome::Fail(_) => tally.failed = tally.failed.saturating_add(1),
@@ -192,18 +194,9 @@ impl Batch<'_> {
             results.push(result);
         }
         invoice_runs::add_results(tx, results)?;
-        let issue_on = self.run.fields.issue_on;
-        let counts = counts(bills.iter().map(|(_, _, bill)| &**bill));
-        let foreseen = match (self.run.fields.mode, self.numbering) {
-            (RunMode::Issue, Numbering::Foreseen) => Numbers::foresee(tx, self.ticket, issue_on, &counts)?,
-            _ => None,
-        };
-        let mut numbers = match (self.run.fields.mode, &foreseen) {
-            (RunMode::Issue, None) => {
-                self.ticket.wait();
-                Some(Numbers::take(tx, issue_on, &counts)?)
-            }
-            (_, foreseen) => foreseen.clone(),
+        let mut numbers = match self.run.fields.mode {
+            RunMode::Issue => Some(self.numbers(tx, &counts(bills.iter().map(|(_, _, bill)| &**bill)))?),
+            RunMode::Preview | RunMode::Draft => None,
         };
         let (mut billed_lines, mut annexes, mut emailed) = (Vec::new(), Vec::new(), Vec::new());
         let numbered = bills.into_iter().map(|(id, subscription, bill)| {
@@ -230,10 +223,19 @@ impl Batch<'_> {
         invoice_emails::queue_issued(tx, &emailed)?;
         extra_lines::bill(tx, billed_lines)?;
         invoice_time_entries::bill(tx, annexes)?;
-        match foreseen {
-            Some(foreseen) => foreseen.take_in_turn(tx, self.ticket),
-            None => Ok(()),
+        numbers.map_or(Ok(()), |numbers| numbers.confirm(tx, self.ticket))
+    }
+
+    /// The numbers for invoices, foreseen where they can be.
+    fn numbers(&self, tx: &mut Tx<'_>, counts: &BTreeMap<NumberSeriesId, i64>) -> Result<Numbers> {
+        let issue_on = self.run.fields.issue_on;
+        if self.numbering == Numbering::Foreseen
+            && let Some(foreseen) = Numbers::foresee(tx, self.ticket, issue_on, counts)?
+        {
+            return Ok(foreseen);
         }
+        self.ticket.wait();
+        Numbers::take(tx, issue_on, counts)
     }
 
     /// Claims periods, and gives those that were free, each with the id of the invoice that it may get. Somebody else's
