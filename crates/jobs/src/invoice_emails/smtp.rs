@@ -12,8 +12,15 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 use url::{Host, Url};
 
-/// How long the server may take for an answer. It may look through a whole message before it takes it.
+/// How long the server may take for an answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long it may take for its word on a whole message, which it may look through first (RFC 5321, 4.5.3.2.6): whoever
+/// hangs up before sends it twice.
+const TIMEOUT_OF_MESSAGE: Duration = Duration::from_secs(600);
+
+/// The most that an e-mail takes once its last step is begun.
+pub const LAST_STEP_MAX: Duration = TIMEOUT.saturating_add(TIMEOUT_OF_MESSAGE);
 
 /// For how long a connection that is not used is taken for one that still stands.
 const FRESH: Duration = Duration::from_secs(5);
@@ -234,7 +241,11 @@ impl Connection {
             self.step(Rcpt::new(recipient.clone(), Vec::new()), Refusal::Recipient, until)?;
         }
         self.step(Data, Refusal::Message, until)?;
-        self.smtp.message(message).map(drop).map_err(|error| refusal(&error, Refusal::Message))
+        self.smtp.set_timeout(Some(TIMEOUT_OF_MESSAGE)).map_err(|error| Refusal::Server(error.to_string()))?;
+        let taken = self.smtp.message(message).map(drop).map_err(|error| refusal(&error, Refusal::Message));
+        // What was taken stays taken, whatever becomes of the connection.
+        _ = self.smtp.set_timeout(Some(TIMEOUT));
+        taken
     }
 
     fn step(
