@@ -124,6 +124,7 @@ create index article_links_related_article_id_idx on article_links (organization
 -- Every text that an article had. None ever changes.
 create table article_revisions (
     organization_id uuid not null,
+    id uuid not null,
     article_id uuid not null,
     number integer not null check (number >= 1),
     title text not null,

@@ -7,11 +7,9 @@ create table article_postings (
     term text collate "C" not null,
     article_id uuid not null,
     weight smallint not null check (weight between 1 and 1000),
-    primary key (organization_id, term, article_id) include (weight),
-    constraint article_postings_article_id_fkey foreign key (organization_id, article_id)
-        references articles (organization_id, id) on delete cascade
+    primary key (organization_id, term, article_id) include (weight)
 );
-create index article_postings_article_id_idx on article_postings (organization_id, article_id);
+comment on table article_postings is 'So many of each article that references would cost more than the rows; article_indexes has the one.';
 
 -- In how many articles a term is.
 create table article_terms (
@@ -21,12 +19,14 @@ create table article_terms (
     primary key (organization_id, term)
 );
 
--- Of which way of making terms the postings of an article are, and what words it has.
+-- The postings of an article beside each other, of which way of making terms they are, and what words it has.
 create table article_indexes (
     organization_id uuid not null,
     article_id uuid not null,
     search_version integer not null,
     words text[] not null,
+    terms text[] not null,
+    weights smallint[] not null,
     primary key (organization_id, article_id),
     constraint article_indexes_article_id_fkey foreign key (organization_id, article_id)
         references articles (organization_id, id) on delete cascade

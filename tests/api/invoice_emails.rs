@@ -220,6 +220,7 @@ fn the_organizations_words_are_checked_and_used() {
         (words("x", "{{period.moon}}"), "/email/texts/0/body placeholder"),
         (words("{{invoice.number", "x"), "/email/texts/0/subject placeholder"),
         (json!({ "from_address": "no address" }), "/email/from_address format"),
+        (json!({ "from_address": "Biuro <faktury@biuro.example>" }), "/email/from_address format"),
         (json!({ "from_name": "A\nB" }), "/email/from_name pattern"),
     ] {
         let refused = w.owner.at(2).patch("/organization", json!({ "email": email }));
@@ -261,6 +262,9 @@ fn what_cannot_be_sent_is_refused_at_once() {
     assert_eq!(state(w.owner.on(&without).post(&path(&invoice), json!({}))), "no_mail_server");
     for (body, wrong) in [
         (json!({ "to": ["klos.example"] }), "/to/0 format"),
+        (json!({ "to": ["Anna <a@klos.example>"] }), "/to/0 format"),
+        (json!({ "to": ["\"a b\"@klos.example"] }), "/to/0 format"),
+        (json!({ "cc": ["a@[127.0.0.1]"] }), "/cc/0 format"),
         (json!({ "to": [] }), "/to minItems"),
         (json!({ "subject": "{{invoice.sum}}" }), "/subject placeholder"),
         (json!({ "bcc": ["a@klos.example"] }), "/bcc unknown"),
@@ -463,6 +467,106 @@ fn a_reminder_says_what_its_step_says_unless_the_invoice_is_paid_by_then() {
     let cancelled = settled(&w, &remind(20), "cancelled");
     assert_eq!((&cancelled["problem"], w.changes("invoice_email.cancelled")), (&json!("paid"), 1));
     office.mailbox(2);
+}
+
+#[test]
+fn a_reminder_that_waits_is_not_sent_to_whom_is_not_reminded_any_more() {
+    let office = Office::new();
+    let w = office.organization();
+    let buyer = customer(&w, "ksiegowosc@klos.example");
+    let invoice = invoice_to(&w, &buyer);
+    let remind = |days| {
+        w.write(|tx| reminders::queue(tx, &[(InvoiceId(invoice.id().parse().unwrap()), days)]).map(drop));
+        settled(&w, &emails(&w, "").remove(0), "cancelled")
+    };
+    assert_eq!(remind(3)["problem"], "not_wanted");
+    let steps = json!([{ "days_after_due": 3 }]);
+    w.owner.at(2).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } })).expect(200);
+    w.owner
+        .at(buyer.version())
+        .patch(&format!("/customers/{}", buyer.id()), json!({ "send_reminders": false }))
+        .expect(200);
+    assert_eq!(remind(10)["problem"], "not_wanted");
+    office.mailbox(0);
+}
+
+#[test]
+fn what_comes_by_itself_goes_to_the_address_of_today() {
+    let office = Office::new();
+    let w = office.organization();
+    let steps = json!([{ "days_after_due": 3 }]);
+    w.owner.at(2).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } })).expect(200);
+    let buyer = customer(&w, "old@klos.example");
+    let invoice = invoice_to(&w, &buyer);
+    office.mail.rules().recipients.insert("old@klos.example".to_owned(), ("451 not now".to_owned(), 1));
+    w.write(|tx| reminders::queue(tx, &[(InvoiceId(invoice.id().parse().unwrap()), 3)]).map(drop));
+    let email = eventually("an attempt", || Some(emails(&w, "").remove(0)).filter(|email| email["attempts"] == 1));
+    w.owner
+        .at(buyer.version())
+        .patch(&format!("/customers/{}", buyer.id()), json!({ "email": "new@klos.example" }))
+        .expect(200);
+    office.hurry();
+    assert_eq!(settled(&w, &email, "sent")["to"], json!(["new@klos.example"]));
+    assert_eq!(office.mailbox(1)[0].to, ["new@klos.example"]);
+}
+
+#[test]
+fn a_sign_in_that_was_forgotten_loses_no_e_mail() {
+    let office = Office::new();
+    let w = office.organization();
+    office.mail.rules().account = Some("nobody".to_owned());
+    let email = send(&w, &invoice_to(&w, &customer(&w, "ksiegowosc@klos.example")), json!({}));
+    let waiting =
+        eventually("an attempt", || Some(w.reread("/invoice-emails", &email)).filter(|email| email["attempts"] == 1));
+    assert_eq!((&waiting["status"], &waiting["problem"]), (&json!("queued"), &json!("server_unavailable")));
+    office.mail.rules().account = None;
+    office.hurry();
+    settled(&w, &email, "sent");
+    office.mailbox(1);
+}
+
+#[test]
+fn a_subject_that_stands_for_nothing_is_the_number() {
+    let office = Office::new();
+    let w = office.organization();
+    let text =
+        |kind: &str| json!({ "kind": kind, "language": "pl", "subject": "{{invoice.bank_account}}", "body": "x" });
+    let reminders = json!({ "hour": 9, "steps": [{ "days_after_due": 3 }] });
+    let texts = json!({ "email": { "texts": [text("issued"), text("reminder")] }, "reminders": reminders });
+    w.owner.at(2).patch("/organization", texts).expect(200);
+    let buyer = customer(&w, "ksiegowosc@klos.example");
+    let series = w.number_series().name(buyer.id()).with("pattern", pattern(&buyer)).create();
+    let draft = w.invoice_draft(buyer.id(), series.id()).with("payment_method", "cash").create();
+    let invoice = w.issue(&draft, "2026-01-31");
+    assert_eq!(invoice["bank_account"], Value::Null);
+    settled(&w, &send(&w, &invoice, json!({})), "sent");
+    let id = InvoiceId(invoice.id().parse().unwrap());
+    w.write(|tx| reminders::queue(tx, &[(id, 3)]).map(drop));
+    let reminder = settled(&w, &emails(&w, "").remove(0), "sent");
+    assert_eq!((&reminder["subject"], &reminder["attempts"]), (&invoice["number"], &json!(1)));
+    office.mailbox(2);
+}
+
+#[test]
+fn what_a_mail_server_says_is_noted_whatever_it_says() {
+    let office = Office::new();
+    let w = office.organization();
+    let invoice = invoice_to(&w, &customer(&w, "ksiegowosc@klos.example"));
+    let refusal = ("550 no\0such\u{1b}user".to_owned(), 1);
+    office.mail.rules().recipients.insert("ksiegowosc@klos.example".to_owned(), refusal);
+    let email = settled(&w, &send(&w, &invoice, json!({})), "bounced");
+    let detail = email["problem_detail"].as_str().unwrap();
+    assert!(detail.ends_with("550): no such user"), "{detail}");
+}
+
+#[test]
+fn whoever_is_named_twice_gets_it_once() {
+    let office = Office::new();
+    let w = office.organization();
+    let invoice = invoice_to(&w, &customer(&w, "ksiegowosc@klos.example"));
+    let twice = json!({ "to": ["a@klos.example"], "cc": ["a@klos.example", "b@klos.example"] });
+    settled(&w, &send(&w, &invoice, twice), "sent");
+    assert_eq!(office.mailbox(1)[0].to, ["a@klos.example", "b@klos.example"]);
 }
 
 #[test]

@@ -2,9 +2,13 @@
 
 use crate::procedures::months_ago;
 use crate::support::firm::{columns, found, owner_at};
-use crate::support::{Process, Record, Scratch, World, connection, eventually, eventually_within, scratch_database};
-use chrono::Months;
+use crate::support::{
+    Process, Record, Scratch, World, connection, eventually, eventually_within, now, scratch_database,
+};
+use chrono::{Months, NaiveDate, TimeDelta};
 use diesel::connection::SimpleConnection;
+use opiekun_domain::ids::ProcedureScheduleId;
+use opiekun_persistence::procedure_schedules;
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -107,6 +111,24 @@ fn a_schedule_that_contradicts_itself_is_refused() {
     w.owner.at(1).patch(&path, json!({ "first_on": "2090-01-01" })).refused(409, "state_invalid");
     w.owner.at(1).delete(&path).expect(204);
     assert_eq!(runs(&w, &procedure).len(), 1, "what it has started goes on");
+}
+
+#[test]
+fn however_much_was_missed_is_left_out_at_once() {
+    let w = World::new();
+    let procedure = w.procedure().create();
+    let every_day = json!({ "unit": "day", "count": 1 });
+    let draft = w.procedure_schedule(procedure.id()).with("every", every_day).with("first_on", "1900-01-01");
+    let schedule = draft.with("active", false).create();
+    let path = format!("/procedure-schedules/{}", schedule.id());
+    let preview = w.owner.get(&format!("{path}/preview")).expect(200);
+    let first: NaiveDate = preview["periods"][0]["start_on"].as_str().unwrap().parse().unwrap();
+    assert!(now().date_naive() - first <= TimeDelta::days(2), "{first}");
+    w.owner.at(1).patch(&path, json!({ "active": true })).expect(200);
+    let id = ProcedureScheduleId(schedule.id().parse().unwrap());
+    w.write(|tx| procedure_schedules::start_some(tx, id, 10).map(drop));
+    let next = w.owner.get(&path).expect(200)["next_start_on"].as_str().unwrap().parse::<NaiveDate>().unwrap();
+    assert!(next >= now().date_naive(), "{next}");
 }
 
 /// How many customers are scheduled, and how often a node is killed. `OPIEKUN_TEST_SCHEDULED=5000` is the full scale.

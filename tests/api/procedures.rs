@@ -166,10 +166,23 @@ fn a_step_is_done_with_its_files_and_its_survey() {
     let response = w.owner.get(&waiting).expect(200).items().remove(0);
     assert_eq!((&response["task_id"], &response["thread_id"]), (&of(&run, "ask")["task_id"], &run["thread_id"]));
     assert_eq!(w.finish_step(&run, "ask").refused(409, "state_invalid")["state"], "survey_missing");
+    // Whoever the step is given to fills it in.
+    let filler = w.operator("operator", "none", None);
+    let task = w.task_of_step(&run, "ask");
+    let given = json!({ "caretaker_id": filler.id.to_string() });
+    w.owner.at(task.version()).patch(&format!("/tasks/{}", task.id()), given).expect(200);
     let change = json!({ "answers": { "content": "yes" }, "complete": true });
-    w.owner.at(1).patch(&format!("/survey-responses/{}", response.id()), change).expect(200);
+    filler.at(1).patch(&format!("/survey-responses/{}", response.id()), change).expect(200);
     w.finish_step(&run, "ask").expect(200);
     assert_eq!(w.procedure_run_now(&run)["status"], "done");
+    // What nobody will be asked any more does not wait.
+    let skipped = w.procedure_run(procedure.id(), customer.id()).create();
+    for key in ["proof", "ask"] {
+        assert_eq!(w.owner.get(&waiting).expect(200).items().len(), usize::from(key == "ask"));
+        let skip = json!({ "key": key, "reason": "A friend" });
+        w.owner.post(&format!("/procedure-runs/{}/skips", skipped.id()), skip).expect(200);
+    }
+    assert_eq!(w.owner.get(&waiting).expect(200).items(), []);
     // Past the API, too.
     let open = w.procedure_run(procedure.id(), customer.id()).create();
     let done = format!(
@@ -197,6 +210,7 @@ fn what_steps_name_is_there_and_stays() {
     w.owner.at(1).delete(&of_article).refused(409, "conflict");
     let run = w.procedure_run(procedure.id(), customer.id()).create();
     assert_eq!(of(&run, "ask")["article_id"], article["id"]);
+    w.owner.at(1).patch(&of_article, json!({ "status": "published" })).expect(200);
     let steps = format!("/procedure-steps?run_id={}&expand=article", run.id());
     assert_eq!(w.owner.get(&steps).expect(200).items()[0]["article"]["title"], "Jak zebrać");
     // Past the API, too.
@@ -217,6 +231,74 @@ fn what_steps_name_is_there_and_stays() {
         .with("extra_steps", extra_steps)
         .create();
     w.owner.at(1).delete(&format!("/articles/{}", other.id())).refused(409, "conflict");
+}
+
+#[test]
+fn a_step_that_is_opened_again_can_be_done() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let procedure = w.procedure().with("steps", json!([step("a", &[]), step("b", &["a"])])).create();
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    let skip = json!({ "key": "b", "reason": "Nothing this month" });
+    w.owner.post(&format!("/procedure-runs/{}/skips", run.id()), skip).expect(200);
+    w.finish_step(&run, "a").expect(200);
+    assert_eq!(w.procedure_run_now(&run)["status"], "done");
+    let task = w.task_of_step(&run, "b");
+    w.owner.at(task.version()).patch(&format!("/tasks/{}", task.id()), json!({ "status": "open" })).expect(200);
+    let again = w.procedure_run_now(&run);
+    assert_eq!(states(&again), ["a done", "b open"]);
+    assert_eq!((&again["status"], &of(&again, "b")["skip_reason"]), (&json!("open"), &Value::Null));
+    w.finish_step(&run, "b").expect(200);
+    assert_eq!(w.procedure_run_now(&run)["status"], "done");
+}
+
+#[test]
+fn whoever_is_gone_is_given_nothing() {
+    let w = World::new();
+    let [gone, here] = [(); 2].map(|()| w.operator("operator", "none", None).id.to_string());
+    let customer = w.customer().with("caretaker_id", json!(here)).create();
+    let named = |id: &str| json!({ "kind": "named", "operator_id": id });
+    let team = json!({ "kind": "round_robin", "operator_ids": [gone, here] });
+    let steps = json!([
+        with(step("named", &[]), "assignee", named(&gone)),
+        with(step("team", &[]), "assignee", team),
+        with(step("later", &["team"]), "assignee", named(&here)),
+    ]);
+    let procedure = w.procedure().with("steps", steps.clone()).create();
+    w.owner.at(1).patch(&format!("/operators/{gone}"), json!({ "active": false })).expect(200);
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    assert_eq!((&of(&run, "named")["caretaker_id"], &of(&run, "team")["caretaker_id"]), (&json!(here), &json!(here)));
+    let again = w.procedure().name("Again").with("steps", steps).send();
+    assert_eq!(again.wrong(), ["/steps/0/assignee inactive"]);
+    // What else there is of it is changed all the same.
+    let path = format!("/procedures/{}", procedure.id());
+    w.owner.at(1).patch(&path, json!({ "name": "Renamed" })).expect(200);
+    w.owner.at(1).patch(&format!("/operators/{here}"), json!({ "active": false })).expect(200);
+    w.finish_step(&run, "team").expect(200);
+    assert_eq!(w.task_of_step(&run, "later")["caretaker_id"], Value::Null);
+}
+
+#[test]
+fn the_tasks_of_a_run_stay_in_it() {
+    let w = World::new();
+    let (customer, other) = (w.customer().create(), w.customer().create());
+    let procedure = w.procedure().create();
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    let task = w.owner.get(&format!("/tasks/{}", run["steps"][0]["task_id"].as_str().unwrap())).expect(200);
+    let main = w.owner.get(&format!("/tasks/{}", run["task_id"].as_str().unwrap())).expect(200);
+    for (task, change) in [
+        (&task, json!({ "parent": null })),
+        (&task, json!({ "customer_id": other.id(), "thread_id": null })),
+        (&main, json!({ "thread_id": null })),
+    ] {
+        let refused = w.owner.at(task.version()).patch(&format!("/tasks/{}", task.id()), change.clone());
+        assert_eq!(refused.refused(409, "state_invalid")["state"], "procedure", "{change}");
+    }
+    // What hangs below a step goes with it when it is left out.
+    let below = w.task("Below").with("parent", json!({ "type": "task", "id": task.id() })).create();
+    let skip = json!({ "key": run["steps"][0]["key"], "reason": "Not this time" });
+    w.owner.post(&format!("/procedure-runs/{}/skips", run.id()), skip).expect(200);
+    assert_eq!(w.owner.get(&format!("/tasks/{}", below.id())).expect(200)["status"], "cancelled");
 }
 
 #[test]

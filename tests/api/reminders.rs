@@ -137,24 +137,30 @@ fn a_step_gives_the_caretaker_a_task_once() {
     // Without an address the caretaker can still call.
     let poor = invoice(&w, json!({ "email": null }));
     let left = invoice(&w, json!({ "send_reminders": false }));
+    let gone = w.operator("operator", "none", None).id.to_string();
+    let orphan = invoice(&w, json!({ "caretaker_id": gone }));
+    w.owner.at(1).patch(&format!("/operators/{gone}"), json!({ "active": false })).expect(200);
     let moment: DateTime<Utc> = "2026-01-18T08:00:00Z".parse().unwrap();
     let queued = at_once(4, |_| reminders::queue(&place.db, moment).unwrap());
-    assert_eq!(queued.iter().sum::<usize>(), 2, "{queued:?}");
+    assert_eq!(queued.iter().sum::<usize>(), 3, "{queued:?}");
     assert_eq!((steps_of(&w, &late), steps_of(&w, &poor), steps_of(&w, &left)), (vec![3], vec![3], vec![]));
     let of_poor = emails(&w).into_iter().find(|email| email["invoice_id"] == poor.id()).unwrap();
     assert_eq!((&of_poor["status"], &of_poor["problem"]), (&json!("failed"), &json!("no_recipient")));
 
     let tasks = w.owner.get("/tasks?limit=200").expect(200).items();
-    assert_eq!(tasks.len(), 2);
+    assert_eq!(tasks.len(), 3);
+    // Whoever has left does nothing any more.
+    let of_gone = tasks.iter().find(|task| task["customer_id"] == orphan["customer_id"]).unwrap();
+    assert_eq!(of_gone["caretaker_id"], Value::Null);
     let task = tasks.iter().find(|task| task["customer_id"] == late["customer_id"]).unwrap();
     assert_eq!(task["caretaker_id"], caretaker.id.to_string());
     let title = format!("Niezapłacona faktura {}: Piekarnia Złoty Kłos sp. z o.o.", late["number"].as_str().unwrap());
     assert_eq!((&task["title"], &task["status"], &task["all_day"]), (&json!(title), &json!("open"), &json!(true)));
     assert_eq!((&task["due_at"], &task["registered_by_id"]), (&json!("2026-01-17T23:00:00Z"), &Value::Null));
     assert!(task["description"].as_str().unwrap().contains("123.00 PLN"), "{task:?}");
-    assert_eq!(w.changes("task.created"), 2);
-    assert_eq!(place.queue(["2026-01-25"]), [2]);
-    assert_eq!(place.tasks(), 2);
+    assert_eq!(w.changes("task.created"), 3);
+    assert_eq!(place.queue(["2026-01-25"]), [3]);
+    assert_eq!(place.tasks(), 3);
 }
 
 #[test]

@@ -189,9 +189,15 @@ fn a_customer_answers_alone_at_a_secret_address() {
     assert_eq!(shown.header("cache-control"), Some("no-store"));
     let shown = shown.expect(200);
     let names: Vec<_> = shown.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names, ["title", "description", "questions", "answers", "single_use", "expires_at"]);
+    assert_eq!(names, ["title", "description", "questions", "answers", "single_use", "expires_at", "survey_version"]);
     assert!(!shown.0.to_string().contains("klos.example") && !shown.0.to_string().contains(customer.id()));
 
+    // Whoever was shown other questions has not answered these.
+    let unseen = json!({ "answers": { "content": "no" }, "survey_version": 7 });
+    let unseen = Client::nobody().post(&format!("{form}/responses"), unseen);
+    assert_eq!(unseen.refused(409, "state_invalid")["state"], "changed");
+    let seen = json!({ "answers": {}, "complete": false, "survey_version": shown["survey_version"] });
+    Client::nobody().post(&format!("{form}/responses"), seen).expect(200);
     assert_eq!(answer(&form, json!({ "content": "maybe" }), false).wrong(), ["/answers/content unknown_option"]);
     answer(&form, json!({ "content": "no" }), false).expect(200);
     assert_eq!(Client::nobody().get(&form).expect(200)["answers"], json!({ "content": "no" }));

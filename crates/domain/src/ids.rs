@@ -148,6 +148,8 @@ id! { /// A place for articles.
 ArticleCategoryId }
 id! { /// An answer to a question that keeps coming back.
 ArticleId }
+id! { /// A text that an article had.
+ArticleRevisionId }
 id! { /// Whether an article helped somebody.
 ArticleVoteId }
 id! { /// An interaction that an article answered.

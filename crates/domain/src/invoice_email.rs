@@ -60,6 +60,8 @@ vocabulary! {
         Expired = "expired",
         /// The invoice was paid before it was reminded of.
         Paid = "paid",
+        /// The customer is not reminded any more.
+        NotWanted = "not_wanted",
     }
 }
 

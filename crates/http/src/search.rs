@@ -27,10 +27,10 @@ const LIMIT_DEFAULT: u16 = 20;
 #[into_params(parameter_in = Query)]
 pub struct SearchQuery {
     /// What has been typed so far: words, a telephone or tax number, or the number of an invoice.
-    #[param(min_length = 1, max_length = 200, example = "kowalski umow")]
+    #[param(min_length = 1, max_length = 200, example = "umow")]
     q: String,
     /// Only these types, several with commas between. Those that the caller may not read have no hits.
-    #[param(value_type = Option<Vec<SearchType>>, min_items = 1, max_items = 20, example = json!(["customer", "person"]))]
+    #[param(value_type = Option<Vec<SearchType>>, min_items = 1, max_items = 20)]
     types: Option<AnyOf<SearchType>>,
     /// Whether archived customers are found, too.
     include_archived: Option<bool>,

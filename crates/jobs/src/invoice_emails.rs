@@ -22,7 +22,7 @@ use opiekun_persistence::organizations::Organization;
 use opiekun_persistence::{ActorRef, Db, Result, Scope, StoreError, Tx};
 use opiekun_rendering::{Correspondence, DocumentError, Paper, file_name, paper, structured};
 use opiekun_typesetting::{NotSet, Workers};
-use smtp::{Connection, Refusal};
+use smtp::{Connection, LAST_STEP_MAX, Refusal};
 pub use smtp::{ServerFault, SmtpServer, SmtpUrlFault};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,9 +30,11 @@ use std::time::{Duration, Instant};
 /// How many are taken up at a time.
 const AT_ONCE: i64 = 10;
 /// For how long nobody else takes them.
-const HELD_FOR: TimeDelta = TimeDelta::minutes(15);
-/// An attempt is begun only where so much is left of it: more than the longest takes.
-const LEFT_AT_LEAST: TimeDelta = TimeDelta::minutes(8);
+const HELD_FOR: TimeDelta = TimeDelta::minutes(30);
+/// An attempt is begun only where so much is left of it.
+const LEFT_AT_LEAST: TimeDelta = TimeDelta::minutes(20);
+/// No step of it is begun where less is left than the last may take.
+const LEFT_AT_LAST: Duration = LAST_STEP_MAX.saturating_add(Duration::from_secs(60));
 
 /// For how long it is tried to note what was sent.
 const NOTED_WITHIN_SECONDS: u32 = 300;
@@ -112,6 +114,7 @@ pub(crate) fn work(db: &Db, clock: Clock, stop: &Stop, mailer: &Mailer, line: &M
     }
     let now = clock();
     let until = now + HELD_FOR;
+    let steps_until = Instant::now() + HELD_FOR.to_std().unwrap_or_default().saturating_sub(LEFT_AT_LAST);
     let claimed = invoice_emails::claim(db, now, until, AT_ONCE)?;
     if claimed.is_empty() {
         line.hang_up();
@@ -123,7 +126,7 @@ pub(crate) fn work(db: &Db, clock: Clock, stop: &Stop, mailer: &Mailer, line: &M
             invoice_emails::give_back(db, left, now, now, None)?;
             return Ok(false);
         }
-        match deliver(db, clock, mailer, &mut line, one) {
+        match deliver(db, clock, mailer, &mut line, one, steps_until) {
             Ok(Delivery::Settled) => {}
             Ok(Delivery::ServerFault { detail, is_settled }) => {
                 let pause = mailer.pause();
@@ -156,6 +159,7 @@ enum Delivery {
 /// An e-mail, put together but for its PDF.
 struct Prepared {
     organization: Organization,
+    recipients: Vec<String>,
     from_address: String,
     subject: String,
     body: String,
@@ -181,7 +185,14 @@ impl Setback {
     }
 }
 
-fn deliver(db: &Db, clock: Clock, mailer: &Mailer, line: &mut Line, claimed: &Claimed) -> Result<Delivery> {
+fn deliver(
+    db: &Db,
+    clock: Clock,
+    mailer: &Mailer,
+    line: &mut Line,
+    claimed: &Claimed,
+    steps_until: Instant,
+) -> Result<Delivery> {
     let email = &claimed.email;
     #[expect(clippy::disallowed_methods, reason = "who asked for it was allowed to, or the organization has it so")]
     let scope = Scope::new(claimed.organization_id, ActorRef::System, None);
@@ -218,14 +229,17 @@ fn deliver(db: &Db, clock: Clock, mailer: &Mailer, line: &mut Line, claimed: &Cl
         Ok(sealed) => sealed,
         Err(setback) => return settle(Some(&prepared), Some(setback)),
     };
-    match connection.send(&envelope, &message) {
+    match connection.send(&envelope, &message, steps_until) {
         Ok(()) => {
             mailer.go_on();
-            // It is out: while the database is away this thread does nothing else, so that it is not sent again.
+            // It is out: while that cannot be noted this thread does nothing else, so that it is not sent again.
             let mut tries = 0;
             loop {
                 match settle(Some(&prepared), None) {
-                    Err(StoreError::Unavailable(_)) if tries < NOTED_WITHIN_SECONDS => tries += 1,
+                    Err(error) if tries < NOTED_WITHIN_SECONDS => {
+                        tracing::warn!(email = %email.id, %error, "it is out, and cannot be noted yet");
+                        tries += 1;
+                    }
                     noted => return noted,
                 }
                 std::thread::sleep(Duration::from_secs(1));
@@ -272,10 +286,12 @@ fn attempt_of(
         }
     }
     let kept = |new: Option<&String>, before: &Option<String>| new.or(before.as_ref()).cloned();
+    let recipients = prepared.map_or(&email.recipients, |it| &it.recipients).clone();
     Attempt {
         status,
         problem,
         next_attempt_at,
+        recipients,
         subject: kept(prepared.map(|it| &it.subject), &email.subject),
         body: kept(prepared.map(|it| &it.body), &email.body),
         from_address: kept(prepared.map(|it| &it.from_address), &email.from_address),
@@ -317,10 +333,24 @@ fn prepare(tx: &mut Tx<'_>, email: &InvoiceEmail, server: &SmtpServer) -> Result
     let Some(sender) = sender.map(str::to_owned) else {
         return Err(NotPrepared::Setback(Setback::failed(EmailProblem::NoSender, "")));
     };
-    if email.reason == EmailReason::Reminder && correspondence.owed <= Amount::ZERO {
-        let paid = Setback { status: EmailStatus::Cancelled, problem: EmailProblem::Paid, detail: String::new() };
-        return Err(NotPrepared::Setback(paid));
+    let fields = &correspondence.customer.fields;
+    if email.reason == EmailReason::Reminder {
+        let is_wanted = fields.send_reminders && correspondence.organization.fields.reminders.is_some();
+        let needless = match correspondence.owed <= Amount::ZERO {
+            true => Some(EmailProblem::Paid),
+            false => (!is_wanted).then_some(EmailProblem::NotWanted),
+        };
+        if let Some(problem) = needless {
+            let cancelled = Setback { status: EmailStatus::Cancelled, problem, detail: String::new() };
+            return Err(NotPrepared::Setback(cancelled));
+        }
     }
+    // What comes by itself goes to the address of today.
+    let recipients = match (email.reason, &fields.email) {
+        (EmailReason::Requested, _) => email.recipients.clone(),
+        (_, Some(address)) => vec![address.clone()],
+        (_, None) => return Err(NotPrepared::Setback(Setback::failed(EmailProblem::NoRecipient, ""))),
+    };
     let (subject, body) = match (&email.subject, &email.body) {
         (Some(subject), Some(body)) => (subject.clone(), body.clone()),
         _ => correspondence.words(email.reason, email.days_after_due, tx.now),
@@ -335,7 +365,8 @@ fn prepare(tx: &mut Tx<'_>, email: &InvoiceEmail, server: &SmtpServer) -> Result
         None | Some(Err(DocumentError::NotOfState { .. })) => None,
         Some(Err(error)) => return Err(error.into()),
     };
-    Ok(Prepared { organization: correspondence.organization, from_address: sender, subject, body, paper, e_invoice })
+    let organization = correspondence.organization;
+    Ok(Prepared { organization, recipients, from_address: sender, subject, body, paper, e_invoice })
 }
 
 /// The documents that come with it.
@@ -371,7 +402,7 @@ fn seal(
         from_name: fields.email.0.from_name.as_deref().unwrap_or(&fields.legal_name),
         from_address: &prepared.from_address,
         reply_to: fields.email.0.reply_to.as_deref(),
-        to: &email.recipients,
+        to: &prepared.recipients,
         cc: &email.cc,
         subject: &prepared.subject,
         body: &prepared.body,

@@ -6,7 +6,9 @@
 use crate::articles::{self, Article, ArticleReader};
 use crate::db::{Db, Scope, Tx};
 use crate::error::Result;
-use crate::schema::{article_indexes, article_terms, articles as article_rows, organizations, search_words, synonyms};
+use crate::schema::{
+    article_indexes, article_postings, article_terms, articles as article_rows, organizations, search_words, synonyms,
+};
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, SmallInt, Text, Uuid as SqlUuid};
@@ -21,9 +23,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// So many postings are read to find out which articles may answer.
-const POSTINGS_MAX: i64 = 8_000;
+const POSTINGS_MAX: i64 = 4_000;
 /// So many articles are looked at closely.
-const CANDIDATES: i64 = 60;
+const CANDIDATES: i64 = 40;
 /// Under this term it is counted how many articles there are.
 const ALL: &str = "";
 
@@ -93,6 +95,8 @@ pub(crate) fn keep(tx: &mut Tx<'_>, article: &Article) -> Result<()> {
             article_indexes::article_id.eq(article.id),
             article_indexes::search_version.eq(VERSION),
             article_indexes::words.eq(words.into_iter().collect::<Vec<_>>()),
+            article_indexes::terms.eq(&terms),
+            article_indexes::weights.eq(&weights),
         ))
         .execute(tx.conn)?;
     Ok(())
@@ -101,21 +105,24 @@ pub(crate) fn keep(tx: &mut Tx<'_>, article: &Article) -> Result<()> {
 /// Has an article found by nothing.
 pub(crate) fn forget(tx: &mut Tx<'_>, id: ArticleId) -> Result<()> {
     hold(tx)?;
-    let words: Option<Vec<String>> = diesel::delete(article_indexes::table.find((tx.organization_id(), id)))
-        .returning(article_indexes::words)
-        .get_result(tx.conn)
-        .optional()?;
-    let Some(words) = words else { return Ok(()) };
+    let known: Option<(Vec<String>, Vec<String>)> =
+        diesel::delete(article_indexes::table.find((tx.organization_id(), id)))
+            .returning((article_indexes::words, article_indexes::terms))
+            .get_result(tx.conn)
+            .optional()?;
+    let Some((words, mut terms)) = known else { return Ok(()) };
+    diesel::delete(article_postings::table)
+        .filter(article_postings::organization_id.eq(tx.organization_id()))
+        .filter(article_postings::term.eq_any(&terms))
+        .filter(article_postings::article_id.eq(id))
+        .execute(tx.conn)?;
+    terms.push(ALL.to_owned());
     diesel::sql_query(
-        "with gone as (
-             delete from article_postings where organization_id = $1 and article_id = $2 returning term
-         )
-         update article_terms known set articles = known.articles - 1
-         where organization_id = $1 and term = any (array(select term from gone union all select $3))",
+        "update article_terms known set articles = known.articles - 1
+         where organization_id = $1 and term = any ($2)",
     )
     .bind::<SqlUuid, _>(tx.organization_id())
-    .bind::<SqlUuid, _>(id)
-    .bind::<Text, _>(ALL)
+    .bind::<Array<Text>, _>(terms)
     .execute(tx.conn)?;
     unknow(tx, &words.into_iter().collect())
 }
@@ -294,10 +301,9 @@ fn score(
     if !frequent.is_empty() && !ids.is_empty() {
         let terms: BTreeSet<&str> = frequent.iter().map(|lookup| lookup.term.as_str()).collect();
         let further: Vec<Hit> = diesel::sql_query(
-            "select posting.article_id, posting.term, posting.weight
-             from unnest($2) as asked (term) cross join unnest($3) as candidate (id)
-             join article_postings posting
-                 on posting.organization_id = $1 and posting.term = asked.term and posting.article_id = candidate.id",
+            "select article_id, term, weight
+             from article_indexes, unnest(terms, weights) as posting (term, weight)
+             where organization_id = $1 and article_id = any ($3) and term = any ($2)",
         )
         .bind::<SqlUuid, _>(tx.organization_id())
         .bind::<Array<Text>, _>(terms.into_iter().collect::<Vec<_>>())

@@ -15,7 +15,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use opiekun_domain::article::ArticleStatus;
 use opiekun_domain::attachment::AttachmentSubject;
-use opiekun_domain::ids::{ArticleCategoryId, ArticleId, OperatorId, OrganizationId};
+use opiekun_domain::ids::{ArticleCategoryId, ArticleId, ArticleRevisionId, OperatorId, OrganizationId};
 use opiekun_domain::language::Language;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -93,6 +93,7 @@ struct NewLink {
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = article_revisions, check_for_backend(diesel::pg::Pg))]
 pub struct ArticleRevision {
+    pub id: ArticleRevisionId,
     pub article_id: ArticleId,
     pub number: i32,
     pub title: String,
@@ -112,6 +113,7 @@ pub struct ArticleRevision {
 #[diesel(table_name = article_revisions)]
 struct NewRevision<'a> {
     organization_id: OrganizationId,
+    id: ArticleRevisionId,
     article_id: ArticleId,
     number: i32,
     title: &'a str,
@@ -183,6 +185,7 @@ pub fn create(tx: &mut Tx<'_>, fields: ArticleFields, related: &[ArticleId]) -> 
 fn keep_revision(tx: &mut Tx<'_>, article: &Article, restored_from: Option<i32>) -> Result<()> {
     let row = NewRevision {
         organization_id: tx.organization_id(),
+        id: ArticleRevisionId::at(tx.now),
         article_id: article.id,
         number: article.revision,
         title: &article.fields.title,

@@ -111,6 +111,7 @@ pub struct Attempt {
     pub problem: Option<(EmailProblem, String)>,
     /// Of one that is to be tried again.
     pub next_attempt_at: Option<DateTime<Utc>>,
+    pub recipients: Vec<String>,
     pub subject: Option<String>,
     pub body: Option<String>,
     pub from_address: Option<String>,
@@ -316,7 +317,7 @@ pub fn give_back(
 /// Notes what came of an attempt at a claimed e-mail. What was sent is noted also where another node has taken it up
 /// meanwhile; anything else only by who holds it. `false` where nothing was to be noted.
 pub fn settle(tx: &mut Tx<'_>, before: &InvoiceEmail, attempt: Attempt) -> Result<bool> {
-    let Attempt { status, problem, next_attempt_at, subject, body, from_address } = attempt;
+    let Attempt { status, problem, next_attempt_at, recipients, subject, body, from_address } = attempt;
     let (problem, problem_detail) = problem.unzip();
     let is_sent = status == EmailStatus::Sent;
     let mut held = diesel::update(invoice_emails::table.find((tx.organization_id(), before.id)))
@@ -325,6 +326,7 @@ pub fn settle(tx: &mut Tx<'_>, before: &InvoiceEmail, attempt: Attempt) -> Resul
             invoice_emails::status.eq(status),
             invoice_emails::problem.eq(problem),
             invoice_emails::problem_detail.eq(problem_detail.filter(|detail| !detail.is_empty())),
+            invoice_emails::recipients.eq(recipients),
             invoice_emails::subject.eq(subject),
             invoice_emails::body.eq(body),
             invoice_emails::from_address.eq(from_address),

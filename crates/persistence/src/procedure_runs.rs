@@ -533,8 +533,11 @@ pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Resu
             .filter(|(step, task)| step.opened_at.is_none() && task.closed_at.is_none())
             .filter(|(step, _)| is_ready(&step.waits_for, is_closed))
             .collect();
-        for (step, _) in &ready {
-            open(tx, run, step)?;
+        let task_ids: Vec<TaskId> = ready.iter().map(|(step, _)| step.task_id).collect();
+        let tasks: HashMap<TaskId, Task> =
+            crate::tasks::lock_all(tx, &task_ids)?.into_iter().map(|task| (task.id, task)).collect();
+        for (step, task) in &ready {
+            open(tx, run, step, tasks.get(&step.task_id).unwrap_or(task))?;
         }
         if finish == Finish::Main && of_run.iter().all(|(_, task)| task.closed_at.is_some()) {
             let main = crate::tasks::lock(tx, run.task_id, None)?;
@@ -555,8 +558,8 @@ pub(crate) enum Finish {
     Nothing,
 }
 
-/// Opens a step of a locked run: its task gets who is to do it and by when, where nobody has said so already.
-fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep) -> Result<()> {
+/// Opens a step of a locked run: its locked task gets who is to do it and by when, where nobody has said so already.
+fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep, task: &Task) -> Result<()> {
     let zone = organizations::find(tx)?.time_zone();
     let works = operators::working(tx, step.caretaker_id.into_iter())?;
     let opened: ProcedureStep = diesel::update(procedure_steps::table.find((tx.organization_id(), step.id)))
@@ -567,7 +570,6 @@ fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep) -> Result<()>
         ))
         .returning(ProcedureStep::as_returning())
         .get_result(tx.conn)?;
-    let task = crate::tasks::lock(tx, step.task_id, None)?;
     let mut fields = task.fields.clone();
     fields.caretaker_id = fields.caretaker_id.or(step.caretaker_id.filter(|id| works.contains(id)));
     if let (None, Some(due_on)) = (fields.due_at, step.due_on) {
@@ -576,7 +578,7 @@ fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep) -> Result<()>
         fields.due_at = Some(fields.start_at.map_or(due_at, |start_at| start_at.max(due_at)));
         fields.all_day = fields.start_at.is_none() || fields.all_day;
     }
-    crate::tasks::update(tx, &task, fields, task.progress(), None)?;
+    crate::tasks::update(tx, task, fields, task.progress(), None)?;
     changes::record(tx, step_change("opened", &opened))?;
     ask_surveys(tx, std::iter::once(&opened), |_| Some(run.customer_id))
 }

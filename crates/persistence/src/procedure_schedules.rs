@@ -285,13 +285,16 @@ fn to_start<'a>(
     predicate
 }
 
+/// A customer, and who cares for it.
+pub type CaredFor = (CustomerId, Option<OperatorId>);
+
 /// How many customers a period would be started for now, and the first of them by their ids.
 pub fn preview(
     tx: &mut Tx<'_>,
     schedule: &ProcedureSchedule,
     period_start_on: NaiveDate,
     most: i64,
-) -> Result<(i64, Vec<(CustomerId, Option<OperatorId>)>)> {
+) -> Result<(i64, Vec<CaredFor>)> {
     let organization_id = tx.organization_id();
     let count =
         customers::table.filter(to_start(organization_id, schedule, period_start_on)).count().get_result(tx.conn)?;

@@ -102,7 +102,9 @@ pub fn candidates(
     batch: i64,
 ) -> Result<Vec<Candidate>> {
     Ok(diesel::sql_query(
-        "select b.invoice_id, b.customer_id, i.number, c.name as customer_name, c.caretaker_id, b.currency,
+        "select b.invoice_id, b.customer_id, i.number, c.name as customer_name, (
+                 select o.id from operators o where o.organization_id = c.organization_id and o.id = c.caretaker_id and o.active
+             ) as caretaker_id, b.currency,
              b.gross - b.paid as owed, b.issued_on, b.due_on, (
                  select max(e.days_after_due) from invoice_emails e
                  where e.organization_id = b.organization_id and e.invoice_id = b.invoice_id and e.reason = 'reminder'

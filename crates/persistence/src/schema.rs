@@ -41,6 +41,8 @@ diesel::table! {
         article_id -> Uuid,
         search_version -> Int4,
         words -> Array<Text>,
+        terms -> Array<Text>,
+        weights -> Array<Int2>,
     }
 }
 
@@ -65,6 +67,7 @@ diesel::table! {
 diesel::table! {
     article_revisions (organization_id, article_id, number) {
         organization_id -> Uuid,
+        id -> Uuid,
         article_id -> Uuid,
         number -> Int4,
         title -> Text,

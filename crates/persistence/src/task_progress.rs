@@ -102,13 +102,7 @@ pub(crate) fn roll_up(tx: &mut Tx<'_>, from: Option<TaskId>) -> Result<()> {
 /// are kept away meanwhile.
 pub fn lock_open_below(tx: &mut Tx<'_>, id: TaskId) -> Result<Vec<Task>> {
     let ids = open_below(tx, id)?;
-    Ok(tasks::table
-        .filter(tasks::organization_id.eq(tx.organization_id()))
-        .filter(tasks::id.eq_any(ids))
-        .order(tasks::id)
-        .select(Task::as_select())
-        .for_no_key_update()
-        .load(tx.conn)?)
+    crate::tasks::lock_all(tx, &ids)
 }
 
 /// Closes locked tasks, all in the same way. Of instances of a series nothing comes again.

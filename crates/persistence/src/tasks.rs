@@ -278,6 +278,17 @@ pub fn lock(tx: &mut Tx<'_>, id: TaskId, seen: Option<i32>) -> Result<Task> {
     Ok(task)
 }
 
+/// Locks rows, in the order of their ids.
+pub(crate) fn lock_all(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>> {
+    Ok(tasks::table
+        .filter(tasks::organization_id.eq(tx.organization_id()))
+        .filter(tasks::id.eq_any(ids))
+        .order(tasks::id)
+        .select(Task::as_select())
+        .for_no_key_update()
+        .load(tx.conn)?)
+}
+
 /// Writes to a row that [`lock`] has returned, and counts its version up. Main tasks above it follow.
 ///
 /// The shape of the trees is held, and if the parent changes it is the caller's to change. With an `instance` the task
@@ -328,17 +339,18 @@ pub fn update(
     if told_of(task) != told_of(&after) {
         set_reminders(tx, &after)?;
     }
+    // Before those above are locked: whoever changes a step that is opened now locks them after it.
+    if task.closed_at.is_none() && after.closed_at.is_some() {
+        procedure_runs::follow(tx, &[after.id], Finish::Main)?;
+    } else if task.closed_at.is_some() && after.closed_at.is_none() {
+        procedure_runs::reopen(tx, after.id)?;
+    }
     let (was, is) = (task.fields.parent_task_id, after.fields.parent_task_id);
     if was != is {
         task_progress::roll_up(tx, was)?;
         task_progress::roll_up(tx, is)?;
     } else if task.progress() != after.progress() || task.planned_minutes != after.planned_minutes {
         task_progress::roll_up(tx, is)?;
-    }
-    if task.closed_at.is_none() && after.closed_at.is_some() {
-        procedure_runs::follow(tx, &[after.id], Finish::Main)?;
-    } else if task.closed_at.is_some() && after.closed_at.is_none() {
-        procedure_runs::reopen(tx, after.id)?;
     }
     Ok(after)
 }

@@ -47,8 +47,12 @@ impl Correspondence {
         (self.subject(&text(subject), now), self.body(&text(body), now))
     }
 
+    /// One line, never empty: the number of the invoice where all that it says stands for nothing.
     pub fn subject(&self, text: &EmailText, now: DateTime<Utc>) -> String {
-        text.render_line(&self.values(now)).chars().take(Self::SUBJECT_LENGTH_MAX).collect()
+        let values = self.values(now);
+        let line = text.render_line(&values);
+        let line = if line.is_empty() { values.number } else { &line };
+        line.chars().take(Self::SUBJECT_LENGTH_MAX).collect()
     }
 
     pub fn body(&self, text: &EmailText, now: DateTime<Utc>) -> String {

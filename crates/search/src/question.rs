@@ -289,13 +289,19 @@ pub struct Marker {
 impl Marker {
     /// Which of the words that are asked for this one is.
     pub fn find(&self, word: &Word) -> Option<usize> {
-        if word.is_stop_word() {
+        if word.is_stop_word() || !self.knows_beginning(word) {
             return None;
         }
         let forms = word.forms();
         let mut stems = forms.stems.iter().filter_map(|stem| self.stems.get(stem));
         let mut beginnings = forms.beginnings.iter().filter_map(|(term, _)| self.beginnings.get(term));
         stems.next().or_else(|| beginnings.next()).copied()
+    }
+
+    /// Whether anything that is asked for begins like a word: of most words no form has to be made then.
+    fn knows_beginning(&self, word: &Word) -> bool {
+        let known = self.stems.keys().chain(self.beginnings.keys()).map(|term| term.trim_start_matches('~'));
+        known.into_iter().any(|term| term.chars().take(2).eq(word.folded.chars().take(2)))
     }
 }
 

@@ -206,6 +206,10 @@ impl Sought {
 
     /// Which of the words that are sought one of a text is.
     pub fn finds(&self, word: &Word) -> Option<usize> {
+        let is_alike = |sought: &SoughtWord| sought.text.chars().take(2).eq(word.folded.chars().take(2));
+        if !self.words.iter().any(|sought| sought.kind == Kind::Number || is_alike(sought)) {
+            return None;
+        }
         let forms = word.forms();
         self.words.iter().position(|sought| match &sought.kind {
             Kind::Number => is_number(&word.folded) && sought.text.contains(&word.folded),

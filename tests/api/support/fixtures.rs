@@ -5,6 +5,7 @@
 
 use super::billing::number_of_ksef;
 use super::client::{Answer, Client, Record};
+use super::database::execute;
 use super::drafts::time_line;
 use super::files::Form;
 use super::operations::{FORM_OF_PARTS, Operation, document};
@@ -116,7 +117,11 @@ const KINDS: &[Kind] = &[
         names: &["file_id"],
         make: |w| w.file("umowa.txt", format!("Umowa {}", mark()).as_bytes()),
     },
-    Kind { collection: "article-categories", names: &["category_id"], make: |w| w.article_category(&mark()).create() },
+    Kind {
+        collection: "article-categories",
+        names: &["category_id", "parent_id"],
+        make: |w| w.article_category(&mark()).create(),
+    },
     Kind {
         collection: "articles",
         names: &["article_id", "related_article_id", "subject_article_id"],
@@ -307,7 +312,7 @@ const QUERIES: &[(&str, Ask)] = &[
     ("delete_article_use", |w, article| {
         let interaction_id = id_called(w, "interaction_id");
         let path = format!("/articles/{}/uses", article.id());
-        w.owner.post(&path, json!({ "interaction_id": interaction_id })).expect(201);
+        w.owner.post(&path, json!({ "interaction_id": interaction_id })).expect(200);
         format!("interaction_id={interaction_id}")
     }),
 ];
@@ -316,6 +321,10 @@ const QUERIES: &[(&str, Ask)] = &[
 const ARRANGED: &[(&str, Arrange)] = &[
     ("stop_timer", |w| {
         w.owner.put("/me/timer", json!({ "task_id": id_called(w, "task_id") })).expect(200);
+    }),
+    // What it begins with is more than a page.
+    ("list_synonym_groups", |w| {
+        execute(&format!("delete from synonyms where organization_id = '{}'", w.organization_id)).unwrap();
     }),
     // Both need the binary, whose building no server waits for.
     ("create_invoice_layout", |_| _ = binary()),

@@ -21,7 +21,7 @@ use actix_web::{HttpRequest, delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_documents::article_page;
 use opiekun_domain::article::ArticleStatus;
-use opiekun_domain::ids::{ArticleCategoryId, ArticleId, OperatorId};
+use opiekun_domain::ids::{ArticleCategoryId, ArticleId, ArticleRevisionId, OperatorId};
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::articles::{
@@ -187,9 +187,9 @@ pub(crate) fn reader(actor: &Actor) -> ArticleReader {
     }
 }
 
-/// The bodies of those that are published, for expansion.
+/// The bodies of those that exist, for expansion: only those are told of an article who may read it.
 pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[ArticleId]) -> Result<Vec<Value>, ApiError> {
-    let rows = articles::find_all(tx, ArticleReader::Published, ids)?;
+    let rows = articles::find_all(tx, ArticleReader::Everything, ids)?;
     let bodies = ArticleBody::all(tx, rows)?;
     bodies.into_iter().map(|body| serde_json::to_value(body).map_err(ApiError::internal)).collect()
 }
@@ -398,6 +398,7 @@ async fn delete_article(
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ArticleRevision)]
 pub struct ArticleRevisionBody {
+    id: ArticleRevisionId,
     article_id: ArticleId,
     /// From 1 on.
     #[schema(minimum = 1, example = 3)]
@@ -422,6 +423,7 @@ pub struct ArticleRevisionBody {
 impl From<ArticleRevision> for ArticleRevisionBody {
     fn from(row: ArticleRevision) -> Self {
         let ArticleRevision {
+            id,
             article_id,
             number,
             title,
@@ -433,7 +435,19 @@ impl From<ArticleRevision> for ArticleRevisionBody {
             registered_by_id,
             created_at,
         } = row;
-        Self { article_id, number, title, body, language, tags, status, restored_from, registered_by_id, created_at }
+        Self {
+            id,
+            article_id,
+            number,
+            title,
+            body,
+            language,
+            tags,
+            status,
+            restored_from,
+            registered_by_id,
+            created_at,
+        }
     }
 }
 

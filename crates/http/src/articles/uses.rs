@@ -84,7 +84,7 @@ pub async fn list_article_uses(
 ///
 /// Once each: again there is 409 `duplicate`. It goes with the interaction.
 #[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:write"])), request_body = ArticleUseInput,
-    responses((status = 201, body = ArticleUseBody)))]
+    responses((status = 200, body = ArticleUseBody)))]
 #[post("/articles/{id}/uses")]
 pub async fn create_article_use(
     state: web::Data<State>,
@@ -98,8 +98,7 @@ pub async fn create_article_use(
         .submit(scope, once, move |tx| {
             articles::lock(tx, id.0, None)?;
             let noted = article_uses::create(tx, id.0, input.0.interaction_id)?;
-            let location = format!("/api/v1/articles/{}/uses?interaction_id={}", id.0, noted.interaction_id);
-            Ok(Reply::created(&location, noted.version, &ArticleUseBody::from(noted)))
+            Ok(Reply::ok(&ArticleUseBody::from(noted)))
         })
         .await
 }

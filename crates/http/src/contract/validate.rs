@@ -24,6 +24,7 @@ pub(super) fn compile(schema: &Value, components: &Value) -> Result<Validator, S
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)
         .with_format("date-time", is_moment)
+        .with_format("email", is_address)
         // The engine without backtracking: its time is linear in the text, whoever sends it.
         .with_pattern_options(PatternOptions::regex())
         .build(&root)
@@ -40,6 +41,23 @@ fn is_moment(text: &str) -> bool {
             let moment = if moment.nanosecond() >= 1_000_000_000 { moment + TimeDelta::seconds(1) } else { moment };
             (0..=9999).contains(&moment.year())
         })
+}
+
+/// Whether a text is an address that mail can be sent to: without a name before it, without quotes, at a domain by name.
+fn is_address(text: &str) -> bool {
+    const LOCAL_LENGTH_MAX: usize = 64;
+    const LABEL_LENGTH_MAX: usize = 63;
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let is_atom = |atom: &str| {
+        !atom.is_empty() && atom.chars().all(|it| it.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(it))
+    };
+    let is_label = |label: &str| {
+        (1..=LABEL_LENGTH_MAX).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|it| it.is_ascii_alphanumeric() || it == '-')
+    };
+    local.len() <= LOCAL_LENGTH_MAX && local.split('.').all(is_atom) && domain.split('.').all(is_label)
 }
 
 /// Gathers the components that a schema refers to, and those that they refer to.

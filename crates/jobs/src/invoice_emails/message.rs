@@ -83,8 +83,14 @@ impl Letter<'_> {
         if self.is_automatic {
             builder = builder.header(AutoSubmitted);
         }
-        let envelope = Envelope::new(Some(from), to.into_iter().chain(cc).collect())
-            .map_err(|error| Unfit::Message(error.to_string()))?;
+        // Whoever is named twice gets it once.
+        let mut recipients: Vec<Address> = Vec::new();
+        for address in to.into_iter().chain(cc) {
+            if !recipients.contains(&address) {
+                recipients.push(address);
+            }
+        }
+        let envelope = Envelope::new(Some(from), recipients).map_err(|error| Unfit::Message(error.to_string()))?;
         let mut parts = MultiPart::mixed().singlepart(SinglePart::plain(self.body.to_owned()));
         for document in self.documents {
             let Document { name, media_type, content } = document;

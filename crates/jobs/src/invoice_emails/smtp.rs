@@ -12,8 +12,15 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 use url::{Host, Url};
 
-/// How long the server may take for an answer. It may look through a whole message before it takes it.
+/// How long the server may take for an answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long it may take for its word on a whole message, which it may look through first (RFC 5321, 4.5.3.2.6): whoever
+/// hangs up before sends it twice.
+const TIMEOUT_OF_MESSAGE: Duration = Duration::from_secs(600);
+
+/// The most that an e-mail takes once its last step is begun.
+pub const LAST_STEP_MAX: Duration = TIMEOUT.saturating_add(TIMEOUT_OF_MESSAGE);
 
 /// For how long a connection that is not used is taken for one that still stands.
 const FRESH: Duration = Duration::from_secs(5);
@@ -198,9 +205,10 @@ impl Connection {
         !self.smtp.has_broken() && (self.used_at.elapsed() < FRESH || self.smtp.test_connected())
     }
 
-    /// Hands an e-mail over. It was taken, by all recipients, where nothing is refused.
-    pub fn send(&mut self, envelope: &Envelope, message: &[u8]) -> Result<(), Refusal> {
-        let handed = self.hand_over(envelope, message);
+    /// Hands an e-mail over, but begins no step of that after `until`. It was taken, by all recipients, where nothing is
+    /// refused.
+    pub fn send(&mut self, envelope: &Envelope, message: &[u8], until: Instant) -> Result<(), Refusal> {
+        let handed = self.hand_over(envelope, message, until);
         self.used_at = Instant::now();
         match handed {
             Ok(()) => Ok(()),
@@ -214,7 +222,7 @@ impl Connection {
         }
     }
 
-    fn hand_over(&mut self, envelope: &Envelope, message: &[u8]) -> Result<(), Refusal> {
+    fn hand_over(&mut self, envelope: &Envelope, message: &[u8], until: Instant) -> Result<(), Refusal> {
         let server = self.smtp.server_info();
         let mut options = Vec::new();
         let addresses = envelope.from().into_iter().chain(envelope.to());
@@ -228,15 +236,27 @@ impl Connection {
         if !message.is_ascii() && server.supports_feature(Extension::EightBitMime) {
             options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        self.step(Mail::new(envelope.from().cloned(), options), Refusal::Sender)?;
+        self.step(Mail::new(envelope.from().cloned(), options), Refusal::Sender, until)?;
         for recipient in envelope.to() {
-            self.step(Rcpt::new(recipient.clone(), Vec::new()), Refusal::Recipient)?;
+            self.step(Rcpt::new(recipient.clone(), Vec::new()), Refusal::Recipient, until)?;
         }
-        self.step(Data, Refusal::Message)?;
-        self.smtp.message(message).map(drop).map_err(|error| refusal(&error, Refusal::Message))
+        self.step(Data, Refusal::Message, until)?;
+        self.smtp.set_timeout(Some(TIMEOUT_OF_MESSAGE)).map_err(|error| Refusal::Server(error.to_string()))?;
+        let taken = self.smtp.message(message).map(drop).map_err(|error| refusal(&error, Refusal::Message));
+        // What was taken stays taken, whatever becomes of the connection.
+        _ = self.smtp.set_timeout(Some(TIMEOUT));
+        taken
     }
 
-    fn step(&mut self, command: impl fmt::Display, refused: fn(String) -> Refusal) -> Result<(), Refusal> {
+    fn step(
+        &mut self,
+        command: impl fmt::Display,
+        refused: fn(String) -> Refusal,
+        until: Instant,
+    ) -> Result<(), Refusal> {
+        if Instant::now() > until {
+            return Err(Refusal::Later("the mail server is too slow".to_owned()));
+        }
         self.smtp.command(command).map(drop).map_err(|error| refusal(&error, refused))
     }
 
@@ -250,9 +270,10 @@ impl Connection {
 
 /// What an answer comes to that is refused for good as `refused` tells.
 fn refusal(error: &Error, refused: fn(String) -> Refusal) -> Refusal {
-    const CLOSING: u16 = 421;
+    // It closes, or lets nobody in (RFC 4954): whoever runs it has to put that right, for all e-mails.
+    const OF_SERVER: [u16; 4] = [421, 530, 535, 538];
     match error.status() {
-        Some(code) if u16::from(code) == CLOSING => Refusal::Server(told(error)),
+        Some(code) if OF_SERVER.contains(&u16::from(code)) => Refusal::Server(told(error)),
         Some(_) if error.is_permanent() => refused(told(error)),
         Some(_) => Refusal::Later(told(error)),
         None => Refusal::Server(told(error)),
@@ -270,7 +291,9 @@ fn told(error: &Error) -> String {
         }
         source = cause.source();
     }
-    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LENGTH_MAX).collect()
+    // A server may say anything, and a database keeps no NUL.
+    let parts = words.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ").chars().take(LENGTH_MAX).collect()
 }
 
 #[cfg(test)]
