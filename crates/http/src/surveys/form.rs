@@ -59,7 +59,7 @@ pub struct SurveyFormAnswers {
     complete: bool,
     /// The version whose questions were shown: 409 where others are asked by now, so that nobody answers what they have not
     /// seen.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2147483647)]
     #[serde(default)]
     survey_version: Option<i32>,
 }
