@@ -372,13 +372,13 @@ fn check_worth<'a>(told: &Value, stages: &[Value], sales: impl Iterator<Item = &
 }
 
 fn is_overdue(task: &Value) -> bool {
-    // A step that waits for others has no day yet.
-    let is_overdue = task["closed_at"].is_null() && !task["due_at"].is_null() && deadline(task) < now();
+    let is_overdue = task["closed_at"].is_null() && deadline(task) < now();
     assert_eq!(task["overdue"], is_overdue, "{task}");
     is_overdue
 }
 
-/// All tasks of the demo are of whole days, but for those that wait for others: they are late when their day has ended.
+/// All tasks of the demo are of whole days: they are late when their day has ended. A step that waits for others has no day
+/// yet, and is never late.
 fn deadline(task: &Value) -> DateTime<Utc> {
     if task["due_at"].is_null() {
         return DateTime::<Utc>::MAX_UTC;

@@ -127,6 +127,28 @@ fn settled(w: &World, email: &Record, status: &str) -> Record {
     eventually(status, || Some(w.reread("/invoice-emails", email)).filter(|email| email["status"] == status))
 }
 
+/// Waits until an e-mail was tried so often.
+#[track_caller]
+fn attempted(w: &World, email: &Record, attempts: i64) -> Record {
+    eventually("an attempt", || Some(w.reread("/invoice-emails", email)).filter(|email| email["attempts"] == attempts))
+}
+
+/// Has an organization that was changed once remind at some steps.
+fn have_reminded(w: &World, steps: Value) {
+    w.owner.at(2).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } })).expect(200);
+}
+
+/// Queues a reminder of an invoice at a step, and gives its e-mail.
+fn remind(w: &World, invoice: &Record, days_after_due: i16) -> Record {
+    let id = InvoiceId(invoice.id().parse().unwrap());
+    w.write(|tx| reminders::queue(tx, &[(id, days_after_due)]).map(drop));
+    emails(w, "").remove(0)
+}
+
+fn change_customer(w: &World, customer: &Record, change: Value) {
+    w.owner.at(customer.version()).patch(&format!("/customers/{}", customer.id()), change).expect(200);
+}
+
 /// The bytes of a document as the API hands them out.
 fn document(w: &World, invoice: &Record, media_type: &str) -> Vec<u8> {
     let path = format!("/invoices/{}/document", invoice.id());
@@ -378,9 +400,7 @@ fn what_is_not_taken_for_the_moment_is_tried_again() {
     office.mail.rules().recipients.insert("busy@klos.example".to_owned(), busy);
     let email = send(&w, &invoice, json!({}));
     for attempts in 1..=2 {
-        let waiting = eventually("an attempt", || {
-            Some(w.reread("/invoice-emails", &email)).filter(|email| email["attempts"] == attempts)
-        });
+        let waiting = attempted(&w, &email, attempts);
         assert_eq!((&waiting["status"], &waiting["problem"]), (&json!("queued"), &json!("deferred")));
         let next: chrono::DateTime<chrono::Utc> = waiting["next_attempt_at"].as_str().unwrap().parse().unwrap();
         assert!(next > now() + chrono::TimeDelta::seconds(30), "{next}");
@@ -396,14 +416,9 @@ fn a_connection_that_breaks_loses_nothing_and_what_is_unclear_keeps_its_message_
     let office = Office::new();
     let w = office.organization();
     let invoice = invoice_to(&w, &customer(&w, "ksiegowosc@klos.example"));
-    let attempted = |email: &Record, attempts: i64| {
-        eventually("an attempt", || {
-            Some(w.reread("/invoice-emails", email)).filter(|email| email["attempts"] == attempts)
-        })
-    };
     office.mail.rules().break_in_data = 1;
     let email = send(&w, &invoice, json!({}));
-    assert_eq!(attempted(&email, 1)["problem"], "server_unavailable");
+    assert_eq!(attempted(&w, &email, 1)["problem"], "server_unavailable");
     office.hurry();
     settled(&w, &email, "sent");
     office.mailbox(1);
@@ -411,7 +426,7 @@ fn a_connection_that_breaks_loses_nothing_and_what_is_unclear_keeps_its_message_
     // The server took it, and said so to nobody: it comes again, as the same message.
     office.mail.rules().break_before_reply = 1;
     let email = send(&w, &invoice, json!({}));
-    let unclear = attempted(&email, 1);
+    let unclear = attempted(&w, &email, 1);
     office.hurry();
     settled(&w, &email, "sent");
     let received = office.mailbox(3);
@@ -428,7 +443,7 @@ fn what_waits_for_days_is_given_up_and_can_be_queued_anew() {
     rules.recipients.insert("busy@klos.example".to_owned(), ("451 Later".to_owned(), 1));
     drop(rules);
     let email = send(&w, &invoice_to(&w, &customer(&w, "busy@klos.example")), json!({}));
-    eventually("an attempt", || (w.reread("/invoice-emails", &email)["attempts"] == 1).then_some(()));
+    attempted(&w, &email, 1);
     let sql = "update invoice_emails set queued_at = now() - interval '5 days'";
     connection(&office.database.url).batch_execute(sql).unwrap();
     office.hurry();
@@ -446,16 +461,11 @@ fn a_reminder_says_what_its_step_says_unless_the_invoice_is_paid_by_then() {
     let text =
         json!({ "language": "pl", "subject": "Wezwanie: {{invoice.number}}", "body": "{{invoice.payment_details}}" });
     let steps = json!([{ "days_after_due": 3, "texts": [text] }, { "days_after_due": 10 }]);
-    w.owner.at(2).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } })).expect(200);
+    have_reminded(&w, steps);
     let customer = customer(&w, "ksiegowosc@klos.example");
     let invoice = invoice_to(&w, &customer);
-    let id = InvoiceId(invoice.id().parse().unwrap());
-    let remind = |days| {
-        w.write(|tx| reminders::queue(tx, &[(id, days)]).map(drop));
-        emails(&w, "").remove(0)
-    };
-    settled(&w, &remind(3), "sent");
-    settled(&w, &remind(10), "sent");
+    settled(&w, &remind(&w, &invoice, 3), "sent");
+    settled(&w, &remind(&w, &invoice, 10), "sent");
     let received = office.mailbox(2);
     let subjects: Vec<_> = received.iter().map(|it| parsed(&it.data).subject().unwrap().to_owned()).collect();
     let number = invoice["number"].as_str().unwrap();
@@ -464,7 +474,7 @@ fn a_reminder_says_what_its_step_says_unless_the_invoice_is_paid_by_then() {
     assert!(first.starts_with("Do zapłaty: 123,00\u{a0}PLN"), "{first}");
 
     w.payment(customer.id(), "123.00").with("invoice_id", invoice.id()).create();
-    let cancelled = settled(&w, &remind(20), "cancelled");
+    let cancelled = settled(&w, &remind(&w, &invoice, 20), "cancelled");
     assert_eq!((&cancelled["problem"], w.changes("invoice_email.cancelled")), (&json!("paid"), 1));
     office.mailbox(2);
 }
@@ -475,18 +485,11 @@ fn a_reminder_that_waits_is_not_sent_to_whom_is_not_reminded_any_more() {
     let w = office.organization();
     let buyer = customer(&w, "ksiegowosc@klos.example");
     let invoice = invoice_to(&w, &buyer);
-    let remind = |days| {
-        w.write(|tx| reminders::queue(tx, &[(InvoiceId(invoice.id().parse().unwrap()), days)]).map(drop));
-        settled(&w, &emails(&w, "").remove(0), "cancelled")
-    };
-    assert_eq!(remind(3)["problem"], "not_wanted");
-    let steps = json!([{ "days_after_due": 3 }]);
-    w.owner.at(2).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } })).expect(200);
-    w.owner
-        .at(buyer.version())
-        .patch(&format!("/customers/{}", buyer.id()), json!({ "send_reminders": false }))
-        .expect(200);
-    assert_eq!(remind(10)["problem"], "not_wanted");
+    let cancelled = |days| settled(&w, &remind(&w, &invoice, days), "cancelled");
+    assert_eq!(cancelled(3)["problem"], "not_wanted");
+    have_reminded(&w, json!([{ "days_after_due": 3 }]));
+    change_customer(&w, &buyer, json!({ "send_reminders": false }));
+    assert_eq!(cancelled(10)["problem"], "not_wanted");
     office.mailbox(0);
 }
 
@@ -494,17 +497,13 @@ fn a_reminder_that_waits_is_not_sent_to_whom_is_not_reminded_any_more() {
 fn what_comes_by_itself_goes_to_the_address_of_today() {
     let office = Office::new();
     let w = office.organization();
-    let steps = json!([{ "days_after_due": 3 }]);
-    w.owner.at(2).patch("/organization", json!({ "reminders": { "hour": 9, "steps": steps } })).expect(200);
+    have_reminded(&w, json!([{ "days_after_due": 3 }]));
     let buyer = customer(&w, "old@klos.example");
     let invoice = invoice_to(&w, &buyer);
     office.mail.rules().recipients.insert("old@klos.example".to_owned(), ("451 not now".to_owned(), 1));
-    w.write(|tx| reminders::queue(tx, &[(InvoiceId(invoice.id().parse().unwrap()), 3)]).map(drop));
-    let email = eventually("an attempt", || Some(emails(&w, "").remove(0)).filter(|email| email["attempts"] == 1));
-    w.owner
-        .at(buyer.version())
-        .patch(&format!("/customers/{}", buyer.id()), json!({ "email": "new@klos.example" }))
-        .expect(200);
+    let email = remind(&w, &invoice, 3);
+    attempted(&w, &email, 1);
+    change_customer(&w, &buyer, json!({ "email": "new@klos.example" }));
     office.hurry();
     assert_eq!(settled(&w, &email, "sent")["to"], json!(["new@klos.example"]));
     assert_eq!(office.mailbox(1)[0].to, ["new@klos.example"]);
@@ -516,8 +515,7 @@ fn a_sign_in_that_was_forgotten_loses_no_e_mail() {
     let w = office.organization();
     office.mail.rules().account = Some("nobody".to_owned());
     let email = send(&w, &invoice_to(&w, &customer(&w, "ksiegowosc@klos.example")), json!({}));
-    let waiting =
-        eventually("an attempt", || Some(w.reread("/invoice-emails", &email)).filter(|email| email["attempts"] == 1));
+    let waiting = attempted(&w, &email, 1);
     assert_eq!((&waiting["status"], &waiting["problem"]), (&json!("queued"), &json!("server_unavailable")));
     office.mail.rules().account = None;
     office.hurry();
@@ -540,9 +538,7 @@ fn a_subject_that_stands_for_nothing_is_the_number() {
     let invoice = w.issue(&draft, "2026-01-31");
     assert_eq!(invoice["bank_account"], Value::Null);
     settled(&w, &send(&w, &invoice, json!({})), "sent");
-    let id = InvoiceId(invoice.id().parse().unwrap());
-    w.write(|tx| reminders::queue(tx, &[(id, 3)]).map(drop));
-    let reminder = settled(&w, &emails(&w, "").remove(0), "sent");
+    let reminder = settled(&w, &remind(&w, &invoice, 3), "sent");
     assert_eq!((&reminder["subject"], &reminder["attempts"]), (&invoice["number"], &json!(1)));
     office.mailbox(2);
 }

@@ -336,10 +336,8 @@ fn prepare(tx: &mut Tx<'_>, email: &InvoiceEmail, server: &SmtpServer) -> Result
     let fields = &correspondence.customer.fields;
     if email.reason == EmailReason::Reminder {
         let is_wanted = fields.send_reminders && correspondence.organization.fields.reminders.is_some();
-        let needless = match correspondence.owed <= Amount::ZERO {
-            true => Some(EmailProblem::Paid),
-            false => (!is_wanted).then_some(EmailProblem::NotWanted),
-        };
+        let is_paid = correspondence.owed <= Amount::ZERO;
+        let needless = if is_paid { Some(EmailProblem::Paid) } else { (!is_wanted).then_some(EmailProblem::NotWanted) };
         if let Some(problem) = needless {
             let cancelled = Setback { status: EmailStatus::Cancelled, problem, detail: String::new() };
             return Err(NotPrepared::Setback(cancelled));

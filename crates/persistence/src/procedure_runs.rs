@@ -528,16 +528,18 @@ pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Resu
     for run in &runs {
         let of_run: Vec<_> = steps.iter().filter(|(step, _)| step.run_id == run.id).collect();
         let is_closed = |key: &str| of_run.iter().any(|(step, task)| step.key == key && task.closed_at.is_some());
-        let ready: Vec<_> = of_run
+        let ready: Vec<&ProcedureStep> = of_run
             .iter()
             .filter(|(step, task)| step.opened_at.is_none() && task.closed_at.is_none())
             .filter(|(step, _)| is_ready(&step.waits_for, is_closed))
+            .map(|(step, _)| step)
             .collect();
-        let task_ids: Vec<TaskId> = ready.iter().map(|(step, _)| step.task_id).collect();
+        let task_ids: Vec<TaskId> = ready.iter().map(|step| step.task_id).collect();
         let tasks: HashMap<TaskId, Task> =
             crate::tasks::lock_all(tx, &task_ids)?.into_iter().map(|task| (task.id, task)).collect();
-        for (step, task) in &ready {
-            open(tx, run, step, tasks.get(&step.task_id).unwrap_or(task))?;
+        for step in ready {
+            let task = tasks.get(&step.task_id).ok_or(StoreError::NotFound("task"))?;
+            open(tx, run, step, task)?;
         }
         if finish == Finish::Main && of_run.iter().all(|(_, task)| task.closed_at.is_some()) {
             let main = crate::tasks::lock(tx, run.task_id, None)?;

@@ -363,7 +363,7 @@ pub fn start_some(tx: &mut Tx<'_>, id: ProcedureScheduleId, most: i64) -> Result
     let organization_id = tx.organization_id();
     let procedure = procedures::lock(tx, schedule.fields.procedure_id, None)?;
     let (start_on, end_on) = (planned.period.start_on, planned.period.end_on);
-    let some: Vec<(CustomerId, Option<OperatorId>)> = customers::table
+    let some: Vec<CaredFor> = customers::table
         .filter(to_start(organization_id, schedule, start_on))
         .filter(customers::id.gt(schedule.reached.unwrap_or_default()))
         .order(customers::id)

@@ -280,6 +280,9 @@ pub fn lock(tx: &mut Tx<'_>, id: TaskId, seen: Option<i32>) -> Result<Task> {
 
 /// Locks rows, in the order of their ids.
 pub(crate) fn lock_all(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     Ok(tasks::table
         .filter(tasks::organization_id.eq(tx.organization_id()))
         .filter(tasks::id.eq_any(ids))
