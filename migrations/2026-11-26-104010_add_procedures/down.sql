@@ -1,7 +1,3 @@
-drop trigger tasks_keep_procedure_run on tasks;
-drop function keep_procedure_run();
-drop trigger tasks_follow_procedure_step on tasks;
-drop function follow_procedure_step();
 drop trigger tasks_guard_procedure_step on tasks;
 drop function guard_procedure_step;
 drop table procedure_steps;

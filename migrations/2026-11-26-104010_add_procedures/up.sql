@@ -81,7 +81,6 @@ create table procedure_steps (
     survey_id uuid,
     is_extra boolean not null,
     opened_at timestamptz,
-    closed_at timestamptz,
     skip_reason text check (length(skip_reason) between 1 and 1000),
     version integer not null default 1,
     created_at timestamptz not null,
@@ -98,11 +97,8 @@ create table procedure_steps (
     constraint procedure_steps_key_key unique (organization_id, run_id, key)
 );
 comment on table procedure_steps is 'Steps of runs, each with its task. A waiting step''s task has neither caretaker nor date: it gets them when the step is opened, so that nobody is late with what cannot be begun.';
-comment on column procedure_steps.closed_at is 'When its task was closed, if it is: who is late is found among those that are not.';
 comment on column procedure_steps.opened_at is 'Since when nothing that it waits for is left.';
 create index procedure_steps_sort_due_on_idx on procedure_steps (organization_id, sort_due_on, id);
-create index procedure_steps_open_idx on procedure_steps (organization_id, sort_due_on, id)
-    where opened_at is not null and closed_at is null;
 create index procedure_steps_run_id_idx on procedure_steps (organization_id, run_id, sort_due_on, id);
 create index procedure_steps_caretaker_id_idx on procedure_steps (organization_id, caretaker_id, sort_due_on, id)
     where caretaker_id is not null;
@@ -140,33 +136,3 @@ end
 $$;
 create trigger tasks_guard_procedure_step before update of status on tasks
     for each row when (new.status = 'done' and old.status <> 'done') execute function guard_procedure_step();
-
-create function follow_procedure_step() returns trigger language plpgsql as $$
-begin
-    update procedure_steps set closed_at = new.closed_at where organization_id = new.organization_id and task_id = new.id;
-    return null;
-end
-$$;
-create trigger tasks_follow_procedure_step after update of closed_at on tasks
-    for each row when (new.closed_at is distinct from old.closed_at) execute function follow_procedure_step();
-
--- The tasks of a run are one tree, of one customer and in a thread.
-create function keep_procedure_run() returns trigger language plpgsql as $$
-begin
-    if exists (
-        select from procedure_steps where organization_id = new.organization_id and task_id = new.id
-    ) or exists (
-        select from procedure_runs where organization_id = new.organization_id and task_id = new.id
-    ) then
-        raise exception 'the task is one of a procedure run'
-            using errcode = 'restrict_violation', constraint = 'procedure_steps_refuse_move', table = tg_table_name;
-    end if;
-    return null;
-end
-$$;
-create trigger tasks_keep_procedure_run after update of parent_task_id, parent_interaction_id, customer_id, thread_id on tasks
-    for each row when (
-        (new.parent_task_id, new.parent_interaction_id, new.customer_id)
-            is distinct from (old.parent_task_id, old.parent_interaction_id, old.customer_id)
-        or new.thread_id is null and old.thread_id is not null
-    ) execute function keep_procedure_run();

@@ -18,7 +18,6 @@ create table procedure_schedules (
     next_index integer not null default 0 check (next_index >= 0),
     next_start_on date,
     reached uuid,
-    retry_at timestamptz,
     version integer not null default 1,
     created_at timestamptz not null,
     updated_at timestamptz not null,
@@ -31,7 +30,6 @@ create table procedure_schedules (
 );
 comment on column procedure_schedules.is_listed is 'Whether it is for the customers that it lists, or else for those that have the tag and the caretaker, where they are told.';
 comment on column procedure_schedules.next_start_on is 'The day on which the next period is started; null where none is left.';
-comment on column procedure_schedules.retry_at is 'Of one that could not be started, when that is tried again.';
 comment on column procedure_schedules.reached is 'The last customer for whom the next period was started, while it is being started.';
 create index procedure_schedules_procedure_id_idx on procedure_schedules (organization_id, procedure_id, id);
 create index procedure_schedules_due_idx on procedure_schedules (next_start_on) where active and next_start_on is not null;

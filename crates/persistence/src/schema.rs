@@ -921,10 +921,10 @@ diesel::table! {
         next_index -> Int4,
         next_start_on -> Nullable<Date>,
         reached -> Nullable<Uuid>,
-        retry_at -> Nullable<Timestamptz>,
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        retry_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -944,11 +944,11 @@ diesel::table! {
         survey_id -> Nullable<Uuid>,
         is_extra -> Bool,
         opened_at -> Nullable<Timestamptz>,
-        closed_at -> Nullable<Timestamptz>,
         skip_reason -> Nullable<Text>,
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        closed_at -> Nullable<Timestamptz>,
         article_id -> Nullable<Uuid>,
     }
 }

@@ -41,13 +41,13 @@ pub struct SurveyForm {
     single_use: bool,
     expires_at: DateTime<Utc>,
     /// Which version of the survey these questions are, to be sent with the answers.
-    #[schema(minimum = 1, example = 3)]
+    #[schema(minimum = 1, example = 1)]
     survey_version: i32,
 }
 
 /// What the customer answers.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
-#[schema(example = json!({ "answers": { "recommend": 9, "content": "yes" }, "complete": true, "survey_version": 3 }))]
+#[schema(example = json!({ "answers": { "recommend": 9, "content": "yes" }, "complete": true, "survey_version": 1 }))]
 #[serde(deny_unknown_fields)]
 pub struct SurveyFormAnswers {
     /// All that the form holds now: a question that is not named has no answer.
