@@ -8,12 +8,21 @@ create index procedure_steps_open_idx on procedure_steps (organization_id, sort_
 
 create function follow_procedure_step() returns trigger language plpgsql as $$
 begin
-    update procedure_steps set closed_at = new.closed_at where organization_id = new.organization_id and task_id = new.id;
+    update procedure_steps step set
+        closed_at = new.closed_at,
+        -- A step that waits has the day of its rule, as long as its task has none.
+        due_on = case
+            when new.due_at is not distinct from old.due_at or new.due_at is null and step.opened_at is null then step.due_on
+            else (new.due_at at time zone organizations.time_zone)::date
+        end
+    from organizations
+    where organizations.id = new.organization_id and step.organization_id = new.organization_id and step.task_id = new.id;
     return null;
 end
 $$;
-create trigger tasks_follow_procedure_step after update of closed_at on tasks
-    for each row when (new.closed_at is distinct from old.closed_at) execute function follow_procedure_step();
+create trigger tasks_follow_procedure_step after update of closed_at, due_at on tasks
+    for each row when ((new.closed_at, new.due_at) is distinct from (old.closed_at, old.due_at))
+    execute function follow_procedure_step();
 
 -- The tasks of a run are one tree, of one customer and in a thread.
 create function keep_procedure_run() returns trigger language plpgsql as $$

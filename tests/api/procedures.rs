@@ -1,7 +1,8 @@
 //! Procedures: steps that wait for each other, runs that are whole, and who is late at which step.
 
-use crate::support::{Record, World, at_once, execute, now};
-use chrono::{Datelike, Days, Months, NaiveDate};
+use crate::support::{Client, Record, World, at_once, execute, now};
+use crate::surveys::{answer, form};
+use chrono::{Datelike, Days, Months, NaiveDate, TimeDelta};
 use serde_json::{Value, json};
 
 fn step(key: &str, waits_for: &[&str]) -> Value {
@@ -193,6 +194,56 @@ fn a_step_is_done_with_its_files_and_its_survey() {
 }
 
 #[test]
+fn the_customer_fills_in_a_steps_survey_alone() {
+    let w = World::new();
+    let (customer, survey) = (w.customer().create(), w.survey().create());
+    let procedure =
+        w.procedure().with("steps", json!([with(step("ask", &[]), "survey_id", survey["id"].clone())])).create();
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    let of_step = |run: &Record| w.survey_link(survey.id()).with("task_id", of(run, "ask")["task_id"].clone());
+    let stranger = of_step(&run).with("customer_id", w.customer().create().id()).send();
+    assert_eq!(stranger.wrong(), ["/task_id other_customer"]);
+
+    let link = of_step(&run).create();
+    assert_eq!((&link["customer_id"], &link["task_id"]), (&customer["id"], &of(&run, "ask")["task_id"]));
+    assert_eq!(w.count("survey_responses"), 1, "what waits for the step is answered at the address");
+    // Without its address it waits still, and can be sent anew.
+    w.owner.at(1).delete(&format!("/survey-links/{}", link.id())).expect(204);
+    assert_eq!(w.count("survey_responses"), 1);
+    let address = form(&of_step(&run).create());
+    assert_eq!(w.count("survey_responses"), 1);
+    answer(&address, json!({ "content": "yes" }), true).expect(200);
+    let answered = w.owner.get(&format!("/survey-responses?task_id={}", run["steps"][0]["task_id"].as_str().unwrap()));
+    let answered = answered.expect(200).items().remove(0);
+    assert_eq!((&answered["thread_id"], &answered["operator_id"]), (&run["thread_id"], &Value::Null));
+    w.finish_step(&run, "ask").expect(200);
+    assert_eq!(w.procedure_run_now(&run)["status"], "done");
+
+    // What was left out is asked no more, at no address.
+    let skipped = w.procedure_run(procedure.id(), customer.id()).create();
+    let address = form(&of_step(&skipped).create());
+    let skip = json!({ "key": "ask", "reason": "A friend" });
+    w.owner.post(&format!("/procedure-runs/{}/skips", skipped.id()), skip).expect(200);
+    Client::nobody().get(&address).refused(404, "not_found");
+}
+
+#[test]
+fn a_run_is_done_with_the_last_of_what_its_main_task_has() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let procedure = w.procedure().with("steps", json!([step("book", &[])])).create();
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    let main = json!({ "type": "task", "id": run["task_id"] });
+    let beside = w.task("Ask about the car").with("parent", main).create();
+    w.finish_step(&run, "book").expect(200);
+    assert_eq!(w.procedure_run_now(&run)["status"], "open");
+    assert_eq!(w.events_called("procedure_run.finished"), 0);
+    w.owner.at(beside.version()).patch(&format!("/tasks/{}", beside.id()), json!({ "status": "done" })).expect(200);
+    assert_eq!(w.procedure_run_now(&run)["status"], "done");
+    assert_eq!(w.events_called("procedure_run.finished"), 1);
+}
+
+#[test]
 fn what_steps_name_is_there_and_stays() {
     let w = World::new();
     let (customer, survey, article) = (w.customer().create(), w.survey().create(), w.article("Jak zebrać").create());
@@ -328,6 +379,13 @@ fn late_is_who_can_do_a_step_and_has_not() {
     w.finish_step(&run, "collect").expect(200);
     assert_eq!(late_steps()[0]["key"], "book");
     assert_eq!(w.owner.get(&format!("{of_early}&overdue=true")).expect(200).items().len(), 1);
+    // Moved in the calendar, the step is due then.
+    let book = w.task_of_step(&run, "book");
+    let day = (now() + TimeDelta::days(40)).date_naive();
+    let moved = json!({ "due_at": day.and_hms_opt(12, 0, 0).unwrap().and_utc(), "all_day": false });
+    w.owner.at(book.version()).patch(&format!("/tasks/{}", book.id()), moved).expect(200);
+    assert_eq!(late_steps(), []);
+    assert_eq!(of(&w.procedure_run_now(&run), "book")["due_on"], json!(day));
 }
 
 #[test]

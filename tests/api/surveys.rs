@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 /// The path of a link's form.
 #[track_caller]
-fn form(link: &Record) -> String {
+pub fn form(link: &Record) -> String {
     let url = link["url"].as_str().unwrap_or_else(|| panic!("no url: {}", link.0));
     url.split_once("/api/v1").unwrap().1.to_owned()
 }
 
-fn answer(form: &str, answers: Value, complete: bool) -> Answer {
+pub fn answer(form: &str, answers: Value, complete: bool) -> Answer {
     let body = json!({ "answers": answers, "complete": complete });
     Client::nobody().post(&format!("{form}/responses"), body)
 }
@@ -229,6 +229,8 @@ fn an_address_is_of_no_use_once_it_has_run_out_or_its_survey_is_closed_or_it_is_
     assert_eq!(w.survey_link(survey.id()).with("expires_at", past).send().wrong(), ["/expires_at range"]);
     execute(&format!("update survey_links set expires_at = now() where id = '{}'", expired.id())).unwrap();
     assert_eq!(w.count("survey_responses"), 3);
+    let waiting = |wanted: bool| w.owner.get(&format!("/survey-responses?waiting={wanted}")).expect(200).items().len();
+    assert_eq!((waiting(true), waiting(false)), (2, 1));
     w.owner.at(1).delete(&format!("/survey-links/{}", deleted.id())).expect(204);
     assert_eq!(w.count("survey_responses"), 2, "what nobody has begun goes with its address");
     for gone in [&expired, &deleted] {
@@ -238,6 +240,27 @@ fn an_address_is_of_no_use_once_it_has_run_out_or_its_survey_is_closed_or_it_is_
     Client::nobody().get(&form(&closed)).expect(200);
     w.owner.at(1).patch(&format!("/surveys/{}", survey.id()), json!({ "status": "closed" })).expect(200);
     Client::nobody().get(&form(&closed)).refused(404, "not_found");
+    assert_eq!((waiting(true), waiting(false)), (0, 2));
+}
+
+#[test]
+fn a_form_that_is_sent_again_by_its_key_is_answered_once() {
+    let w = World::new();
+    let survey = w.survey().create();
+    let send = |form: &str, content: &str| {
+        let body = json!({ "answers": { "content": content } });
+        Client::nobody().with("Idempotency-Key", "one click").post(&format!("{form}/responses"), body)
+    };
+    let one = form(&w.survey_link(survey.id()).create());
+    let many = form(&w.survey_link(survey.id()).with("single_use", false).create());
+    for address in [&one, &many] {
+        assert_eq!(send(address, "yes").expect(200).0, json!({ "complete": true }));
+        let again = send(address, "yes");
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{again:?}");
+        assert_eq!(again.expect(200).0, json!({ "complete": true }));
+        send(address, "no").refused(422, "idempotency_key_reused");
+    }
+    assert_eq!(w.count("survey_responses"), 2);
 }
 
 #[test]

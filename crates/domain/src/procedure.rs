@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(turns, [0, 1, 2, 0, 1, 2].map(|place: usize| Some(team[place])));
         assert_eq!(Assignee::Starter.operator(hands(0), |_| true), Some(team[0]));
         // Whoever is gone is passed over, and the caretaker does what was a gone one's.
-        let has_left = |gone: usize| move |id: OperatorId| id != OperatorId(Uuid::from_u128(gone as u128 + 1));
+        let has_left = |gone: u128| move |id: OperatorId| id != OperatorId(Uuid::from_u128(gone + 1));
         let turns: Vec<_> = (0..3).map(|turn| rule.operator(hands(turn), has_left(1))).collect();
         assert_eq!(turns, [Some(team[0]), Some(team[2]), Some(team[2])]);
         let named = Assignee::Named { operator_id: team[2] };

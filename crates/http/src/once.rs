@@ -27,6 +27,12 @@ pub struct Once {
 }
 
 impl Once {
+    /// The request as one of a caller that did not sign in.
+    pub(crate) fn by(mut self, caller_id: Uuid) -> Self {
+        self.key = self.key.map(|key| idempotency::Key { caller_id, ..key });
+        self
+    }
+
     /// The request told by what it came to rather than by the bytes of its body: of a form of parts, whose boundary
     /// differs each time.
     pub(crate) fn of_content(mut self, content: &impl AsRef<[u8]>) -> Self {
@@ -76,8 +82,8 @@ impl FromRequest for Once {
         let Some(asked) = Asked::of(req) else {
             return ready(Err(ApiError::internal("a request that passed no gate")));
         };
-        let key = asked.idempotency_key.clone().zip(asked.caller_id()).map(|(key, caller_id)| idempotency::Key {
-            caller_id,
+        let key = asked.idempotency_key.clone().map(|key| idempotency::Key {
+            caller_id: asked.caller_id().unwrap_or_default(),
             route: asked.operation.route.clone(),
             key,
         });

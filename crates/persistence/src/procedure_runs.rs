@@ -67,6 +67,7 @@ pub struct ProcedureStep {
     pub task_id: TaskId,
     /// Who is to do it, once it is open.
     pub caretaker_id: Option<OperatorId>,
+    /// Of its rule, or the one that its task was moved to.
     pub due_on: Option<NaiveDate>,
     /// Only serves the order of lists.
     #[serde(skip)]
@@ -500,14 +501,20 @@ pub(crate) fn reopen(tx: &mut Tx<'_>, task_id: TaskId) -> Result<()> {
     follow(tx, &[task_id], Finish::Nothing)
 }
 
-/// What follows from tasks that were just closed: steps that waited for nothing else are opened, and surveys that nobody
-/// has begun to answer for them wait no longer. `Finish` closes the main task when no step of its run is left.
+/// What follows from tasks that were just closed, steps and others below a run's main task: steps that waited for nothing
+/// else are opened, and surveys that nobody has begun to answer for them wait no longer. `Finish` closes the main task when
+/// nothing below it is left.
 pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Result<()> {
     let organization_id = tx.organization_id();
-    let run_ids: Vec<ProcedureRunId> = procedure_steps::table
-        .filter(procedure_steps::organization_id.eq(organization_id))
-        .filter(procedure_steps::task_id.eq_any(closed))
-        .select(procedure_steps::run_id)
+    let run_ids: Vec<ProcedureRunId> = procedure_runs::table
+        .inner_join(
+            tasks::table.on(tasks::organization_id
+                .eq(procedure_runs::organization_id)
+                .and(tasks::parent_task_id.eq(procedure_runs::task_id.nullable()))),
+        )
+        .filter(tasks::organization_id.eq(organization_id))
+        .filter(tasks::id.eq_any(closed))
+        .select(procedure_runs::id)
         .distinct()
         .load(tx.conn)?;
     if run_ids.is_empty() {
@@ -543,7 +550,7 @@ pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Resu
         }
         if finish == Finish::Main && of_run.iter().all(|(_, task)| task.closed_at.is_some()) {
             let main = crate::tasks::lock(tx, run.task_id, None)?;
-            if main.closed_at.is_none() {
+            if main.closed_at.is_none() && task_progress::subtasks(tx, main.id)?.open == 0 {
                 let done = Progress::recorded(TaskStatus::Done, 100);
                 crate::tasks::update(tx, &main, main.fields.clone(), done, None)?;
                 changes::record(tx, run_change("finished", Some(run), run))?;
@@ -553,7 +560,7 @@ pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Resu
     Ok(())
 }
 
-/// Whether the main task is closed with the last step, or by whoever closes the steps.
+/// Whether the main task is closed with the last of its subtasks, or by whoever closes the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finish {
     Main,

@@ -1123,6 +1123,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        task_id -> Nullable<Uuid>,
     }
 }
 

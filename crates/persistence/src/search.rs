@@ -108,7 +108,7 @@ pub fn search(tx: &mut Tx<'_>, search: &Search) -> Result<Vec<Hit>> {
         records.extend(invoices(tx, search)?);
     }
     let mut hits: Vec<Hit> = records.into_iter().map(|(grade, record)| record.judge(grade, &sought, tx.now)).collect();
-    hits.sort_by(|one, other| (other.score, other.at, other.id).cmp(&(one.score, one.at, one.id)));
+    hits.sort_by_key(|hit| Reverse((hit.score, hit.at, hit.id)));
     hits.truncate(search.limit);
     let customer_ids: Vec<CustomerId> = hits.iter().filter_map(|hit| hit.customer_id).collect();
     let names = customers::short_names(tx, &customer_ids)?;

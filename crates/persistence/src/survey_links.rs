@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
-use opiekun_domain::ids::{CustomerId, OperatorId, OrganizationId, PersonId, SurveyId, SurveyLinkId};
+use opiekun_domain::ids::{CustomerId, OperatorId, OrganizationId, PersonId, SurveyId, SurveyLinkId, TaskId};
 use serde::Serialize;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
@@ -43,6 +43,8 @@ pub struct SurveyLinkFields {
     /// Whose answers they are; anybody's where there is none.
     pub customer_id: Option<CustomerId>,
     pub person_id: Option<PersonId>,
+    /// What they are answered for.
+    pub task_id: Option<TaskId>,
     pub single_use: bool,
     pub expires_at: DateTime<Utc>,
 }
@@ -126,7 +128,7 @@ pub fn mark_used(tx: &mut Tx<'_>, link: &SurveyLink) -> Result<()> {
 }
 
 /// Removes a locked row, and with it its address for good. What was answered at it stays; a response that nobody has
-/// begun goes with it.
+/// begun goes with it, unless a task waits for it.
 pub fn delete(tx: &mut Tx<'_>, link: &SurveyLink) -> Result<()> {
     let organization_id = tx.organization_id();
     let of_link = || {
@@ -136,6 +138,7 @@ pub fn delete(tx: &mut Tx<'_>, link: &SurveyLink) -> Result<()> {
     };
     let empty = of_link()
         .filter(survey_responses::completed_at.is_null())
+        .filter(survey_responses::task_id.is_null())
         .filter(survey_responses::answers.eq(serde_json::json!({})));
     diesel::delete(empty).execute(tx.conn)?;
     diesel::update(of_link()).set(survey_responses::link_id.eq(None::<SurveyLinkId>)).execute(tx.conn)?;

@@ -5,7 +5,7 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
 use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::survey_responses;
+use crate::schema::{survey_links, survey_responses, surveys};
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -14,7 +14,7 @@ use opiekun_domain::ids::{
     CustomerId, InteractionId, OperatorId, OrganizationId, PersonId, SurveyId, SurveyLinkId, SurveyResponseId, TaskId,
     ThreadId,
 };
-use opiekun_domain::survey::Answers;
+use opiekun_domain::survey::{Answers, SurveyStatus};
 use serde::Serialize;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
@@ -107,6 +107,8 @@ pub struct SurveyResponseFilter {
     pub task_id: Option<TaskId>,
     pub thread_id: Option<ThreadId>,
     pub complete: Option<bool>,
+    /// Whether it is not complete and can be answered: its survey is open, and its address, if it has one, not run out.
+    pub waiting: Option<bool>,
     pub dated_from: Option<DateTime<Utc>>,
     pub dated_before: Option<DateTime<Utc>>,
 }
@@ -132,6 +134,39 @@ pub fn create(tx: &mut Tx<'_>, asked: Asked, fields: SurveyResponseFields, compl
         .get_result(tx.conn)?;
     record(tx, if complete { "completed" } else { "created" }, None, Some(&response))?;
     Ok(response)
+}
+
+/// Has a survey wait for a customer at a link for a single use: in the response that waits for the link's task already, if
+/// there is one that nobody has begun, else in a new one.
+pub fn await_at_link(tx: &mut Tx<'_>, asked: Asked, fields: SurveyResponseFields) -> Result<()> {
+    let waiting: Option<SurveyResponse> = survey_responses::table
+        .filter(survey_responses::organization_id.eq(tx.organization_id()))
+        .filter(survey_responses::task_id.eq(fields.task_id))
+        .filter(survey_responses::survey_id.eq(asked.survey_id))
+        .filter(survey_responses::completed_at.is_null())
+        .filter(survey_responses::link_id.is_null())
+        .filter(survey_responses::answers.eq(Json(Answers::new())))
+        .order((survey_responses::dated_at, survey_responses::id))
+        .select(SurveyResponse::as_select())
+        .for_update()
+        .first(tx.conn)
+        .optional()?;
+    let Some(waiting) = waiting else {
+        create(tx, asked, fields, false)?;
+        return Ok(());
+    };
+    let after = diesel::update(survey_responses::table.find((tx.organization_id(), waiting.id)))
+        .set((
+            fields,
+            survey_responses::survey_version.eq(asked.survey_version),
+            survey_responses::link_id.eq(asked.link_id),
+            survey_responses::registered_by_id.eq(asked.registered_by_id),
+            survey_responses::version.eq(survey_responses::version + 1),
+            survey_responses::updated_at.eq(tx.now),
+        ))
+        .returning(SurveyResponse::as_returning())
+        .get_result(tx.conn)?;
+    record(tx, "updated", Some(&waiting), Some(&after))
 }
 
 /// Puts surveys before customers, each as a response without answers.
@@ -236,7 +271,6 @@ pub(crate) fn delete_unanswered(tx: &mut Tx<'_>, task_ids: &[TaskId]) -> Result<
         .filter(survey_responses::organization_id.eq(tx.organization_id()))
         .filter(survey_responses::task_id.eq_any(task_ids))
         .filter(survey_responses::completed_at.is_null())
-        .filter(survey_responses::link_id.is_null())
         .filter(survey_responses::answers.eq(Json(Answers::new())))
         .returning(SurveyResponse::as_returning())
         .get_results(tx.conn)?;
@@ -270,7 +304,7 @@ pub fn list(
     filter: &SurveyResponseFilter,
     page: &PageRequest<SurveyResponseSort>,
 ) -> Result<Page<SurveyResponse>> {
-    let organization_id = tx.organization_id();
+    let (organization_id, now) = (tx.organization_id(), tx.now);
     let filtered = || {
         let mut query =
             survey_responses::table.filter(survey_responses::organization_id.eq(organization_id)).into_boxed();
@@ -301,6 +335,25 @@ pub fn list(
         query = match filter.complete {
             Some(true) => query.filter(survey_responses::completed_at.is_not_null()),
             Some(false) => query.filter(survey_responses::completed_at.is_null()),
+            None => query,
+        };
+        let answerable = survey_responses::completed_at
+            .is_null()
+            .and(diesel::dsl::exists(
+                surveys::table
+                    .filter(surveys::organization_id.eq(survey_responses::organization_id))
+                    .filter(surveys::id.eq(survey_responses::survey_id))
+                    .filter(surveys::status.eq(SurveyStatus::Open)),
+            ))
+            .and(diesel::dsl::not(diesel::dsl::exists(
+                survey_links::table
+                    .filter(survey_links::organization_id.eq(survey_responses::organization_id))
+                    .filter(survey_links::id.nullable().eq(survey_responses::link_id))
+                    .filter(survey_links::expires_at.le(now)),
+            )));
+        query = match filter.waiting {
+            Some(true) => query.filter(answerable),
+            Some(false) => query.filter(diesel::dsl::not(answerable)),
             None => query,
         };
         if let Some(from) = filter.dated_from {

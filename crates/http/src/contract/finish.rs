@@ -283,7 +283,8 @@ fn parameters(operation: &mut Value, word: &str, path: &str, components: &Value)
         }));
     }
     let secured = operation["security"].as_array().is_some_and(|security| !security.is_empty());
-    if word == "post" && secured {
+    // Without signing in, a handler knows whose the key is by the address, and says so.
+    if word == "post" && (secured || operation["x-idempotent"] == true) {
         let required = operation["x-idempotency-required"] == true;
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": required,

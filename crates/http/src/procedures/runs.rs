@@ -131,6 +131,7 @@ pub struct RunStepBody {
     pub late: bool,
     /// Who does it, or will.
     pub caretaker_id: Option<OperatorId>,
+    /// By when: the day of the step's rule, or the one that its task was moved to.
     pub due_on: Option<NaiveDate>,
     #[schema(max_items = 50, schema_with = waits)]
     pub waits_for: Vec<String>,

@@ -149,6 +149,8 @@ pub struct ProcedureScheduleBody {
     pub next_period: Option<PeriodBody>,
     /// The day on which it is started.
     pub next_start_on: Option<NaiveDate>,
+    /// Where that failed: when it is tried again. A change of the schedule has it tried at once.
+    pub retry_at: Option<DateTime<Utc>>,
     /// Counts up with every change; `ETag` holds it too.
     #[schema(minimum = 1)]
     pub version: i32,
@@ -324,7 +326,7 @@ fn bodies(tx: &mut Tx<'_>, rows: Vec<ProcedureSchedule>) -> Result<Vec<Procedure
                 next_index: _,
                 next_start_on,
                 reached: _,
-                retry_at: _,
+                retry_at,
                 version,
                 created_at,
                 updated_at,
@@ -334,6 +336,7 @@ fn bodies(tx: &mut Tx<'_>, rows: Vec<ProcedureSchedule>) -> Result<Vec<Procedure
                 schedule: ProcedureScheduleInput::of(fields, scheduled)?,
                 next_period: next.map(|next| PeriodBody { start_on: next.period.start_on, end_on: next.period.end_on }),
                 next_start_on,
+                retry_at,
                 version,
                 created_at,
                 updated_at,

@@ -7,6 +7,7 @@ use crate::actor::answering_survey;
 use crate::body::Valid;
 use crate::context::RequestContext;
 use crate::keys::hash_of;
+use crate::once::Once;
 use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::state::State;
@@ -131,9 +132,8 @@ async fn found(
 ) -> Result<(Scope, SurveyLink), ApiError> {
     let address = req.peer_addr().map(|address| address.ip());
     let secret_hash = hash_of(secret);
-    let (hash, now) = (secret_hash.clone(), state.now());
-    let found = state.lookup(move |db| credentials::find_survey_link(db, &hash)).await?;
-    let Some((organization_id, link)) = found.filter(|(_, link)| link.is_of_use(now)) else {
+    let hash = secret_hash.clone();
+    let Some((organization_id, link)) = state.lookup(move |db| credentials::find_survey_link(db, &hash)).await? else {
         state.limits.count_wrong_form(address)?;
         return Err(not_found());
     };
@@ -181,7 +181,7 @@ async fn read_survey_form(
 /// Without signing in, at the address that the customer was sent: in whole, or so far, to be gone on with at the same
 /// address for a single use. Sent again so far, it takes the place of what was there. Where the survey has changed since
 /// the first answer, that one's questions are gone on with.
-#[utoipa::path(tag = "Surveys", security(()),
+#[utoipa::path(tag = "Surveys", security(()), extensions(("x-idempotent" = json!(true))),
     params(("secret" = String, Path, description = "The secret that `POST /surveys/{id}/links` answered.",
         min_length = 1, max_length = 4000, example = "ops_0YpXqJrN1mB9c2T5vW8xZ3aD6eF4gH7iK0lM2nO5pQs")),
     request_body = SurveyFormAnswers, responses((status = 200, body = SurveyFormState)))]
@@ -191,12 +191,13 @@ async fn answer_survey_form(
     state: web::Data<State>,
     context: web::ReqData<RequestContext>,
     secret: web::Path<String>,
+    once: Once,
     input: Valid<SurveyFormAnswers>,
 ) -> Result<Reply, ApiError> {
     let (scope, link) = found(&req, &state, *context, &secret).await?;
     let SurveyFormAnswers { answers, complete, survey_version: shown } = input.0;
     state
-        .transaction(scope, move |tx| {
+        .submit(scope, once.by(link.id.into()), move |tx| {
             let Standing { survey, link, response, survey_version, questions } = Standing::lock(tx, &link)?;
             if !complete && !link.fields.single_use {
                 let detail = "At an address for many uses a response is sent in whole";

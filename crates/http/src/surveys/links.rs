@@ -1,6 +1,6 @@
 //! Links: secret addresses at which customers answer a survey alone.
 
-use super::responses::open_survey;
+use super::responses::{customer_asked, open_survey};
 use crate::actor::Actor;
 use crate::body::Valid;
 use crate::calendar_feeds::server_of;
@@ -14,7 +14,7 @@ use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use actix_web::{HttpRequest, delete, get, post, web};
 use chrono::{DateTime, TimeDelta, Utc};
-use opiekun_domain::ids::{CustomerId, OperatorId, PersonId, SurveyId, SurveyLinkId};
+use opiekun_domain::ids::{CustomerId, OperatorId, PersonId, SurveyId, SurveyLinkId, TaskId};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::survey::Answers;
 use opiekun_persistence::survey_links::{SurveyLink, SurveyLinkFields, SurveyLinkFilter};
@@ -49,6 +49,10 @@ pub struct SurveyLinkInput {
     /// The customer's, who speaks for it.
     #[serde(default)]
     pub person_id: Option<PersonId>,
+    /// The task that it is answered for: the answer to the survey that a step of a procedure run asks for is the step's.
+    /// Whose answers they are is the task's customer, unless told.
+    #[serde(default)]
+    pub task_id: Option<TaskId>,
     /// Whether it is good for one response, which can be begun and gone on with until it is complete; unless told, it is.
     /// Otherwise each who opens it answers anew.
     #[schema(default = true)]
@@ -103,23 +107,21 @@ pub struct NewSurveyLinkBody {
 impl From<SurveyLink> for SurveyLinkBody {
     fn from(row: SurveyLink) -> Self {
         let SurveyLink { id, survey_id, fields, used_at, registered_by_id, version, created_at, updated_at } = row;
-        let SurveyLinkFields { customer_id, person_id, single_use, expires_at } = fields;
-        let link = SurveyLinkInput { customer_id, person_id, single_use, expires_at: Some(expires_at) };
+        let SurveyLinkFields { customer_id, person_id, task_id, single_use, expires_at } = fields;
+        let link = SurveyLinkInput { customer_id, person_id, task_id, single_use, expires_at: Some(expires_at) };
         Self { id, survey_id, link, used_at, registered_by_id, version, created_at, updated_at }
     }
 }
 
 impl SurveyLinkInput {
-    fn fields(self, now: DateTime<Utc>) -> Result<SurveyLinkFields, ApiError> {
-        let Self { customer_id, person_id, single_use, expires_at } = self;
-        let expires_at = expires_at.unwrap_or(now + LASTS);
-        if expires_at <= now || expires_at > now + LASTS_AT_MOST {
+    fn fields(self, tx: &mut Tx<'_>) -> Result<SurveyLinkFields, ApiError> {
+        let Self { customer_id, person_id, task_id, single_use, expires_at } = self;
+        let expires_at = expires_at.unwrap_or(tx.now + LASTS);
+        if expires_at <= tx.now || expires_at > tx.now + LASTS_AT_MOST {
             return Err(ApiError::invalid_field("/expires_at", "range", "Lies ahead, by 366 days at most"));
         }
-        if person_id.is_some() && customer_id.is_none() {
-            return Err(ApiError::invalid_field("/customer_id", "required", "A person is a customer's"));
-        }
-        Ok(SurveyLinkFields { customer_id, person_id, single_use, expires_at })
+        let customer_id = customer_asked(tx, "survey_links", (customer_id, person_id), None, task_id)?;
+        Ok(SurveyLinkFields { customer_id, person_id, task_id, single_use, expires_at })
     }
 }
 
@@ -180,7 +182,8 @@ fn page(tx: &mut Tx<'_>, filter: &SurveyLinkFilter, listing: &Listing<()>, shape
 /// Make a link to a survey.
 ///
 /// For a survey that is open. The answer holds the address, this once. With a link for a single use a response without
-/// answers is written down: the survey waits for the customer. Send the address to the customer; whoever knows it
+/// answers is written down: the survey waits for the customer. Where one waits already for the same task, that is the one
+/// that is answered at the address. Send the address to the customer; whoever knows it
 /// answers, and learns nothing but the survey's own text and the answers given at it so far.
 #[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:write"])), request_body = SurveyLinkInput,
     responses((status = 201, body = NewSurveyLinkBody)))]
@@ -198,7 +201,7 @@ async fn create_survey_link(
     state
         .submit(scope, once, move |tx| {
             let (survey, survey_version) = open_survey(tx, id.0)?;
-            let fields = input.0.fields(tx.now)?;
+            let fields = input.0.fields(tx)?;
             let secret = random_survey_secret();
             let link = survey_links::create(tx, survey.id, fields, hash_of(&secret))?;
             if link.fields.single_use {
@@ -208,7 +211,7 @@ async fn create_survey_link(
                     link_id: Some(link.id),
                     registered_by_id: link.registered_by_id,
                 };
-                survey_responses::create(tx, asked, unanswered(&link), false)?;
+                survey_responses::await_at_link(tx, asked, unanswered(&link))?;
             }
             let location = format!("/api/v1/survey-links/{}", link.id);
             let url = format!("{server}/api/v1/survey-forms/{secret}");
@@ -226,7 +229,7 @@ pub(super) fn unanswered(link: &SurveyLink) -> SurveyResponseFields {
         person_id: link.fields.person_id,
         operator_id: None,
         interaction_id: None,
-        task_id: None,
+        task_id: link.fields.task_id,
         answers: Json(Answers::new()),
     }
 }
@@ -253,8 +256,8 @@ async fn get_survey_link(
 
 /// Delete a survey link.
 ///
-/// Its address answers 404 at once and for good. What was answered at it stays; a response without an answer goes. Who
-/// made it may, and those above.
+/// Its address answers 404 at once and for good. What was answered at it stays; a response without an answer goes, unless
+/// a task waits for it. Who made it may, and those above.
 #[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:write"])), params(IfMatch), responses((status = 204)))]
 #[delete("/survey-links/{id}")]
 async fn delete_survey_link(

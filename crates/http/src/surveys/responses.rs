@@ -144,32 +144,10 @@ impl SurveyResponseInput {
         }
     }
 
-    /// What is to be written, less the answers. Whoever is asked is the customer of the interaction and of the task.
+    /// What is to be written, less the answers.
     fn fields(&self, tx: &mut Tx<'_>) -> Result<SurveyResponseFields, ApiError> {
-        let mut customer_id = self.customer_id;
-        let mut same = |of: Option<CustomerId>, pointer: &str| match (customer_id, of) {
-            (Some(told), Some(of)) if told != of => {
-                Err(ApiError::invalid_field(pointer, "other_customer", "Is about another customer"))
-            }
-            _ => {
-                customer_id = customer_id.or(of);
-                Ok(())
-            }
-        };
-        if let Some(interaction_id) = self.interaction_id {
-            let interaction = interactions::find_all(tx, &[interaction_id])?.pop();
-            let interaction =
-                interaction.ok_or_else(|| StoreError::no_reference("survey_responses", "interaction_id"))?;
-            same(Some(interaction.fields.customer_id), "/interaction_id")?;
-        }
-        if let Some(task_id) = self.task_id {
-            let task = tasks::find_all(tx, &[task_id])?.pop();
-            let task = task.ok_or_else(|| StoreError::no_reference("survey_responses", "task_id"))?;
-            same(task.fields.customer_id, "/task_id")?;
-        }
-        if self.person_id.is_some() && customer_id.is_none() {
-            return Err(ApiError::invalid_field("/customer_id", "required", "A person is a customer's"));
-        }
+        let told = (self.customer_id, self.person_id);
+        let customer_id = customer_asked(tx, "survey_responses", told, self.interaction_id, self.task_id)?;
         Ok(SurveyResponseFields {
             customer_id,
             person_id: self.person_id,
@@ -179,6 +157,40 @@ impl SurveyResponseInput {
             answers: Json(Answers::new()),
         })
     }
+}
+
+/// Who is asked: the customer of the interaction and of the task, and the one that is told, which are one.
+pub(super) fn customer_asked(
+    tx: &mut Tx<'_>,
+    table: &'static str,
+    (told, person_id): (Option<CustomerId>, Option<PersonId>),
+    interaction_id: Option<InteractionId>,
+    task_id: Option<TaskId>,
+) -> Result<Option<CustomerId>, ApiError> {
+    let mut customer_id = told;
+    let mut same = |of: Option<CustomerId>, pointer: &str| match (customer_id, of) {
+        (Some(told), Some(of)) if told != of => {
+            Err(ApiError::invalid_field(pointer, "other_customer", "Is about another customer"))
+        }
+        _ => {
+            customer_id = customer_id.or(of);
+            Ok(())
+        }
+    };
+    if let Some(interaction_id) = interaction_id {
+        let interaction = interactions::find_all(tx, &[interaction_id])?.pop();
+        let interaction = interaction.ok_or_else(|| StoreError::no_reference(table, "interaction_id"))?;
+        same(Some(interaction.fields.customer_id), "/interaction_id")?;
+    }
+    if let Some(task_id) = task_id {
+        let task = tasks::find_all(tx, &[task_id])?.pop();
+        let task = task.ok_or_else(|| StoreError::no_reference(table, "task_id"))?;
+        same(task.fields.customer_id, "/task_id")?;
+    }
+    if person_id.is_some() && customer_id.is_none() {
+        return Err(ApiError::invalid_field("/customer_id", "required", "A person is a customer's"));
+    }
+    Ok(customer_id)
 }
 
 /// A survey that can be answered, as it is until the transaction ends.
@@ -227,8 +239,10 @@ pub struct SurveyResponseQuery {
     interaction_id: Option<InteractionId>,
     task_id: Option<TaskId>,
     thread_id: Option<ThreadId>,
-    /// Complete ones; with false those that wait to be answered.
+    /// Complete ones, or those that are not.
     complete: Option<bool>,
+    /// Those that wait to be answered and can be: not complete, to a survey that is open, at no address that has run out.
+    waiting: Option<bool>,
     /// When it was completed, else when it was begun.
     #[serde(rename = "dated_at[gte]")]
     dated_from: Option<DateTime<Utc>>,
@@ -248,6 +262,7 @@ impl From<SurveyResponseQuery> for SurveyResponseFilter {
             task_id,
             thread_id,
             complete,
+            waiting,
             dated_from,
             dated_before,
         } = query;
@@ -261,6 +276,7 @@ impl From<SurveyResponseQuery> for SurveyResponseFilter {
             task_id,
             thread_id,
             complete,
+            waiting,
             dated_from,
             dated_before,
         }
