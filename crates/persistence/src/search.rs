@@ -20,6 +20,7 @@ use opiekun_domain::search::SearchType;
 use opiekun_search::excerpt::excerpt_of_text;
 use opiekun_search::sought::{Found, Range};
 use opiekun_search::{Sought, VERSION, markdown, words};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
