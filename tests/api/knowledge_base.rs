@@ -74,6 +74,7 @@ impl Figures {
 }
 
 /// Prints the figures of each kind of question, and tells those of all.
+#[expect(clippy::print_stdout, reason = "figures, shown by --nocapture")]
 fn measure(w: &World, name: &str, questions: &[Value]) -> Figures {
     let titles: BTreeMap<String, String> =
         lines(ARTICLES).iter().map(|article| (text(&article["slug"]), text(&article["title"]))).collect();
@@ -131,6 +132,7 @@ fn questions_find_their_articles() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "figures, shown by --nocapture")]
 #[ignore = "loads 20 000 articles, which takes minutes"]
 fn twenty_thousand_articles_are_searched_at_once() {
     let w = office();
