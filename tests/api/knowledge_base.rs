@@ -132,7 +132,6 @@ fn questions_find_their_articles() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "figures, shown by --nocapture")]
 #[ignore = "loads 20 000 articles, which takes minutes"]
 fn twenty_thousand_articles_are_searched_at_once() {
     let w = office();
