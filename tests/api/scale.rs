@@ -9,7 +9,17 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// The collections that grow with the years: their lists, and those of what belongs to one of their records.
-const GROWING: &[&str] = &["interactions", "tasks", "work-entries", "threads", "opportunities", "attachments"];
+const GROWING: &[&str] = &[
+    "interactions",
+    "tasks",
+    "work-entries",
+    "threads",
+    "opportunities",
+    "attachments",
+    "survey-responses",
+    "procedure-runs",
+    "procedure-steps",
+];
 /// Another list of the same rows.
 const TIMELINE: &str = "/api/v1/customers/{id}/timeline";
 /// The tables that these are read from, none of which may be read as a whole.
@@ -26,6 +36,9 @@ const TABLES: &[&str] = &[
     "stage_changes",
     "attachments",
     "files",
+    "survey_responses",
+    "procedure_runs",
+    "procedure_steps",
     "audit_entries",
 ];
 
@@ -195,6 +208,8 @@ fn fault(plan: &Plan, operation: &Operation, query: &str) -> Option<String> {
         "&overdue=false" => 2,
         // On records of any area; few are on articles.
         _ if operation.id == "list_attachments" => 3,
+        // With the steps of each, in their order.
+        _ if operation.id == "list_procedure_runs" => 6,
         // Any of so many tags.
         _ => 1 + query.matches(',').count() as u64,
     };
@@ -313,10 +328,13 @@ fn values(client: &Client, name: &str, sample: &[Value]) -> Vec<String> {
     match name {
         // Of many records, of the oldest only, of few; and any of some.
         "tag" => ["urgent", "founding", "dispute", "founding,dispute,urgent"].map(str::to_owned).to_vec(),
-        "closed" | "overdue" | "billable" | "invoiced" => ["true", "false"].map(str::to_owned).to_vec(),
+        "closed" | "overdue" | "billable" | "invoiced" | "complete" | "waiting" | "late" => {
+            ["true", "false"].map(str::to_owned).to_vec()
+        }
         "task_id" | "parent_task_id" => vec![oldest(client, "/api/v1/tasks")],
         "parent_interaction_id" => vec![oldest(client, "/api/v1/interactions")],
         "thread_id" | "merged_into_id" => vec![oldest(client, "/api/v1/threads")],
+        "period_start_on" => of_records("/period/start_on").into_iter().take(1).collect(),
         "file_id" => vec![oldest(client, "/api/v1/files")],
         "status" | "priority" | "channel" | "stage_kind" => {
             let mut values = of_records(&format!("/{name}"));

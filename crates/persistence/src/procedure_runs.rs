@@ -16,7 +16,7 @@ use crate::survey_responses::{self, Asked, SurveyResponseFields};
 use crate::task_progress;
 use crate::tasks::{NewTaskFields, Task, TaskFields};
 use crate::threads::{self, ThreadFields};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -65,9 +65,9 @@ pub struct ProcedureStep {
     pub key: String,
     pub waits_for: Vec<String>,
     pub task_id: TaskId,
-    /// Who is to do it, once it is open.
+    /// As its task's; of a step that waits, who is to do it.
     pub caretaker_id: Option<OperatorId>,
-    /// Of its rule, or the one that its task was moved to.
+    /// As its task's; of a step that waits, the day of its rule.
     pub due_on: Option<NaiveDate>,
     /// Only serves the order of lists.
     #[serde(skip)]
@@ -571,16 +571,17 @@ pub(crate) enum Finish {
 fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep, task: &Task) -> Result<()> {
     let zone = organizations::find(tx)?.time_zone();
     let works = operators::working(tx, step.caretaker_id.into_iter())?;
+    let mut fields = task.fields.clone();
+    fields.caretaker_id = fields.caretaker_id.or(step.caretaker_id.filter(|id| works.contains(id)));
     let opened: ProcedureStep = diesel::update(procedure_steps::table.find((tx.organization_id(), step.id)))
         .set((
             procedure_steps::opened_at.eq(tx.now),
+            procedure_steps::caretaker_id.eq(fields.caretaker_id),
             procedure_steps::version.eq(procedure_steps::version + 1),
             procedure_steps::updated_at.eq(tx.now),
         ))
         .returning(ProcedureStep::as_returning())
         .get_result(tx.conn)?;
-    let mut fields = task.fields.clone();
-    fields.caretaker_id = fields.caretaker_id.or(step.caretaker_id.filter(|id| works.contains(id)));
     if let (None, Some(due_on)) = (fields.due_at, step.due_on) {
         // A task that starts later than the step is due is due when it starts.
         let due_at = day_bounds(due_on, zone).0;
@@ -641,18 +642,7 @@ pub fn list(tx: &mut Tx<'_>, filter: &ProcedureRunFilter, page: &PageRequest<()>
             query = query.filter(procedure_runs::period_start_on.eq(period_start_on));
         }
         if let Some(state) = filter.state {
-            let of_state = tasks::table
-                .filter(tasks::organization_id.eq(procedure_runs::organization_id))
-                .filter(tasks::id.eq(procedure_runs::task_id));
-            query = match state {
-                RunState::Open => query.filter(diesel::dsl::exists(of_state.filter(tasks::closed_at.is_null()))),
-                RunState::Done => {
-                    query.filter(diesel::dsl::exists(of_state.filter(tasks::status.eq(TaskStatus::Done))))
-                }
-                RunState::Cancelled => {
-                    query.filter(diesel::dsl::exists(of_state.filter(tasks::status.eq(TaskStatus::Cancelled))))
-                }
-            };
+            query = query.filter(procedure_runs::state.eq(state));
         }
         query
     };
@@ -684,27 +674,28 @@ pub fn list_steps(
             query = query.filter(procedure_steps::run_id.eq(run_id));
         }
         if let Some(caretaker_id) = filter.caretaker_id {
-            query = query.filter(tasks::caretaker_id.eq(caretaker_id));
+            query = query.filter(procedure_steps::caretaker_id.eq(caretaker_id));
         }
         if let Some(procedure_id) = filter.procedure_id {
-            query = query.filter(procedure_runs::procedure_id.eq(procedure_id));
+            query = query.filter(procedure_steps::procedure_id.eq(procedure_id));
         }
         if let Some(customer_id) = filter.customer_id {
-            query = query.filter(procedure_runs::customer_id.eq(customer_id));
+            query = query.filter(procedure_steps::customer_id.eq(customer_id));
         }
         if let Some(period_start_on) = filter.period_start_on {
-            query = query.filter(procedure_runs::period_start_on.eq(period_start_on));
+            query = query.filter(procedure_steps::period_start_on.eq(period_start_on));
         }
         match filter.late {
             Some(true) => query
                 .filter(procedure_steps::opened_at.is_not_null())
                 .filter(procedure_steps::closed_at.is_null())
+                // What ends the range of the index; somewhere it is tomorrow already.
+                .filter(procedure_steps::sort_due_on.le(now.date_naive() + Days::new(1)))
                 .filter(tasks::deadline_at.lt(now)),
             Some(false) => query.filter(
                 procedure_steps::opened_at
                     .is_null()
                     .or(procedure_steps::closed_at.is_not_null())
-                    .or(tasks::deadline_at.is_null())
                     .or(tasks::deadline_at.ge(now)),
             ),
             None => query,

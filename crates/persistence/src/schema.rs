@@ -887,6 +887,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        state -> Text,
     }
 }
 
@@ -949,6 +950,9 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         closed_at -> Nullable<Timestamptz>,
+        procedure_id -> Uuid,
+        customer_id -> Uuid,
+        period_start_on -> Nullable<Date>,
         article_id -> Nullable<Uuid>,
     }
 }

@@ -337,19 +337,22 @@ pub fn list(
             Some(false) => query.filter(survey_responses::completed_at.is_null()),
             None => query,
         };
+        // Looked up for each row in the order of the list: joined as a whole, all that waits would be sorted.
         let answerable = survey_responses::completed_at
             .is_null()
             .and(diesel::dsl::exists(
                 surveys::table
                     .filter(surveys::organization_id.eq(survey_responses::organization_id))
                     .filter(surveys::id.eq(survey_responses::survey_id))
-                    .filter(surveys::status.eq(SurveyStatus::Open)),
+                    .filter(surveys::status.eq(SurveyStatus::Open))
+                    .offset(0),
             ))
             .and(diesel::dsl::not(diesel::dsl::exists(
                 survey_links::table
                     .filter(survey_links::organization_id.eq(survey_responses::organization_id))
                     .filter(survey_links::id.nullable().eq(survey_responses::link_id))
-                    .filter(survey_links::expires_at.le(now)),
+                    .filter(survey_links::expires_at.le(now))
+                    .offset(0),
             )));
         query = match filter.waiting {
             Some(true) => query.filter(answerable),

@@ -1,5 +1,5 @@
--- A firm of many years: 1 000 000 interactions, 300 000 tasks, 300 000 work entries and 150 000 files, in trees, series, threads
--- and sales.
+-- A firm of many years: 1 000 000 interactions, 300 000 tasks, 300 000 work entries, 200 000 answers to surveys, 15 000 runs of
+-- procedures and 150 000 files, in trees, series, threads and sales.
 -- Written past triggers and references, which the rows keep to: it is the plans that are looked at here.
 -- Needs: one organization with its owner, and nothing else in the database.
 set session_replication_role = replica;
@@ -11,7 +11,7 @@ set work_mem = '64MB';
 create temp table index_to_come as
 select indexname, indexdef from pg_indexes
 where schemaname = 'public' and tablename in (
-    'interactions', 'tasks', 'task_series', 'work_entries', 'interaction_tags', 'task_tags', 'files', 'file_objects', 'attachments')
+    'interactions', 'tasks', 'task_series', 'work_entries', 'interaction_tags', 'task_tags', 'files', 'file_objects', 'attachments', 'survey_responses', 'procedure_runs', 'procedure_steps')
     and indexname not in (select conname from pg_constraint where contype in ('p', 'u'));
 do $$
 declare name text;
@@ -187,6 +187,48 @@ select organization_id, pg_temp.id_at(since, 1), 'Article', 'Text', 'pl', 'publi
 insert into attachments (organization_id, id, file_id, article_id, created_at, updated_at)
 select f.organization_id, pg_temp.id_at(now()::timestamp, f.size_bytes::integer), f.id, a.id, now(), now()
 from files f join articles a using (organization_id) where f.size_bytes < 1003;
+
+-- The first tasks have most of what is asked for a task. Some are answered at an address that has run out, or not.
+insert into surveys (organization_id, id, title, status, questions, published_version, version, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, i), 'Survey ' || i, case i when 3 then 'closed' else 'open' end, '[]', 1, 1, since, since
+from firm, generate_series(1, 3) i;
+insert into survey_versions (organization_id, survey_id, version, questions, published_at)
+select organization_id, id, 1, '[{}]', created_at from surveys;
+insert into survey_links (organization_id, id, survey_id, single_use, expires_at, secret_hash, created_at, updated_at)
+select organization_id, id, id, false, now() + case when title = 'Survey 1' then interval '1 day' else interval '-1 day' end,
+    sha256(title::bytea), created_at, created_at
+from surveys;
+insert into survey_responses (organization_id, id, survey_id, survey_version, customer_id, person_id, operator_id, registered_by_id,
+    interaction_id, task_id, thread_id, link_id, answers, completed_at, created_at, updated_at)
+select firm.organization_id, pg_temp.id_at(at, i), s.id, 1, c.id, c.id, o.id, o.id, a.id, k.id, t.id,
+    case when i % 50 = 0 then s.id end, '{}', case when i % 10 > 0 then at end, at, at
+from firm cross join (select i, pg_temp.moment(i, 200000) as at from generate_series(0, 199999) i offset 0) written
+join customer c on c.n = i % 2000 join operator o on o.n = i % 40
+join (select row_number() over (order by id) - 1 as n, id from surveys) s on s.n = i % 3
+left join interactions a on i % 10 = 1 and a.organization_id = firm.organization_id
+    and a.id = pg_temp.id_at(pg_temp.moment(i % 20000, 1000000), i % 20000)
+left join task k on i % 10 = 2 and k.n = case when i % 100 = 2 then 0 else i end
+left join thread t on t.n = case when i % 100 = 2 then 0 when i % 10 = 2 then i % 19000 end;
+
+-- Every other main task is one of a run, with those below it.
+insert into procedures (organization_id, id, name, steps, published_version, created_at, updated_at)
+select organization_id, pg_temp.id_at(since, i), 'Procedure ' || i, '[{}]', 1, since, since from firm, generate_series(0, 19) i;
+insert into procedure_versions (organization_id, procedure_id, version, steps, published_at)
+select organization_id, id, 1, steps, created_at from procedures;
+insert into procedure_runs (organization_id, id, procedure_id, procedure_version, customer_id, period_start_on, period_end_on, started_on,
+    task_id, registered_by_id, created_at, updated_at, state)
+select k.organization_id, k.id, p.id, 1, k.customer_id, day, day + 1, k.created_at::date, k.id, k.registered_by_id, k.created_at,
+    k.created_at, case when k.closed_at is null then 'open' else 'done' end
+from firm join tasks k using (organization_id) join task on task.id = k.id and task.n % 20 = 0
+cross join lateral (select since::date + (task.n / 20000 * 100)::integer as day) period
+join (select row_number() over (order by id) - 1 as n, id from procedures) p on p.n = task.n / 10 % 20;
+insert into procedure_steps (organization_id, id, run_id, position, key, waits_for, task_id, caretaker_id, due_on, files_required,
+    is_extra, opened_at, created_at, updated_at, closed_at, procedure_id, customer_id, period_start_on)
+select k.organization_id, k.id, r.id, task.n % 10, 'step' || task.n % 10, '{}', k.id, k.caretaker_id, k.due_at::date, 0, false,
+    case when task.n % 10 < 6 or k.closed_at is not null then k.created_at end, k.created_at, k.created_at, k.closed_at, r.procedure_id,
+    r.customer_id, r.period_start_on
+from tasks k join task on task.id = k.id and task.n % 10 between 1 and 6
+join task main on main.n = task.n / 10 * 10 join procedure_runs r on r.organization_id = k.organization_id and r.id = main.id;
 
 insert into audit_entries (organization_id, id, at, actor_kind, action, resource_type, resource_id)
 select organization_id, pg_temp.id_at(at, i), at, 'system', 'updated', 'task', pg_temp.id_at(since, 0)

@@ -208,7 +208,7 @@ impl RunStepBody {
             title: task.fields.title,
             state,
             late,
-            caretaker_id: task.fields.caretaker_id.or(caretaker_id),
+            caretaker_id,
             due_on,
             waits_for,
             task_id,
@@ -542,7 +542,7 @@ pub struct ProcedureStepQuery {
     run_id: Option<ProcedureRunId>,
     procedure_id: Option<ProcedureId>,
     customer_id: Option<CustomerId>,
-    /// Who does it now.
+    /// Who does it, or will.
     caretaker_id: Option<OperatorId>,
     /// Of the period that begins on this day.
     period_start_on: Option<NaiveDate>,
