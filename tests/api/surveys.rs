@@ -554,6 +554,15 @@ fn the_results_of_ten_thousand_random_responses_are_those_of_a_count_by_hand() {
         cells.map(|cell| ((word(cell, "row"), word(cell, "column")), cell["count"].as_i64().unwrap())).collect();
     assert_eq!(told, expected);
     assert_eq!(table["rows"]["answers"].as_array().unwrap().len(), 11);
+    let csv = w.owner.get(&format!("{path}/cross-table?row=scale&column=multiple_choice&format=csv")).text();
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("row,row_text,column,column_text,count"));
+    assert_eq!(lines.clone().count(), expected.len());
+    let counted: i64 = lines.map(|line| line.rsplit_once(',').unwrap().1.parse::<i64>().unwrap()).sum();
+    assert_eq!(counted, expected.values().sum::<i64>());
+    let csv = w.owner.get(&format!("{path}/text-answers?format=csv")).text();
+    assert_eq!(csv.lines().next(), Some("response_id,customer_id,completed_at,text"));
+    assert_eq!(csv.lines().count() - 1, of_version_2().filter(|it| it.answers.get("text").is_some()).count());
     let refused = w.owner.get(&format!("{path}/cross-table?row=text&column=none"));
     assert_eq!(refused.wrong(), ["row kind", "column unknown_question"]);
 

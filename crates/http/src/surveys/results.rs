@@ -6,7 +6,7 @@ use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use crate::tables::{self, Format, Spreadsheet};
+use crate::tables::{self, Format, Spreadsheet, Tabular};
 use actix_web::{HttpResponse, get, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use opiekun_documents::table::{Cell, Column};
@@ -259,6 +259,17 @@ pub struct TextAnswerBody {
     text: String,
 }
 
+impl Tabular for TextAnswerBody {
+    const NAME: &'static str = "survey-text-answers";
+    const COLUMNS: &'static [Column] =
+        &[Column::id("response_id"), Column::id("customer_id"), Column::moment("completed_at"), Column::text("text")];
+
+    fn cells(self) -> Vec<Cell> {
+        let Self { response_id, customer_id, completed_at, text } = self;
+        vec![Cell::text(response_id), customer_id.map_or(Cell::Empty, Cell::text), completed_at.into(), text.into()]
+    }
+}
+
 impl From<TextAnswer> for TextAnswerBody {
     fn from(row: TextAnswer) -> Self {
         let TextAnswer { response_id, customer_id, completed_at, text } = row;
@@ -271,7 +282,7 @@ impl Sorting for TextAnswerSort {
 }
 
 /// The version that is asked about, and the responses to it that count.
-fn counted(tx: &mut Tx<'_>, survey_id: SurveyId, query: CountedQuery) -> Result<(SurveyVersion, Counted), ApiError> {
+fn counted(tx: &mut Tx<'_>, survey_id: SurveyId, query: &CountedQuery) -> Result<(SurveyVersion, Counted), ApiError> {
     let survey = surveys::find(tx, survey_id)?;
     let Some(published_version) = survey.published_version else {
         return Err(ApiError::state_invalid("draft", "The survey has not been opened yet"));
@@ -284,7 +295,7 @@ fn counted(tx: &mut Tx<'_>, survey_id: SurveyId, query: CountedQuery) -> Result<
         from: query.from.map(|day| day_bounds(day, zone).0),
         before: query.to.map(|day| day_bounds(day, zone).1),
         operator_id: query.operator_id,
-        customer_tag: query.customer_tag,
+        customer_tag: query.customer_tag.clone(),
     };
     Ok((version, counted))
 }
@@ -392,7 +403,7 @@ impl Tally {
 }
 
 fn results(tx: &mut Tx<'_>, survey_id: SurveyId, query: CountedQuery) -> Result<SurveyResults, ApiError> {
-    let (version, counted) = counted(tx, survey_id, query)?;
+    let (version, counted) = counted(tx, survey_id, &query)?;
     let SurveyVersion { survey_id, version: survey_version, questions, published_at } = version;
     let mut tallies: Vec<Tally> = questions.0.iter().map(|_| Tally::new()).collect();
     survey_results::answers(tx, &counted, &questions.0, |row| {
@@ -495,22 +506,25 @@ fn rows(survey_version: i32, question: QuestionResults) -> Vec<Vec<Cell>> {
 
 /// Cross two questions of a survey.
 ///
-/// How many complete responses give each answer to the one together with each answer to the other.
-#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])), params(CrossTableQuery),
-    responses((status = 200, body = SurveyCrossTable)))]
+/// How many complete responses give each answer to the one together with each answer to the other. As JSON, or as a table
+/// (CSV or XLSX, by `Accept` or `format`): a row for each two answers that anybody has given together.
+#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])), params(CrossTableQuery, Format),
+    responses((status = 200, content((SurveyCrossTable = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/surveys/{id}/cross-table")]
 async fn get_survey_cross_table(
     state: web::Data<State>,
     actor: Actor,
     id: Id<SurveyId>,
+    format: Format,
     query: Filters<CrossTableQuery>,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
     let CrossTableQuery { row, column, version, from, to, operator_id, customer_tag } = query.0;
     let query = CountedQuery { version, from, to, operator_id, customer_tag };
-    state
-        .snapshot(scope, move |tx| {
-            let (version, counted) = counted(tx, id.0, query)?;
+    let crossed = state
+        .snapshot(scope, move |tx| -> Result<SurveyCrossTable, ApiError> {
+            let (version, counted) = counted(tx, id.0, &query)?;
             let crossed = |name: &str, key: &str| {
                 let question = version.questions.0.iter().find(|question| question.key == *key);
                 let Some(question) = question else {
@@ -537,52 +551,71 @@ async fn get_survey_cross_table(
                 column: cell.column_word,
                 count: cell.count,
             });
-            Ok(Reply::ok(&SurveyCrossTable {
-                survey_id: id.0,
-                survey_version: version.version,
-                rows,
-                columns,
-                cells: cells.collect(),
-            }))
+            let cells = cells.collect();
+            Ok(SurveyCrossTable { survey_id: id.0, survey_version: version.version, rows, columns, cells })
         })
-        .await
+        .await?;
+    match format {
+        Format::Json => Ok(Reply::ok(&crossed).into_response()),
+        Format::Table(format) => {
+            tables::table(format, "survey-cross-table", &CROSS_TABLE_COLUMNS, cross_table_rows(crossed))
+        }
+    }
+}
+
+const CROSS_TABLE_COLUMNS: [Column; 5] = [
+    Column::word("row"),
+    Column::text("row_text"),
+    Column::word("column"),
+    Column::text("column_text"),
+    Column::count("count"),
+];
+
+fn cross_table_rows(crossed: SurveyCrossTable) -> impl Iterator<Item = Vec<Cell>> {
+    let texts = |question: CrossedQuestion| -> BTreeMap<String, String> {
+        question.answers.into_iter().map(|CrossedAnswer { answer, text }| (answer, text)).collect()
+    };
+    let (rows, columns) = (texts(crossed.rows), texts(crossed.columns));
+    let text =
+        |texts: &BTreeMap<String, String>, answer: &str| texts.get(answer).cloned().map_or(Cell::Empty, Cell::from);
+    crossed.cells.into_iter().map(move |CrossTableCell { row, column, count }| {
+        let (row_text, column_text) = (text(&rows, &row), text(&columns, &column));
+        vec![row.into(), row_text, column.into(), column_text, count.into()]
+    })
 }
 
 /// List the answers in words to a question.
 ///
-/// Of the complete responses to a version of the survey, the latest first.
+/// Of the complete responses to a version of the survey, the latest first. Pages of JSON, or all in a table (CSV or XLSX, by
+/// `Accept` or `format`).
 #[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])),
-    params(TextAnswersQuery, Listing<TextAnswerSort>), responses((status = 200, body = PageBody<TextAnswerBody>)))]
+    params(TextAnswersQuery, Listing<TextAnswerSort>, Format),
+    responses((status = 200, content((PageBody<TextAnswerBody> = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/surveys/{id}/text-answers")]
 async fn list_survey_text_answers(
     state: web::Data<State>,
     actor: Actor,
     id: Id<SurveyId>,
     query: Filters<TextAnswersQuery>,
+    format: Format,
     listing: Listing<TextAnswerSort>,
     shape: Shape,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
     let TextAnswersQuery { question, version, from, to, operator_id, customer_tag } = query.0;
     let query = CountedQuery { version, from, to, operator_id, customer_tag };
-    state
-        .snapshot(scope, move |tx| {
-            let (version, counted) = counted(tx, id.0, query)?;
-            let is_it = |asked: &&Question| {
-                asked.kind == QuestionKind::Text && question.as_ref().is_none_or(|key| asked.key == *key)
-            };
-            let Some(question) = version.questions.0.iter().find(is_it) else {
-                let detail = "The survey has no such question that is answered in words";
-                return Err(ApiError::invalid_parameters(vec![Wrong::parameter(
-                    "question",
-                    "unknown_question",
-                    detail,
-                )]));
-            };
-            let page = survey_results::texts(tx, &counted, &question.key, &listing.page)?;
-            let Page { items, next, total } = page;
-            let items = items.into_iter().map(TextAnswerBody::from).collect();
-            shape.page(tx, Page { items, next, total })
-        })
-        .await
+    tables::list(state, scope, format, listing, shape, move |tx, page| {
+        let (version, counted) = counted(tx, id.0, &query)?;
+        let is_it = |asked: &&Question| {
+            asked.kind == QuestionKind::Text && question.as_ref().is_none_or(|key| asked.key == *key)
+        };
+        let Some(question) = version.questions.0.iter().find(is_it) else {
+            let detail = "The survey has no such question that is answered in words";
+            return Err(ApiError::invalid_parameters(vec![Wrong::parameter("question", "unknown_question", detail)]));
+        };
+        let Page { items, next, total } = survey_results::texts(tx, &counted, &question.key, page)?;
+        Ok(Page { items: items.into_iter().map(TextAnswerBody::from).collect(), next, total })
+    })
+    .await
 }
