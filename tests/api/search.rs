@@ -345,11 +345,80 @@ fn an_index_that_is_made_anew_is_the_one_that_was_kept() {
 }
 
 #[test]
+fn words_are_found_in_every_form_and_beside_any_sign() {
+    let w = World::new();
+    for title in [
+        "Podatek zqa",
+        "Wniosek zqb",
+        "Dzień zqc",
+        "Pracownik zqd",
+        "Kontrahent zqe",
+        "Spółka zqf",
+        "Opłata zqg",
+        "Błąd zqh",
+        "🔥Pilne: korekta zqi",
+        "Wpłata 1500€ zqj",
+        "Lipowa→Kwiatowa zqk",
+        "Faktura №5567 zql",
+        "Dom m²Biuro zqm",
+    ] {
+        w.task(title).create();
+    }
+    for query in [
+        "podatku zqa",
+        "zqa podatkami",
+        "wniosków zqb",
+        "dni zqc",
+        "pracownicy zqd",
+        "kontrahencie zqe",
+        "spółce zqf",
+        "opłacie zqg",
+        "błędy zqh",
+        "pilnej zqi",
+        "wpłaty 1500 zqj",
+        "kwiatowa zqk",
+        "5567 zql",
+        "biuro zqm",
+    ] {
+        assert_eq!(found(&w.owner, query).len(), 1, "{query}");
+    }
+    // However many other forms and longer words there are.
+    let forms =
+        ["faktur", "faktura", "fakturach", "fakturami", "fakturę", "fakturce", "fakturowe", "fakturownia", "faktury"];
+    for (number, form) in forms.iter().cycle().take(60).enumerate() {
+        w.thread(&format!("{form} {number}")).create();
+        w.customer().name(&format!("{form} {number}")).create();
+    }
+    w.task("Faktury za prąd zqn").create();
+    for query in ["faktura zqn", "zqn faktura", "fakturę zqn", "zqn faktu"] {
+        assert_eq!(found(&w.owner, query).len(), 1, "{query}");
+    }
+    let person = w.customer().name("Krawiec i Kozioł").create();
+    for query in ["Krawca", "Kozła i Krawca", "krawcem"] {
+        assert_eq!(
+            w.owner.get(&format!("/search?q={}&limit=1", encoded(query))).expect(200)["items"][0]["id"],
+            person["id"],
+            "{query}"
+        );
+    }
+}
+
+#[test]
 fn words_are_split_and_folded_as_the_search_does() {
     let text = "Zażółć GĘŚLĄ jaźń – „ÄÖÜ-ß” Šárka/Brno x_y 12,5% a+b";
     let sql = format!("select array_to_string(words_of('{text}'), ' ')");
     let folded = opiekun_search::words::words(text).into_iter().map(|word| word.folded);
     assert_eq!(text_rows(&sql), [Some(folded.collect::<Vec<_>>().join(" "))]);
+    // Whatever stands between two letters, but what is no character, and what no text of ours has.
+    let sql = "select array_to_string(words_of('a' || chr(code) || 'b'), ' ') || ' ' || to_hex(code)
+        from generate_series(1, 131071) code where code not between 55296 and 57343 and code not in (304, 837)";
+    for told in text_rows(sql) {
+        let told = told.unwrap();
+        let (told, code) = told.rsplit_once(' ').unwrap();
+        let letter = u32::from_str_radix(code, 16).ok().and_then(char::from_u32).unwrap();
+        let words = opiekun_search::words::words(&format!("a{letter}b"));
+        assert_eq!(told.split(' ').count(), words.len(), "U+{code}");
+    }
 }
 
 #[test]

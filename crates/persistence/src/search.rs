@@ -8,24 +8,26 @@ use crate::articles::ArticleReader;
 use crate::db::{Db, Scope, Tx};
 use crate::error::Result;
 use crate::files::Reader;
-use crate::schema::{number_series, organizations};
+use crate::organizations;
+use crate::schema::{number_series, organizations as organization_rows};
 use crate::{article_search, articles, customers, files, interactions, opportunities, people, tasks, threads};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Date, Integer, SmallInt, Text, Uuid as SqlUuid};
+use opiekun_domain::article::ArticleStatus;
 use opiekun_domain::ids::{
     ArticleId, CustomerId, FileId, InteractionId, OpportunityId, OrganizationId, PersonId, TaskId, ThreadId,
 };
 use opiekun_domain::search::SearchType;
 use opiekun_search::excerpt::excerpt_of_text;
-use opiekun_search::sought::{Found, Range};
+use opiekun_search::sought::Found;
 use opiekun_search::{Sought, VERSION, markdown, words};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
-/// So many entries are looked at that a word may stand for.
-const ENTRIES_MAX: i32 = 100;
+/// So many entries are looked at of what begins like a word that is still being typed.
+const ENTRIES_MAX: i32 = 400;
 /// A word that is in so many records of a kind at most is rare: all of them are looked at.
 const RARE_MAX: usize = 400;
 /// Where no word is rare, so many of the newest records of all words are compared.
@@ -103,6 +105,10 @@ pub fn search(tx: &mut Tx<'_>, search: &Search) -> Result<Vec<Hit>> {
             grades.entry(key).and_modify(|known| *known = grade.max(*known)).or_insert(grade);
         }
     }
+    // Whoever has the number, whatever is said of it.
+    if let (true, Some(numbers)) = (grades.is_empty(), as_numbers.and_then(Sought::only_numbers)) {
+        grades.extend(find(tx, search, &numbers)?);
+    }
     let Some(sought) = sought else { return Ok(Vec::new()) };
     let mut records = read(tx, search, &grades)?;
     if search.types.contains(&SearchType::Invoice) {
@@ -155,10 +161,8 @@ struct Entry {
 /// The records that have everything that is sought, at most so many of each kind as the search may show.
 fn find(tx: &mut Tx<'_>, search: &Search, sought: &Sought) -> Result<Vec<((SearchType, Uuid), Grade)>> {
     let kinds = search.kinds();
-    let mut entries = entries(tx, &sought.ranges())?;
-    entries.retain(|entry| {
-        kinds.contains(&entry.kind) && usize::try_from(entry.sought).is_ok_and(|word| sought.takes(word, &entry.word))
-    });
+    let mut entries = entries(tx, sought)?;
+    entries.retain(|entry| kinds.contains(&entry.kind));
     entries.sort_by(|one, other| {
         (one.sought, one.kind, &one.word, one.place).cmp(&(other.sought, other.kind, &other.word, other.place))
     });
@@ -181,16 +185,23 @@ fn find(tx: &mut Tx<'_>, search: &Search, sought: &Sought) -> Result<Vec<((Searc
     candidates(tx, search, sought, &found, &plan)
 }
 
-/// The entries that there are within some ranges, each of which is skipped through: of every word, kind and place one row is
-/// read, however many records it has.
-fn entries(tx: &mut Tx<'_>, ranges: &[Range]) -> Result<Vec<Entry>> {
-    let words: Vec<i32> = ranges.iter().filter_map(|range| i32::try_from(range.word).ok()).collect();
-    let from: Vec<&str> = ranges.iter().map(|range| range.from.as_str()).collect();
-    let before: Vec<&str> = ranges.iter().map(|range| range.before.as_str()).collect();
+/// The entries that there are of what is sought. Those of a word, and ranges of them, are skipped through: of every word, kind
+/// and place one row is read, however many records it has.
+fn entries(tx: &mut Tx<'_>, sought: &Sought) -> Result<Vec<Entry>> {
+    let (ranges, forms) = (sought.ranges(), sought.entries());
+    let place = |word: usize| i32::try_from(word).unwrap_or(i32::MAX);
     Ok(diesel::sql_query(
-        "select asked.word as sought, entry.word, entry.kind, entry.place
-         from unnest($2, $3, $4) as asked (word, first, before)
-         cross join lateral (
+        "with asked as materialized (
+             select * from unnest($2, $3, $4) as asked (word, first, before)
+             union all
+             select asked.word, asked.form, asked.form || U&'\\0001'
+             from unnest($5, $6) as asked (word, form)
+             cross join lateral (
+                 select from search_entries where organization_id = $1 and word = asked.form limit 1
+             ) there
+         )
+         select asked.word as sought, entry.word, entry.kind, entry.place
+         from asked cross join lateral (
              with recursive entry as (
                  (select word, kind, place from search_entries
                  where organization_id = $1 and word >= asked.first and word < asked.before
@@ -204,13 +215,15 @@ fn entries(tx: &mut Tx<'_>, ranges: &[Range]) -> Result<Vec<Entry>> {
                      order by word, kind, place limit 1
                  ) further
              )
-             select word, kind, place from entry limit $5
+             select word, kind, place from entry limit $7
          ) entry",
     )
     .bind::<SqlUuid, _>(tx.organization_id())
-    .bind::<Array<Integer>, _>(words)
-    .bind::<Array<Text>, _>(from)
-    .bind::<Array<Text>, _>(before)
+    .bind::<Array<Integer>, _>(ranges.iter().map(|range| place(range.word)).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(ranges.iter().map(|range| range.from.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(ranges.iter().map(|range| range.before.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(forms.iter().map(|(word, _)| place(*word)).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(forms.iter().map(|(_, form)| *form).collect::<Vec<_>>())
     .bind::<Integer, _>(ENTRIES_MAX)
     .load(tx.conn)?)
 }
@@ -503,13 +516,17 @@ fn read_kind(tx: &mut Tx<'_>, search: &Search, kind: SearchType, ids: &[Uuid]) -
                 kind,
                 id: row.id.0,
                 title: row.fields.title,
-                subtitle: None,
+                subtitle: (row.fields.status != ArticleStatus::Published).then(|| row.fields.status.to_string()),
                 text: Some(markdown::text(&row.fields.body)),
                 customer_id: None,
                 at: row.updated_at,
             };
             let ids: Vec<ArticleId> = ids.map(ArticleId).collect();
-            articles::find_all(tx, search.articles, &ids)?.into_iter().map(of_row).collect()
+            let today = organizations::today(tx)?;
+            let holds = |row: &articles::Article| {
+                search.include_archived || row.fields.valid_until_on.is_none_or(|until_on| until_on >= today)
+            };
+            articles::find_all(tx, search.articles, &ids)?.into_iter().filter(holds).map(of_row).collect()
         }
         SearchType::File => {
             let of_row = |row: files::File| Record {
@@ -583,6 +600,7 @@ fn number_beginnings(text: &str, patterns: &[String]) -> BTreeSet<String> {
     let whole = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut typed: BTreeSet<String> = text.split_whitespace().filter(is_number).map(str::to_owned).collect();
     typed.insert(whole.replace(' ', ""));
+    typed.insert(with_slashes(&whole));
     typed.insert(whole);
     typed.retain(|number| number.len() > 1);
     let mut beginnings: BTreeSet<String> =
@@ -595,12 +613,28 @@ fn number_beginnings(text: &str, patterns: &[String]) -> BTreeSet<String> {
     beginnings
 }
 
+/// A number whose parts stand apart in another way, such as that of a file's name: `FV-12-11-2026`, `FV12`.
+fn with_slashes(text: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut last = None;
+    for letter in text.chars() {
+        let kind = letter.is_alphanumeric().then(|| letter.is_ascii_digit());
+        match parts.last_mut() {
+            Some(part) if kind.is_some() && kind == last => part.push(letter),
+            _ if kind.is_some() => parts.push(letter.to_string()),
+            _ => {}
+        }
+        last = kind;
+    }
+    parts.join("/")
+}
+
 /// The organizations that have something indexed in an older way than this program's, in the order of their ids.
 pub fn outdated(db: &Db) -> Result<Vec<OrganizationId>> {
-    Ok(organizations::table
-        .filter(organizations::search_version.ne(VERSION))
-        .order(organizations::id)
-        .select(organizations::id)
+    Ok(organization_rows::table
+        .filter(organization_rows::search_version.ne(VERSION))
+        .order(organization_rows::id)
+        .select(organization_rows::id)
         .load(&mut *db.connection()?)?)
 }
 
@@ -622,8 +656,8 @@ pub fn reindex(db: &Db, scope: Scope, clock: impl Fn() -> DateTime<Utc>) -> Resu
         records += reindex_table(db, scope, &clock, table, numbers)?;
     }
     db.transaction(scope, clock(), |tx| -> Result<()> {
-        diesel::update(organizations::table.find(tx.organization_id()))
-            .set(organizations::search_version.eq(VERSION))
+        diesel::update(organization_rows::table.find(tx.organization_id()))
+            .set(organization_rows::search_version.eq(VERSION))
             .execute(tx.conn)?;
         Ok(())
     })?;
@@ -690,6 +724,8 @@ mod tests {
         assert!(begins("12/11/2026", "FV/12/11/2026") && begins("12/11/2026", "12/11/2026"));
         assert!(begins("faktura 12/11/2026", "FV/12/11/2026"));
         assert!(begins("12", "FV/12"));
+        assert!(["FV 12 11 2026", "fv-12-11-2026", "FV12/11/2026"].iter().all(|text| begins(text, "FV/12/11/2026")));
+        assert!(begins("fv 12", "FV/12") && begins("FV12", "FV/12"));
         assert!(!begins("Kowalski 12", "FV/12"));
         assert_eq!(number_beginnings("f", &patterns), BTreeSet::new());
     }

@@ -7,6 +7,7 @@
 
 pub mod document;
 pub mod excerpt;
+pub mod inflection;
 pub mod markdown;
 pub mod question;
 pub mod sought;

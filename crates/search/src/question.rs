@@ -151,30 +151,35 @@ impl Question {
         keys
     }
 
-    /// Takes words and phrases of the question for their synonyms, too.
+    /// Takes words and phrases of the question for their synonyms, too: each word of a phrase for all of them.
     pub fn expand(&mut self, groups: &[Synonyms]) {
-        let mut further: Vec<(Option<usize>, Alternative)> = Vec::new();
+        let mut further: Vec<(Vec<usize>, Alternative)> = Vec::new();
         for group in groups {
             let phrases: Vec<Vec<Word>> = group.iter().map(|term| words(term)).collect();
             for (place, found) in phrases.iter().enumerate() {
                 let Some(found) = self.find(found) else { continue };
                 let (at, worth) = match found {
-                    Found::Words(at) => (Some(at), SYNONYM),
-                    Found::Phrase => (None, SYNONYM_OF_PHRASE),
+                    Found::Words(at) => (at, SYNONYM),
+                    Found::Phrase(at) => (at, SYNONYM_OF_PHRASE),
                 };
                 let others = phrases.iter().enumerate().filter(|(other, _)| *other != place);
                 for (_, other) in others {
                     let parts: Vec<Forms> = other.iter().filter(|word| !word.is_stop_word()).map(Word::forms).collect();
                     if !parts.is_empty() {
-                        further.push((at, Alternative { worth, source: Source::Synonym, parts }));
+                        further.push((at.clone(), Alternative { worth, source: Source::Synonym, parts }));
                     }
                 }
             }
         }
         let mut of_phrases = Asked::default();
         for (at, alternative) in further {
-            let asked = at.and_then(|at| self.asked.get_mut(at)).unwrap_or(&mut of_phrases);
-            asked.alternatives.push(alternative);
+            if at.is_empty() {
+                of_phrases.alternatives.push(alternative);
+                continue;
+            }
+            for place in at {
+                self.asked.get_mut(place).into_iter().for_each(|asked| asked.alternatives.push(alternative.clone()));
+            }
         }
         if !of_phrases.alternatives.is_empty() {
             self.asked.push(of_phrases);
@@ -185,15 +190,18 @@ impl Question {
     fn find(&self, phrase: &[Word]) -> Option<Found> {
         let telling: Vec<&Word> = phrase.iter().filter(|word| !word.is_stop_word()).collect();
         if telling.len() < phrase.len() {
-            let is_there = phrase.len() > 1
-                && self.tokens.windows(phrase.len()).any(|run| {
-                    run.iter().zip(phrase).all(|(token, word)| {
-                        token.word.folded == word.folded || (!word.is_stop_word() && token.forms.is_same(&word.forms()))
-                    })
-                });
-            return is_there.then_some(Found::Phrase);
+            if phrase.len() < 2 {
+                return None;
+            }
+            let is_it = |run: &&[Token]| {
+                run.iter().zip(phrase).all(|(token, word)| {
+                    token.word.folded == word.folded || (!word.is_stop_word() && token.forms.is_same(&word.forms()))
+                })
+            };
+            let run = self.tokens.windows(phrase.len()).find(is_it)?;
+            return Some(Found::Phrase(run.iter().filter_map(|token| token.asked).collect()));
         }
-        let mut first = None;
+        let mut places = Vec::new();
         let mut before: Option<usize> = None;
         for word in telling {
             let forms = word.forms();
@@ -202,9 +210,9 @@ impl Question {
                 return None;
             }
             before = Some(at);
-            first = first.or(before);
+            places.push(at);
         }
-        first.map(Found::Words)
+        Some(Found::Words(places))
     }
 
     /// Every term that an article may be found by.
@@ -306,10 +314,10 @@ impl Marker {
 }
 
 enum Found {
-    /// From this asked word on.
-    Words(usize),
-    /// With words that are not asked for.
-    Phrase,
+    /// These of the asked words.
+    Words(Vec<usize>),
+    /// With words that are not asked for beside these that are, if any.
+    Phrase(Vec<usize>),
 }
 
 impl Asked {

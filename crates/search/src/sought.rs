@@ -2,21 +2,23 @@
 //!
 //! The records' side is kept by the database itself (`words_of` and what follows it in the migrations): each word of a
 //! record is an entry, a title's words are also entered under [`BEGINNING`] and their first letters, and the digits of
-//! telephone and tax numbers under [`NUMBER`]. A word that is sought is a few ranges of such entries.
+//! telephone and tax numbers under [`NUMBER`]. A word that is sought is some entries, and a range of them as far as it is
+//! typed.
 
-use crate::words::{Forms, Word, words};
-use std::collections::BTreeSet;
+use crate::inflection::forms;
+use crate::words::{Word, words};
+use std::collections::{BTreeSet, HashSet};
 
 /// Begins the entry of the first two or three letters of a title's word.
 const BEGINNING: char = '~';
 /// Begins the entry of a number's digits.
 const NUMBER: char = '#';
 /// Fewer digits are no telephone or tax number.
-const DIGITS_MIN: usize = 5;
+const DIGITS_MIN: usize = 4;
 /// As far as a word is typed: shorter ones are found as the beginnings of titles' words alone.
 const WHOLE_MIN: usize = 4;
-/// What other forms have in common is at least so long.
-const STEM_MIN: usize = 3;
+/// Behind a word itself, and before every longer one.
+const FIRST: char = '\u{1}';
 /// Behind every word that begins alike.
 const END: char = '\u{10FFFF}';
 /// So many words are looked for; more narrow a search no further.
@@ -38,9 +40,9 @@ struct SoughtWord {
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
     /// In any of its forms.
-    Whole(Forms),
-    /// Still being typed.
-    Typed(Forms),
+    Whole(HashSet<String>),
+    /// In any of its forms, or still being typed.
+    Typed(HashSet<String>),
     /// Digits that may begin a number, however it is written.
     Number,
 }
@@ -71,7 +73,12 @@ impl Sought {
         }
         telling.truncate(WORDS_MAX);
         let sought = telling.into_iter().map(|(place, word)| {
-            let kind = if place == last { Kind::Typed(word.forms()) } else { Kind::Whole(word.forms()) };
+            let kind = match word.folded.chars().count() {
+                // Whoever has typed so little is not done with it.
+                ..WHOLE_MIN if place == last => Kind::Typed(HashSet::from([word.folded.clone()])),
+                _ if place == last => Kind::Typed(all_forms(word)),
+                _ => Kind::Whole(all_forms(word)),
+            };
             SoughtWord { text: word.folded.clone(), kind }
         });
         Some(Self { words: sought.collect() })
@@ -95,7 +102,10 @@ impl Sought {
         };
         for word in words(text) {
             if is_number(&word.folded) {
-                digits.push_str(&word.folded);
+                // "+48 (0) 22" is dialled without the nought from abroad.
+                if word.folded != "0" || digits.is_empty() {
+                    digits.push_str(&word.folded);
+                }
                 continue;
             }
             end(&mut digits, &mut sought);
@@ -104,12 +114,19 @@ impl Sought {
                 Some(number) if is_of_country && is_number(number) => digits.push_str(number),
                 // A country stands before its tax number, and "tel." and "NIP" before any.
                 _ if word.is_stop_word() || word.folded.chars().count() <= 3 => {}
-                _ => sought.push(SoughtWord { text: word.folded.clone(), kind: Kind::Whole(word.forms()) }),
+                _ => sought.push(SoughtWord { text: word.folded.clone(), kind: Kind::Whole(all_forms(&word)) }),
             }
         }
         end(&mut digits, &mut sought);
         sought.truncate(WORDS_MAX);
         has_number.then_some(Self { words: sought })
+    }
+
+    /// The numbers without what stands beside them; `None` where nothing does.
+    pub fn only_numbers(mut self) -> Option<Self> {
+        let all = self.words.len();
+        self.words.retain(|word| word.kind == Kind::Number);
+        (self.words.len() < all).then_some(self)
     }
 
     /// How many words are sought.
@@ -121,47 +138,27 @@ impl Sought {
         self.words.is_empty()
     }
 
-    /// Where entries are to be looked up; [`takes`](Self::takes) tells which of them count.
-    pub fn ranges(&self) -> Vec<Range> {
-        let mut ranges = BTreeSet::new();
-        for (word, sought) in self.words.iter().enumerate() {
-            let one = |text: String| Range { word, before: format!("{text}\u{1}"), from: text };
-            let beginning = |text: String| Range { word, before: format!("{text}{END}"), from: text };
-            match &sought.kind {
-                Kind::Number => {
-                    ranges.insert(beginning(format!("{NUMBER}{}", sought.text)));
-                }
-                Kind::Whole(forms) | Kind::Typed(forms) => {
-                    ranges.insert(one(sought.text.clone()));
-                    ranges.extend(beginnings(&sought.text, forms).into_iter().map(|stem| beginning(stem.clone())));
-                }
-            }
-            if let Kind::Typed(_) = sought.kind {
-                match sought.text.chars().count() {
-                    0 | 1 => {}
-                    2 | 3 => {
-                        ranges.insert(one(format!("{BEGINNING}{}", sought.text)));
-                    }
-                    WHOLE_MIN.. => {
-                        ranges.insert(beginning(sought.text.clone()));
-                    }
-                }
-            }
-        }
-        ranges.into_iter().collect()
+    /// The entries that each word may have, by the place of the word among those that are sought.
+    pub fn entries(&self) -> Vec<(usize, &str)> {
+        self.words
+            .iter()
+            .enumerate()
+            .flat_map(|(place, sought)| sought.forms().map(move |form| (place, form)))
+            .collect()
     }
 
-    /// Whether an entry within a word's ranges is one.
-    pub fn takes(&self, word: usize, entry: &str) -> bool {
-        let Some(sought) = self.words.get(word) else { return false };
-        match &sought.kind {
-            Kind::Number => true,
-            Kind::Whole(forms) => entry == sought.text || is_form(forms, entry),
-            Kind::Typed(forms) => {
-                let is_typed = sought.text.chars().count() >= WHOLE_MIN && entry.starts_with(&sought.text);
-                is_typed || entry == sought.text || entry.starts_with(BEGINNING) || is_form(forms, entry)
-            }
-        }
+    /// Where a word may have any entry.
+    pub fn ranges(&self) -> Vec<Range> {
+        let range = |(word, sought): (usize, &SoughtWord)| {
+            let (from, before) = match (&sought.kind, sought.text.chars().count()) {
+                (Kind::Number, _) => (format!("{NUMBER}{}", sought.text), END),
+                (Kind::Typed(_), 2 | 3) => (format!("{BEGINNING}{}", sought.text), FIRST),
+                (Kind::Typed(_), WHOLE_MIN..) => (sought.text.clone(), END),
+                (Kind::Whole(_) | Kind::Typed(_), _) => return None,
+            };
+            Some(Range { word, before: format!("{from}{before}"), from })
+        };
+        self.words.iter().enumerate().filter_map(range).collect()
     }
 
     /// What holds of the words of a record that has all that is sought, as PostgreSQL's `tsquery` puts it: as it was found
@@ -206,25 +203,28 @@ impl Sought {
 
     /// Which of the words that are sought one of a text is.
     pub fn finds(&self, word: &Word) -> Option<usize> {
-        let is_alike = |sought: &SoughtWord| sought.text.chars().take(2).eq(word.folded.chars().take(2));
-        if !self.words.iter().any(|sought| sought.kind == Kind::Number || is_alike(sought)) {
-            return None;
-        }
-        let forms = word.forms();
         self.words.iter().position(|sought| match &sought.kind {
             Kind::Number => is_number(&word.folded) && sought.text.contains(&word.folded),
-            Kind::Whole(asked) => word.folded == sought.text || is_word(&sought.text) && forms.is_same(asked),
-            Kind::Typed(asked) => {
-                sought.text.chars().count() > 1 && word.folded.starts_with(&sought.text)
-                    || word.folded == sought.text
-                    || is_word(&sought.text) && forms.is_same(asked)
+            Kind::Whole(forms) => forms.contains(&word.folded),
+            Kind::Typed(forms) => {
+                forms.contains(&word.folded) || sought.text.chars().count() > 1 && word.folded.starts_with(&sought.text)
             }
         })
     }
 }
 
+impl SoughtWord {
+    fn forms(&self) -> impl Iterator<Item = &str> {
+        let forms = match &self.kind {
+            Kind::Whole(forms) | Kind::Typed(forms) => Some(forms),
+            Kind::Number => None,
+        };
+        forms.into_iter().flatten().map(String::as_str)
+    }
+}
+
 impl Found {
-    /// The entries of each word that the search `takes`.
+    /// The entries that were there, each with the place of its word.
     pub fn of(sought: &Sought, entries: impl IntoIterator<Item = (usize, String)>) -> Self {
         let mut found = vec![BTreeSet::new(); sought.len()];
         for (word, entry) in entries {
@@ -236,25 +236,14 @@ impl Found {
     }
 }
 
-/// What the forms of a word begin with, shortest first, so that none is looked up twice.
-fn beginnings<'a>(text: &str, forms: &'a Forms) -> Vec<&'a String> {
-    let is_long = |stem: &&String| stem.chars().count() >= STEM_MIN;
-    let all: Vec<&String> = forms.stems.iter().filter(is_long).filter(|_| is_word(text)).collect();
-    let is_within = |stem: &str| all.iter().any(|other| *other != stem && stem.starts_with(other.as_str()));
-    all.iter().copied().filter(|stem| !is_within(stem)).collect()
-}
-
-fn is_form(forms: &Forms, entry: &str) -> bool {
-    is_word(entry) && words(entry).first().is_some_and(|word| word.forms().is_same(forms))
+/// A word with its forms, if it has any.
+fn all_forms(word: &Word) -> HashSet<String> {
+    let is_word = word.folded.chars().all(char::is_alphabetic);
+    if is_word { forms(&word.folded).into_iter().collect() } else { HashSet::from([word.folded.clone()]) }
 }
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Whether it has forms.
-fn is_word(text: &str) -> bool {
-    text.chars().all(char::is_alphabetic)
 }
 
 #[cfg(test)]
@@ -264,11 +253,11 @@ mod tests {
 
     fn taken(text: &str, entries: &[&str]) -> Vec<String> {
         let sought = Sought::words(text).unwrap();
-        let within = |entry: &str| {
-            let range = |range: &Range| range.from.as_str() <= entry && entry < range.before.as_str();
-            sought.ranges().iter().any(|it| range(it) && sought.takes(it.word, entry))
+        let within = |entry: &&&str| {
+            let is_in = |range: &Range| range.from.as_str() <= **entry && **entry < range.before.as_str();
+            sought.ranges().iter().any(is_in) || sought.entries().iter().any(|(_, it)| it == *entry)
         };
-        entries.iter().filter(|entry| within(entry)).map(|entry| (*entry).to_owned()).collect()
+        entries.iter().filter(within).map(|entry| (*entry).to_owned()).collect()
     }
 
     #[test]

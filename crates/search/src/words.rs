@@ -41,12 +41,21 @@ impl Word {
     }
 }
 
-/// The words of a text, in their order: runs of letters and digits.
+/// Whether a letter stands between words: white space, punctuation and symbols, as the database's `words_of` has it.
+fn is_between_words(letter: char) -> bool {
+    matches!(letter,
+        '\u{0}'..='/' | ':'..='@' | '['..='`' | '{'..='\u{bf}' | '×' | '÷' | '\u{1680}'
+        | '\u{2000}'..='\u{209f}' | '\u{20a0}'..='\u{214f}' | '\u{2190}'..='\u{2bff}' | '\u{2e00}'..='\u{2e7f}' | '\u{3000}'..='\u{303f}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe6f}' | '\u{feff}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}'
+        | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}' | '\u{fff0}'..='\u{ffff}' | '\u{1f000}'..='\u{1faff}')
+}
+
+/// The words of a text, in their order: what stands between white space, punctuation and symbols.
 pub fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut start = None;
     for (at, letter) in text.char_indices().chain([(text.len(), ' ')]) {
-        match (letter.is_alphanumeric(), start) {
+        match (!is_between_words(letter), start) {
             (true, None) => start = Some(at),
             (false, Some(from)) => {
                 let lower: String = text[from..at].chars().take(LETTERS_MAX).flat_map(char::to_lowercase).collect();
@@ -83,6 +92,7 @@ pub fn joined(words: &[Word]) -> Vec<(usize, usize, String)> {
 fn fold(lower: &str) -> String {
     lower
         .chars()
+        .filter(|letter| !('\u{300}'..='\u{36f}').contains(letter))
         .map(|letter| match letter {
             'ą' => 'a',
             'ć' => 'c',

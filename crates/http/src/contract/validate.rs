@@ -8,6 +8,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use unicode_normalization::UnicodeNormalization;
 
 /// A validator of one schema that may refer to the document's components.
 pub(super) fn compile(schema: &Value, components: &Value) -> Result<Validator, String> {
@@ -112,6 +113,9 @@ pub fn parameters_of(
         check(operation, ParameterPlace::Path, name, value, &mut wrong);
     }
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    // As the texts that they are compared with.
+    let composed = |(name, value): (String, String)| (name, value.nfc().collect());
+    let pairs: Vec<(String, String)> = pairs.into_iter().map(composed).collect();
     for (index, (name, value)) in pairs.iter().enumerate() {
         if pairs.iter().take(index).any(|(earlier, _)| earlier == name) {
             wrong.push(Wrong::parameter(name, "repeated", "May be given once"));
