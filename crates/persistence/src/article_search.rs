@@ -17,8 +17,9 @@ use opiekun_domain::ids::{ArticleCategoryId, ArticleId};
 use opiekun_domain::language::Language;
 use opiekun_search::document::Indexed;
 use opiekun_search::excerpt::excerpt;
-use opiekun_search::question::{ANSWER_MIN, Lookup, telling_words};
+use opiekun_search::question::{Lookup, Score, telling_words};
 use opiekun_search::{Document, Question, VERSION, Weighted, spelling};
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
@@ -205,7 +206,7 @@ pub fn search(tx: &mut Tx<'_>, search: &ArticleSearch) -> Result<Vec<FoundArticl
     let found = scored.into_iter().filter_map(|(id, score)| {
         let article = rows.remove(&id)?;
         let excerpt = excerpt(&article.fields.body, &marker);
-        Some(FoundArticle { article, score, answers: score >= ANSWER_MIN, excerpt })
+        Some(FoundArticle { article, score: score.score, answers: score.answers(), excerpt })
     });
     Ok(found.collect())
 }
@@ -285,7 +286,7 @@ fn score(
     search: &ArticleSearch,
     weighted: &Weighted,
     articles_of: &HashMap<String, i64>,
-) -> Result<Vec<(ArticleId, i32)>> {
+) -> Result<Vec<(ArticleId, Score)>> {
     let mut lookups = weighted.lookups();
     let articles_of = |lookup: &Lookup| articles_of.get(&lookup.term).copied().unwrap_or_default();
     lookups.sort_by(|one, other| (articles_of(one), &one.term).cmp(&(articles_of(other), &other.term)));
@@ -315,10 +316,10 @@ fn score(
     for hit in &hits {
         weights.entry(hit.article_id).or_default().insert(&hit.term, hit.weight);
     }
-    let mut scored: Vec<(ArticleId, i32)> =
+    let mut scored: Vec<(ArticleId, Score)> =
         weights.iter().map(|(id, weights)| (ArticleId(*id), weighted.score(weights))).collect();
-    scored.retain(|(_, score)| *score > 0);
-    scored.sort_by(|(one_id, one), (other_id, other)| other.cmp(one).then(one_id.cmp(other_id)));
+    scored.retain(|(_, score)| score.score > 0);
+    scored.sort_by_key(|(id, score)| (Reverse(score.score), *id));
     Ok(scored)
 }
 

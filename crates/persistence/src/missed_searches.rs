@@ -3,11 +3,14 @@
 use crate::article_search;
 use crate::db::Tx;
 use crate::error::Result;
+use crate::search;
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Date, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, BigInt, Date, SmallInt, Text, Timestamptz, Uuid};
 use opiekun_search::Question;
-use opiekun_search::question::anonymous;
+use opiekun_search::anonymous::{anonymous, unknown};
+use opiekun_search::inflection::forms;
+use std::collections::{BTreeSet, HashSet};
 
 /// A question, and how often it was asked in vain.
 #[derive(Debug, Clone, QueryableByName)]
@@ -24,7 +27,8 @@ pub struct MissedSearch {
 /// A question of which nothing is left then is none.
 pub fn count(tx: &mut Tx<'_>, question: &str, day: NaiveDate) -> Result<()> {
     let known = article_search::known_stems(tx, &Question::read(question))?;
-    let question = anonymous(question, |stem| known.contains(stem));
+    let named = names_among(tx, unknown(question, |stem| known.contains(stem)))?;
+    let question = anonymous(question, |stem| known.contains(stem), |word| named.contains(word));
     if !question.contains(char::is_alphanumeric) {
         return Ok(());
     }
@@ -40,6 +44,32 @@ pub fn count(tx: &mut Tx<'_>, question: &str, day: NaiveDate) -> Result<()> {
     .bind::<Timestamptz, _>(tx.now)
     .execute(tx.conn)?;
     Ok(())
+}
+
+/// Those of some words that are of a name of a customer or a person, in any form.
+fn names_among(tx: &mut Tx<'_>, words: BTreeSet<String>) -> Result<HashSet<String>> {
+    #[derive(QueryableByName)]
+    struct Named {
+        #[diesel(sql_type = Text)]
+        word: String,
+    }
+    let all_forms = |word: &String| forms(word).into_iter().map(|form| (word.clone(), form)).collect::<Vec<_>>();
+    let (words, forms): (Vec<String>, Vec<String>) = words.iter().flat_map(all_forms).unzip();
+    let named: Vec<Named> = diesel::sql_query(
+        "select distinct asked.word from unnest($2, $3) as asked (word, form)
+         cross join unnest($4) as kind
+         cross join lateral (
+             select from search_entries entry
+             where entry.organization_id = $1 and entry.word = asked.form and entry.kind = kind and entry.place = 0
+             limit 1
+         ) named",
+    )
+    .bind::<Uuid, _>(tx.organization_id())
+    .bind::<Array<Text>, _>(words)
+    .bind::<Array<Text>, _>(forms)
+    .bind::<Array<SmallInt>, _>(search::NAMED)
+    .load(tx.conn)?;
+    Ok(named.into_iter().map(|named| named.word).collect())
 }
 
 /// The questions of some days, the most asked ones first; both days count.

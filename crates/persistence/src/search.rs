@@ -82,6 +82,9 @@ const KINDS: [(SearchType, &str, &[i16]); 8] = [
 const ARCHIVED_CUSTOMER: i16 = 9;
 const UNPUBLISHED_ARTICLE: i16 = 10;
 
+/// The kinds that are called by the names of somebody.
+pub(crate) const NAMED: &[i16] = &[1, 2, ARCHIVED_CUSTOMER];
+
 impl Search {
     /// The numbers of the kinds that are looked for.
     fn kinds(&self) -> BTreeSet<i16> {

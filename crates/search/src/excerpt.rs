@@ -7,6 +7,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// About so many letters are shown.
 const LETTERS: usize = 240;
+/// And never more.
+const LETTERS_MAX: usize = 2 * LETTERS;
 const MORE: &str = "…";
 
 /// The part of a Markdown body in which most of the question is, as a piece of HTML: everything in it is text but for
@@ -22,19 +24,21 @@ pub fn excerpt_of_text(text: &str, find: impl Fn(&Word) -> Option<usize>) -> Str
     let (first, last) = window(text, &words, &found);
     let (Some(from), Some(to)) = (words.get(first), words.get(last)) else { return String::new() };
     let (from, to) = widened(text, from.at.start, to.at.end);
+    // What has no end is no word.
+    let to = text[from..to].char_indices().nth(LETTERS_MAX).map_or(to, |(at, _)| from + at);
     let mut html = String::new();
     if from > 0 {
         html.push_str(MORE);
     }
     let mut at = from;
-    for (word, _) in
-        words.iter().zip(&found).filter(|(word, found)| found.is_some() && from <= word.at.start && word.at.end <= to)
-    {
+    let shown = words.iter().zip(&found).filter(|(word, _)| from <= word.at.start && word.at.start < to);
+    for (word, _) in shown.filter(|(_, found)| found.is_some()) {
+        let end = word.at.end.min(to);
         push_text(&mut html, &text[at..word.at.start]);
         html.push_str("<mark>");
-        push_text(&mut html, &text[word.at.clone()]);
+        push_text(&mut html, &text[word.at.start..end]);
         html.push_str("</mark>");
-        at = word.at.end;
+        at = end;
     }
     push_text(&mut html, &text[at..to]);
     if to < text.len() {
@@ -144,6 +148,13 @@ mod tests {
         let shown = of("urlopy", &body);
         assert!(shown.contains("<mark>urlop</mark>") && shown.starts_with(MORE) && shown.ends_with(MORE), "{shown}");
         assert!(shown.chars().count() < LETTERS + 40, "{}", shown.len());
+    }
+
+    #[test]
+    fn a_word_without_an_end_is_cut() {
+        let shown = of(&"c".repeat(40), &"c".repeat(90_000));
+        assert_eq!(shown.matches("<mark>").count(), 1);
+        assert_eq!(shown.chars().filter(|letter| *letter == 'c').count(), LETTERS_MAX);
     }
 
     proptest! {

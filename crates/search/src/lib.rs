@@ -5,6 +5,7 @@
 //! an article is found by are [`postings`](document::postings): a weight for each term, so that a database only has to add.
 //! A [`Question`](question::Question) is the other side: its words, their corrections and synonyms, each with a weight.
 
+pub mod anonymous;
 pub mod document;
 pub mod excerpt;
 pub mod inflection;

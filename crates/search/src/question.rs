@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Words past these are not looked at: nobody reads so long a question out on the phone.
 const WORDS_MAX: usize = 40;
+/// What a stem is worth that another form of the word may have.
+const OTHER_FORM: f32 = 0.85;
 /// What a synonym is worth, beside the word itself.
 const SYNONYM: f32 = 0.9;
 /// One of a phrase with words that say nothing by themselves, such as "do kiedy".
@@ -25,8 +27,11 @@ const COVERAGE: f32 = 0.15;
 /// How far apart the words of a phrase may stand.
 const APART_MAX: usize = 3;
 
-/// An article with a lower score has something of the question, and answers it hardly.
-pub const ANSWER_MIN: i32 = 150;
+/// An article that has so much of the question answers it, in thousandths.
+const ANSWERED_MIN: i32 = 500;
+/// Or so much, where it is about little else: its score is so high.
+const ANSWERED_WELL_MIN: i32 = 250;
+const SCORE_WELL: i32 = 150;
 
 /// A question as it is understood so far.
 #[derive(Debug, Clone)]
@@ -47,6 +52,8 @@ struct Token {
 #[derive(Debug, Clone, Default)]
 struct Asked {
     alternatives: Vec<Alternative>,
+    /// Whether it may as well be another word, which nothing has.
+    is_guess: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -75,18 +82,18 @@ impl Question {
         let mut asked = Vec::new();
         let mut tokens = Vec::new();
         for word in &words {
-            let forms = word.forms();
+            let forms = word.asked_forms();
             let is_asked = says_nothing || !word.is_stop_word();
             if is_asked {
                 let typed = Alternative { worth: 1.0, source: Source::Typed, parts: vec![forms.clone()] };
-                asked.push(Asked { alternatives: vec![typed] });
+                asked.push(Asked { alternatives: vec![typed], is_guess: false });
             }
             tokens.push(Token { word: word.clone(), forms, asked: is_asked.then(|| asked.len() - 1) });
         }
         for (first, last, whole) in joined(&words) {
             let place = tokens.iter().take(last + 1).skip(first).rev().find_map(|token| token.asked);
             if let Some(asked) = place.and_then(|place| asked.get_mut(place)) {
-                let parts = vec![Forms { stems: vec![whole], beginnings: Vec::new() }];
+                let parts = vec![Forms { stems: vec![whole], others: Vec::new(), beginnings: Vec::new() }];
                 asked.alternatives.push(Alternative { worth: 1.0, source: Source::Typed, parts });
             }
         }
@@ -130,6 +137,7 @@ impl Question {
         let Some(worth) = CORRECTED.get(least.saturating_sub(1)).copied() else { return };
         for token in self.tokens.iter_mut().filter(|token| token.word.folded == misspelt) {
             let Some(asked) = token.asked.and_then(|place| self.asked.get_mut(place)) else { continue };
+            asked.is_guess = !near.iter().any(|(_, _, word)| spelling::is_slip(misspelt, word));
             for (_, _, word) in near.iter().take_while(|(distance, ..)| *distance == least).take(CORRECTIONS_MAX) {
                 for word in words(word) {
                     let parts = vec![word.forms()];
@@ -219,7 +227,9 @@ impl Question {
     pub fn terms(&self) -> BTreeSet<String> {
         let forms = self.asked.iter().flat_map(|asked| &asked.alternatives).flat_map(|it| &it.parts);
         forms
-            .flat_map(|forms| forms.stems.iter().chain(forms.beginnings.iter().map(|(term, _)| term)).cloned())
+            .flat_map(|forms| {
+                forms.stems.iter().chain(&forms.others).chain(forms.beginnings.iter().map(|(term, _)| term)).cloned()
+            })
             .collect()
     }
 
@@ -229,7 +239,7 @@ impl Question {
         for (place, asked) in self.asked.iter().enumerate() {
             for alternative in &asked.alternatives {
                 for forms in &alternative.parts {
-                    marker.stems.extend(forms.stems.iter().map(|stem| (stem.clone(), place)));
+                    marker.stems.extend(forms.stems.iter().chain(&forms.others).map(|stem| (stem.clone(), place)));
                     let six = forms.beginnings.last().filter(|(term, _)| term.chars().count() > 6);
                     if let (Some((term, _)), false) = (six, alternative.source == Source::Synonym) {
                         marker.beginnings.insert(term.clone(), place);
@@ -251,7 +261,8 @@ impl Question {
             let typed = typed.flat_map(|forms| &forms.stems).filter_map(|stem| rarity(stem));
             let typed =
                 typed.fold(None, |most: Option<f32>, rarity| Some(most.map_or(rarity, |most| most.max(rarity))));
-            let mut word = WeightedWord { alternatives: Vec::new(), most: typed.unwrap_or(unheard_of) };
+            let mut word =
+                WeightedWord { alternatives: Vec::new(), most: typed.unwrap_or(unheard_of), is_guess: asked.is_guess };
             for Alternative { worth, source, parts } in asked.alternatives {
                 let most = match (source, typed) {
                     (Source::Synonym | Source::Corrected, Some(typed)) => typed * RARER,
@@ -260,6 +271,7 @@ impl Question {
                 let share = worth / parts.len() as f32;
                 let weigh = |forms: Forms| {
                     let stems = forms.stems.into_iter().map(|stem| (stem, 1.0));
+                    let stems = stems.chain(forms.others.into_iter().map(|stem| (stem, OTHER_FORM)));
                     let beginnings = forms.beginnings.into_iter().map(|(term, worth)| match source {
                         Source::Synonym => (term, worth * BEGINNING_OF_SYNONYM),
                         Source::Typed | Source::Corrected => (term, worth),
@@ -349,28 +361,6 @@ pub fn telling_words<'a>(synonyms: impl Iterator<Item = &'a String>) -> BTreeSet
     words.map(|word| word.folded).collect()
 }
 
-/// What may be kept of a question that found nothing: its words but numbers, addresses and what is written like a name.
-/// Words that are not known and begin with a capital are taken for one.
-pub fn anonymous(text: &str, is_known: impl Fn(&str) -> bool) -> String {
-    const LETTERS_MAX: usize = 200;
-    const HIDDEN: &str = "…";
-    let mut kept: Vec<String> = Vec::new();
-    for piece in text.split_whitespace() {
-        let has_name = words(piece).iter().any(|word| {
-            let first = piece[word.at.clone()].chars().next();
-            let is_abbreviation = piece[word.at.clone()].chars().all(|letter| !letter.is_lowercase());
-            let is_name = first.is_some_and(char::is_uppercase) && !is_abbreviation && !word.is_stop_word();
-            let digits = word.folded.chars().filter(char::is_ascii_digit).count();
-            digits > 4 || (is_name && !word.forms().stems.iter().any(|stem| is_known(stem)))
-        });
-        let shown = if has_name || piece.contains('@') { HIDDEN.to_owned() } else { piece.to_lowercase() };
-        if shown != HIDDEN || kept.last().is_none_or(|last| last != HIDDEN) {
-            kept.push(shown);
-        }
-    }
-    kept.join(" ").chars().take(LETTERS_MAX).collect::<String>().trim_end().to_owned()
-}
-
 fn phrase<'a>(words: impl Iterator<Item = &'a Word>) -> String {
     words.map(|word| word.folded.as_str()).collect::<Vec<_>>().join(" ")
 }
@@ -383,11 +373,33 @@ pub struct Weighted {
     terms: BTreeMap<String, BTreeMap<usize, f32>>,
 }
 
+/// How well an article answers a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Score {
+    /// From 0 to 1000, where every word of the question is all that it is about.
+    pub score: i32,
+    /// How much of the question is there in more than first letters, from 0 to 1000: rare words are more of it.
+    pub answered: i32,
+}
+
+impl Score {
+    /// Whether that is an answer; else the article has something of the question, and answers it hardly.
+    pub fn answers(self) -> bool {
+        self.answered >= ANSWERED_MIN || self.answered >= ANSWERED_WELL_MIN && self.score >= SCORE_WELL
+    }
+}
+
+/// Whether it is the first four letters of a word, which may be those of any.
+fn begins_alike(term: &str) -> bool {
+    term.strip_prefix('~').is_some_and(|letters| letters.chars().count() <= 4)
+}
+
 #[derive(Debug, Clone)]
 struct WeightedWord {
     /// The terms of each part of each alternative.
     alternatives: Vec<Vec<Vec<(String, f32)>>>,
     most: f32,
+    is_guess: bool,
 }
 
 /// A term by which articles are looked up, for one word of the question.
@@ -413,11 +425,10 @@ impl Weighted {
         self.terms.iter().flat_map(lookup).collect()
     }
 
-    /// How well an article answers, by the weights that the terms have in it: from 0 to 1000, where every word of the
-    /// question is all that it is about.
-    pub fn score(&self, weight_of: &HashMap<&str, i16>) -> i32 {
+    /// How well an article answers, by the weights that the terms have in it.
+    pub fn score(&self, weight_of: &HashMap<&str, i16>) -> Score {
         let said = |term: &str| weight_of.get(term).map_or(0.0, |weight| f32::from(*weight) / f32::from(WEIGHT_MAX));
-        let (mut sum, mut covered, mut whole) = (0.0, 0.0, 0.0);
+        let (mut sum, mut covered, mut answered, mut whole) = (0.0, 0.0, 0.0, 0.0);
         for word in &self.words {
             let part =
                 |terms: &Vec<(String, f32)>| terms.iter().map(|(term, weight)| weight * said(term)).fold(0.0, f32::max);
@@ -427,12 +438,17 @@ impl Weighted {
             if best > 0.0 {
                 covered += word.most;
             }
+            let mut terms = word.alternatives.iter().flatten().flatten();
+            if !word.is_guess && terms.any(|(term, _)| !begins_alike(term) && said(term) > 0.0) {
+                answered += word.most;
+            }
         }
         if whole <= 0.0 {
-            return 0;
+            return Score::default();
         }
         let score = sum / whole * (1.0 - COVERAGE + COVERAGE * covered / whole);
-        ((score * 1000.0) as i32).clamp(0, 1000)
+        let thousandths = |share: f32| ((share * 1000.0) as i32).clamp(0, 1000);
+        Score { score: thousandths(score), answered: thousandths(answered / whole) }
     }
 }
 
@@ -450,7 +466,7 @@ mod tests {
         let postings = document.index().postings;
         let frequencies = postings.iter().map(|posting| (posting.term.clone(), 3)).collect();
         let weights = postings.iter().map(|posting| (posting.term.as_str(), posting.weight)).collect();
-        question.weigh(100, &frequencies).score(&weights)
+        question.weigh(100, &frequencies).score(&weights).score
     }
 
     #[test]
@@ -502,19 +518,6 @@ mod tests {
             assert_eq!(!keys(&groups[0]).is_disjoint(&question.keys()), expected, "{text}");
             question.expand(&groups);
             assert_eq!(score(question, "Termin", "") > 0, expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_kept_of_a_question_names_nobody() {
-        let is_known = |stem: &str| stem == "umow";
-        for (text, kept) in [
-            ("Umowa dla Jana Kowalskiego 80010112345", "umowa dla …"),
-            ("Jak wysłać PIT do anna@example.com?", "jak wysłać pit do …"),
-            ("telefon 600700800 kto to", "telefon … kto to"),
-            ("limit 30000 zł, rok 2026", "limit … zł, rok 2026"),
-        ] {
-            assert_eq!(anonymous(text, is_known), kept, "{text}");
         }
     }
 

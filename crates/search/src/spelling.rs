@@ -32,7 +32,7 @@ pub fn keys(folded: &str) -> BTreeSet<String> {
 /// for a slip. The last letters of a long word don't count: the other may be a form of it.
 pub fn distance(typed: &str, known: &str) -> Option<usize> {
     let (typed, known): (Vec<char>, Vec<char>) = (typed.chars().collect(), known.chars().collect());
-    let most = if typed.len() >= LONG { 2 } else { 1 };
+    let most = slips_in(&typed);
     let mut least = edits(&typed, &known);
     if typed.len() >= ENDED {
         let beginning = &typed[..typed.len() - (typed.len() - ENDED + 1).min(2)];
@@ -43,6 +43,16 @@ pub fn distance(typed: &str, known: &str) -> Option<usize> {
         }
     }
     (least <= most).then_some(least)
+}
+
+/// Whether a word is another one but for slips, rather than a slip of another form of it.
+pub fn is_slip(typed: &str, known: &str) -> bool {
+    let (typed, known): (Vec<char>, Vec<char>) = (typed.chars().collect(), known.chars().collect());
+    edits(&typed, &known) <= slips_in(&typed)
+}
+
+fn slips_in(typed: &[char]) -> usize {
+    if typed.len() >= LONG { 2 } else { 1 }
 }
 
 /// Damerau and Levenshtein's, of neighbours that have changed places.

@@ -1,7 +1,9 @@
 //! Words of a text, and the terms that they are compared by.
 
+use crate::inflection;
 use crate::stop_words::is_stop_word;
 use frostem::{Algorithm, Stemmer};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -38,6 +40,17 @@ impl Word {
     /// The terms that it is found by.
     pub fn forms(&self) -> Forms {
         Forms::of(&self.lower, &self.folded)
+    }
+
+    /// The terms that it is looked up by: those, and the stems of its other forms, where letters change before an ending.
+    pub fn asked_forms(&self) -> Forms {
+        const LETTERS_MIN: usize = 3;
+        let mut forms = self.forms();
+        let others: BTreeSet<String> =
+            inflection::forms(&self.folded).iter().map(|form| POLISH.stem(form).into_owned()).collect();
+        let is_other = |stem: &String| stem.chars().count() >= LETTERS_MIN && !forms.stems.contains(stem);
+        forms.others = others.into_iter().filter(is_other).collect();
+        forms
     }
 }
 
@@ -125,6 +138,8 @@ fn fold(lower: &str) -> String {
 pub struct Forms {
     /// Any of these is the word: its stems, with and without diacritics, in Polish and in English.
     pub stems: Vec<String>,
+    /// Of a word that is asked for, what its other forms have for stems, and some that no word has.
+    pub others: Vec<String>,
     /// Words that begin like it, and what that is worth.
     pub beginnings: Vec<(String, f32)>,
 }
@@ -145,7 +160,7 @@ impl Forms {
                 }
             }
         }
-        Self { stems, beginnings }
+        Self { stems, others: Vec::new(), beginnings }
     }
 
     /// Whether two words are forms of one.

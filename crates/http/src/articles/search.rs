@@ -6,7 +6,8 @@ use crate::listing::Filters;
 use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::state::State;
-use actix_web::{get, web};
+use actix_web::http::Method;
+use actix_web::{HttpRequest, get, web};
 use opiekun_domain::ids::ArticleCategoryId;
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
@@ -76,11 +77,13 @@ impl ArticleAnswer {
 /// Among the published ones, by their titles, tags and texts. The question is taken as it is spoken: other forms of a word
 /// count as the word, diacritics may be missing, slips are corrected, and synonyms (`/synonyms`) count a little less than
 /// the word itself. Not all words have to be there; rare ones count more. A question that nothing answers is counted for
-/// `/reports/searches-without-result`, without who asked and without what may name somebody.
+/// `/reports/searches-without-result`, without who asked and without what may name somebody; not where a language or
+/// a category narrows the choice.
 #[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:read"])), params(ArticleSearchQuery),
     responses((status = 200, body = ArticleAnswers)))]
 #[get("/articles/search")]
 pub async fn search_articles(
+    req: HttpRequest,
     state: web::Data<State>,
     actor: Actor,
     query: Filters<ArticleSearchQuery>,
@@ -88,6 +91,8 @@ pub async fn search_articles(
     let scope = actor.scope(Permission::KnowledgeRead)?;
     let ArticleSearchQuery { q, language, category_id, include_expired, limit } = query.0;
     let question = q.clone();
+    // Where the choice is narrowed, that may be why nothing answers.
+    let is_whole = language.is_none() && category_id.is_none();
     let limit = usize::from(limit.unwrap_or(LIMIT_DEFAULT));
     let answers = state
         .snapshot(scope, move |tx| {
@@ -98,13 +103,16 @@ pub async fn search_articles(
             let limit_of_both = limit.max(NEAR_MISSES_MAX);
             let search = ArticleSearch { question, language, category_id, valid_on, limit: limit_of_both };
             let found = article_search::search(tx, &search)?;
-            let (mut answers, mut near): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.answers);
+            // Beside an answer stands what is nearly as good as the best one.
+            let best = found.iter().filter(|found| found.answers).map(|found| found.score).max();
+            let is_shown = |found: &FoundArticle| found.answers || best.is_some_and(|best| found.score * 2 >= best);
+            let (mut answers, mut near): (Vec<_>, Vec<_>) = found.into_iter().partition(is_shown);
             answers.truncate(limit);
             near.truncate(if answers.is_empty() { NEAR_MISSES_MAX } else { 0 });
             Ok(ArticleAnswers { items: ArticleAnswer::all(tx, answers)?, near_misses: ArticleAnswer::all(tx, near)? })
         })
         .await?;
-    if answers.items.is_empty() {
+    if answers.items.is_empty() && is_whole && req.method() != Method::HEAD {
         let scope = actor.scope(Permission::KnowledgeRead)?;
         state
             .transaction(scope, move |tx| {

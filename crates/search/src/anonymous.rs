@@ -1,0 +1,147 @@
+//! What may be kept of a question that found nothing: what it was about, and not whom.
+
+use crate::inflection::forms;
+use crate::words::{Word, words};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::LazyLock;
+
+/// So much of a question is kept.
+const LETTERS_MAX: usize = 200;
+/// In the place of what is not kept.
+const HIDDEN: &str = "…";
+/// So many digits together, whatever stands between them, may be those of somebody: a telephone, a birthday, an account.
+const DIGITS_MIN: usize = 5;
+/// Written in capitals, so long a word is an abbreviation.
+const ABBREVIATION_MAX: usize = 5;
+
+/// First names without diacritics, the most usual ones of Poland (register of residents, given names, 2025).
+static FIRST_NAMES: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("first_names.txt").split_whitespace().collect());
+
+/// A piece of a question between white space.
+struct Piece<'a> {
+    text: &'a str,
+    words: Vec<Word>,
+    is_hidden: bool,
+}
+
+/// The words of a question that may be a name of somebody whom the organization keeps: those that no article has, folded.
+pub fn unknown(text: &str, is_known: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let unknown = words(text).into_iter().filter(|word| !is_about(word, &is_known));
+    unknown.map(|word| word.folded).collect()
+}
+
+/// Whether a word says what a question is about.
+fn is_about(word: &Word, is_known: impl Fn(&str) -> bool) -> bool {
+    word.is_stop_word() || word.forms().stems.iter().any(|stem| is_known(stem))
+}
+
+/// A question without numbers, addresses and names: first names and what stands beside them, names that the organization
+/// keeps (`is_kept`, of a folded word), and words with a capital, unless articles have them (`is_known`, of a stem).
+pub fn anonymous(text: &str, is_known: impl Fn(&str) -> bool, is_kept: impl Fn(&str) -> bool) -> String {
+    let is_shouted = !text.chars().any(char::is_lowercase);
+    let mut pieces: Vec<Piece<'_>> =
+        text.split_whitespace().map(|text| Piece { text, words: words(text), is_hidden: is_address(text) }).collect();
+    let is_unknown = |word: &Word| !is_about(word, &is_known);
+    let is_first_name =
+        |word: &Word| is_unknown(word) && forms(&word.folded).iter().any(|form| FIRST_NAMES.contains(form.as_str()));
+    let capital = |piece: &Piece<'_>, word: &Word| {
+        let written = &piece.text[word.at.clone()];
+        let is_abbreviation = !written.chars().any(char::is_lowercase) && written.chars().count() <= ABBREVIATION_MAX;
+        !is_shouted && !is_abbreviation && written.chars().next().is_some_and(char::is_uppercase)
+    };
+    let has_first_name: Vec<bool> = pieces.iter().map(|piece| piece.words.iter().any(is_first_name)).collect();
+    for place in 0..pieces.len() {
+        let beside = |has: usize| has_first_name.get(has).copied().unwrap_or_default();
+        let is_beside = place.checked_sub(1).is_some_and(beside) || beside(place + 1);
+        let Some(piece) = pieces.get(place) else { continue };
+        let is_name = |word: &Word| {
+            is_unknown(word) && (is_beside || is_first_name(word) || is_kept(&word.folded) || capital(piece, word))
+        };
+        let is_name = piece.words.iter().any(is_name);
+        // What "at" and "(at)" stand between is an address, too.
+        let is_at = |at: usize| pieces.get(at).is_some_and(|piece| ["@", "(at)", "[at]"].contains(&piece.text));
+        let is_of_address = is_at(place) || is_at(place + 1) || place.checked_sub(1).is_some_and(is_at);
+        if let (true, Some(piece)) = (is_name || is_of_address, pieces.get_mut(place)) {
+            piece.is_hidden = true;
+        }
+    }
+    hide_numbers(&mut pieces);
+    let mut kept: Vec<String> = Vec::new();
+    for piece in pieces {
+        let shown = if piece.is_hidden { HIDDEN.to_owned() } else { piece.text.to_lowercase() };
+        if shown != HIDDEN || kept.last().is_none_or(|last| last != HIDDEN) {
+            kept.push(shown);
+        }
+    }
+    kept.join(" ").chars().take(LETTERS_MAX).collect::<String>().trim_end().to_owned()
+}
+
+/// Whether it is an address of a mailbox or in the web: with a sign of its own, or with a dot or slash within.
+fn is_address(text: &str) -> bool {
+    let within = text.trim_matches(|letter: char| !letter.is_alphanumeric());
+    let has_dot = within.split('.').collect::<Vec<_>>().windows(2).any(|sides| {
+        let is_name = |side: &&str| side.chars().count() > 1 && side.chars().any(char::is_alphabetic);
+        sides.iter().all(is_name)
+    });
+    text.contains('@') || text.contains("(at)") || text.contains("[at]") || text.contains("://") || has_dot
+}
+
+/// Hides runs of pieces that have so many digits together.
+fn hide_numbers(pieces: &mut [Piece<'_>]) {
+    let is_number =
+        |piece: &Piece<'_>| piece.text.chars().any(char::is_numeric) && !piece.text.chars().any(char::is_alphabetic);
+    for run in pieces.chunk_by_mut(|one, other| is_number(one) && is_number(other)) {
+        let digits: usize =
+            run.iter().map(|piece| piece.text.chars().filter(|letter| letter.is_numeric()).count()).sum();
+        if digits >= DIGITS_MIN {
+            run.iter_mut().for_each(|piece| piece.is_hidden = true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_kept_of_a_question_names_nobody() {
+        let is_known = |stem: &str| stem == "umow";
+        let is_kept = |word: &str| word == "zlotniczanka";
+        for (text, kept) in [
+            ("Umowa dla Jana Kowalskiego 80010112345", "umowa dla …"),
+            ("Jak wysłać PIT do anna@example.com?", "jak wysłać pit do …"),
+            ("telefon 600700800 kto to", "telefon … kto to"),
+            ("tel 600 700 800 kto to", "tel … kto to"),
+            ("tel +48.600-700-800", "tel …"),
+            ("nip 526-000-12-46 umowa", "nip … umowa"),
+            ("konto 61 1090 1014 0000 0712 1981 2874", "konto …"),
+            ("limit 30000 zł, rok 2026", "limit … zł, rok 2026"),
+            ("stawka 23 procent", "stawka 23 procent"),
+            ("jan kowalski zadzwonił", "… zadzwonił"),
+            ("JAN KOWALSKI ZADZWONIŁ", "… zadzwonił"),
+            ("zdzisławowi brzęczyszczykiewiczowi umowa", "… umowa"),
+            ("co z panią zlotniczanka", "co z panią …"),
+            ("kryptowaluty w kosztach", "kryptowaluty w kosztach"),
+            ("jan.kowalski @ firma.pl", "…"),
+            ("mail biuro (at) firma", "mail …"),
+            ("mail jan(at)firma.pl umowa", "… umowa"),
+            ("https://facebook.com/ktos umowa", "… umowa"),
+            ("urodzony 1.01.1985", "urodzony …"),
+            ("data 1985-01-01", "data …"),
+            ("tel ６００７００８００", "tel …"),
+        ] {
+            assert_eq!(anonymous(text, is_known, is_kept), kept, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_number_of_anybody_is_kept(before in "[a-z ]{0,20}", digits in "[0-9]{5,26}", between in "[ ./+-]") {
+            let text: String = digits.chars().flat_map(|digit| [digit, between.chars().next().unwrap_or(' ')]).collect();
+            let kept = anonymous(&format!("{before} {text}"), |_| true, |_| false);
+            prop_assert!(!kept.contains(|letter: char| letter.is_numeric()), "{kept}");
+        }
+    }
+}
