@@ -1,6 +1,6 @@
 //! `/articles`, `/article-categories`: what is written, who reads it, its texts, votes and uses.
 
-use crate::support::{Caller, Record, World};
+use crate::support::{Caller, Record, World, at_once};
 use serde_json::{Value, json};
 
 fn path(record: &Record) -> String {
@@ -43,6 +43,66 @@ fn drafts_are_read_by_those_who_write() {
     // Taken back, it is gone for them again.
     change(&w.owner, &published, json!({ "status": "archived" }));
     viewer.get(&path(&published)).refused(404, "not_found");
+}
+
+#[test]
+fn a_text_that_was_a_draft_is_a_readers_once_it_is_published() {
+    let w = World::new();
+    let viewer = w.operator("viewer", "none", None);
+    let article = w.article("Pierwszy").create();
+    change(&w.owner, &article, json!({ "title": "Drugi" }));
+    let published = change(&w.owner, &article, json!({ "status": "published" }));
+    assert_eq!(published["revision"], 2);
+    let texts = |who: &Caller| who.get(&format!("{}/revisions", path(&article))).expect(200).items();
+    let numbers = |who| texts(who).iter().map(|text| text["number"].as_i64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(numbers(&viewer), [2]);
+    let at = texts(&w.owner)[0]["published_at"].clone();
+    assert_eq!(at, published["published_at"]);
+    assert!(texts(&w.owner)[1]["published_at"].is_null());
+    // Neither what is written after it is taken back nor publishing the same again makes it another.
+    change(&w.owner, &article, json!({ "status": "draft", "title": "Trzeci" }));
+    change(&w.owner, &article, json!({ "title": "Czwarty", "status": "published" }));
+    change(&w.owner, &article, json!({ "status": "archived" }));
+    change(&w.owner, &article, json!({ "status": "published" }));
+    assert_eq!(numbers(&viewer), [4, 2]);
+    assert_eq!(texts(&w.owner)[2]["published_at"], at);
+}
+
+#[test]
+fn what_may_not_be_read_is_not_expanded_either() {
+    let w = World::new();
+    let (viewer, key) = (w.operator("viewer", "none", None), w.api_key(&["crm:read", "knowledge:read"]));
+    let article = w.article("Tajny szkic").create();
+    let steps = json!([{ "key": "ask", "title": "Zapytaj", "article_id": article.id() }]);
+    let procedure = w.procedure().with("steps", steps).create();
+    let run = w.procedure_run(procedure.id(), w.customer().create().id()).create();
+    let expanded = |who: &Caller| {
+        let steps = who.get(&format!("/procedure-steps?run_id={}&expand=article.category", run.id()));
+        let step = steps.expect(200).items().remove(0);
+        assert_eq!(step["article_id"], article["id"]);
+        step["article"].clone()
+    };
+    for status in ["draft", "published", "archived"] {
+        if status != "draft" {
+            change(&w.owner, &article, json!({ "status": status }));
+        }
+        assert_eq!(expanded(&w.owner)["status"], status);
+        for reader in [&viewer, &key] {
+            let answer = reader.get(&path(&article));
+            let seen = expanded(reader);
+            match status {
+                "published" => assert_eq!(seen["id"], answer.expect(200)["id"]),
+                _ => {
+                    answer.refused(404, "not_found");
+                    assert!(seen.is_null(), "{seen}");
+                }
+            }
+        }
+    }
+    // Steps that stand within a record are not expanded.
+    for within in [format!("/procedures/{}", procedure.id()), format!("/procedure-runs/{}", run.id())] {
+        viewer.get(&format!("{within}?expand=article")).refused(400, "parameter_invalid");
+    }
 }
 
 #[test]
@@ -99,6 +159,58 @@ fn html_is_text_and_nothing_else() {
 }
 
 #[test]
+fn a_page_is_sent_to_those_who_want_one_most() {
+    let w = World::new();
+    let article = w.article("Zwrot").create();
+    let as_page = |accept: &str| {
+        let answer = w.owner.with("Accept", accept).get(&path(&article));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        // The page is another representation: it has not the tag of the JSON.
+        let is_page = answer.header("content-type") == Some("text/html; charset=utf-8");
+        assert_eq!(answer.header("etag"), (!is_page).then_some("\"1\""), "{accept}");
+        is_page
+    };
+    for accept in [
+        "text/html",
+        "text/*",
+        "application/json;q=0.1, text/html;q=1",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "text/html;level=1, application/json;q=0",
+    ] {
+        assert!(as_page(accept), "{accept}");
+    }
+    for accept in ["*/*", "application/*", "application/json, text/html", "text/html;q=0.5, application/json", ""] {
+        assert!(!as_page(accept), "{accept}");
+    }
+    let page = w.owner.with("Accept", "text/html").get(&format!("{}?fields=title&expand=category", path(&article)));
+    assert_eq!(page.wrong(), ["fields format", "expand format"]);
+}
+
+#[test]
+fn a_page_is_not_nested_without_end() {
+    let w = World::new();
+    for (mark, element) in [(">", "<blockquote>"), ("1. ", "<ol>")] {
+        let article = w.article("Głęboko").with("body", format!("{}dno", mark.repeat(20_000))).create();
+        let html = w.owner.with("Accept", "text/html").get(&path(&article)).text();
+        assert_eq!(html.matches(element).count(), 16, "{element}");
+        assert!(html.contains("dno"), "{element}");
+    }
+    let article = w.article("Znaki").with("body", "&#".repeat(49_000)).create();
+    let html = w.owner.with("Accept", "text/html").get(&path(&article)).text();
+    assert_eq!(html.matches("&amp;#").count(), 49_000);
+}
+
+#[test]
+fn a_title_shows_something() {
+    let w = World::new();
+    for nothing in ["", " ", "\u{200b}", "\u{2060} \u{feff}"] {
+        assert_eq!(w.article(nothing).send().wrong(), ["/title minLength"], "{nothing:?}");
+        assert_eq!(w.article_category(nothing).send().wrong(), ["/name minLength"], "{nothing:?}");
+    }
+    w.article("…").create();
+}
+
+#[test]
 fn categories_are_a_tree() {
     let w = World::new();
     let taxes = w.article_category("Podatki").create();
@@ -120,6 +232,88 @@ fn categories_are_a_tree() {
         parent = w.article_category(&format!("{depth}")).with("parent_id", parent.id()).create();
     }
     assert_eq!(w.article_category("9").with("parent_id", parent.id()).send().wrong(), ["/parent_id tree"]);
+}
+
+/// So many within each other, the outermost first.
+fn chain(w: &World, name: &str, length: usize) -> Vec<Record> {
+    let mut chain: Vec<Record> = Vec::new();
+    for depth in 0..length {
+        let parent_id = chain.last().map(|parent| parent["id"].clone());
+        chain.push(w.article_category(&format!("{name} {depth}")).with("parent_id", json!(parent_id)).create());
+    }
+    chain
+}
+
+#[test]
+fn what_is_moved_takes_along_what_is_below_it() {
+    let w = World::new();
+    let put = |moved: &Record, parent: &Record| {
+        let at = format!("/article-categories/{}", moved.id());
+        w.owner.with("If-Match", "*").patch(&at, json!({ "parent_id": parent.id() }))
+    };
+    let (upper, lower) = (chain(&w, "Górny", 5), chain(&w, "Dolny", 4));
+    assert_eq!(put(&lower[0], &upper[4]).wrong(), ["/parent_id tree"]);
+    put(&lower[0], &upper[3]).expect(200);
+    assert_eq!(put(&lower[1], &upper[4]).status, 200);
+    assert_eq!(put(&upper[0], &lower[3]).wrong(), ["/parent_id tree"]);
+    // Each of two moves fits by itself, both do not: either of them is the one that comes too late.
+    for round in 0..4 {
+        let parts = ["A", "B", "C"].map(|part| chain(&w, &format!("{part}{round}"), 3));
+        let moves = [(&parts[1][0], &parts[0][2]), (&parts[2][0], &parts[1][2])];
+        let answers = at_once(2, |index| put(moves[index].0, moves[index].1).status);
+        let mut answers: Vec<u16> = answers.into_iter().collect();
+        answers.sort_unstable();
+        assert_eq!(answers, [200, 422], "{round}");
+    }
+}
+
+#[test]
+fn categories_are_listed_from_the_top_on() {
+    let w = World::new();
+    let chain = chain(&w, "Podatki", 3);
+    let listed = |query: &str| {
+        let categories = w.owner.get(&format!("/article-categories?{query}")).expect(200).items();
+        categories.iter().map(|it| it.id().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("parent_id[is_null]=true"), [chain[0].id()]);
+    assert_eq!(listed("parent_id[is_null]=false").len(), 2);
+    assert_eq!(listed(&format!("parent_id={}", chain[0].id())), [chain[1].id()]);
+    assert_eq!(listed("").len(), 3);
+}
+
+#[test]
+fn readers_are_not_led_to_drafts() {
+    let w = World::new();
+    let viewer = w.operator("viewer", "none", None);
+    let (draft, gone, open) = (
+        w.article("Szkic").create(),
+        w.article("Na chwilę").create(),
+        w.article("Inny").with("status", "published").create(),
+    );
+    let ids = json!([draft.id(), gone.id(), open.id()]);
+    let article = w.article("Zwrot").with("status", "published").with("related_article_ids", ids).create();
+    let seen = |who: &Caller| {
+        let found = who.get(&path(&article)).expect(200);
+        let listed = who.get("/articles").expect(200).items();
+        let listed = listed.iter().find(|it| it.id() == article.id()).unwrap();
+        let searched = who.get("/articles/search?q=zwrot").expect(200)["items"][0]["article"].clone();
+        assert_eq!(listed["related_article_ids"], found["related_article_ids"]);
+        assert_eq!(searched["related_article_ids"], found["related_article_ids"]);
+        found["related_article_ids"].clone()
+    };
+    assert_eq!(seen(&w.owner), json!([draft.id(), gone.id(), open.id()]));
+    assert_eq!(seen(&viewer), json!([open.id()]));
+    let leading = |who: &Caller, to: &Record| {
+        who.get(&format!("/articles?related_article_id={}&count=exact", to.id())).expect(200)["total_count"].clone()
+    };
+    assert_eq!((leading(&w.owner, &draft), leading(&viewer, &draft)), (json!(1), json!(0)));
+    assert_eq!(leading(&viewer, &open), json!(1));
+    // What it leads on to goes without it, and who knows its version is sent it whole.
+    w.owner.at(1).delete(&path(&gone)).expect(204);
+    let after = w.owner.with("If-None-Match", "\"1\"").get(&path(&article)).expect(200);
+    assert_eq!(after["related_article_ids"], json!([draft.id(), open.id()]));
+    change(&w.owner, &draft, json!({ "status": "published" }));
+    assert_eq!(seen(&viewer), json!([draft.id(), open.id()]));
 }
 
 #[test]
@@ -182,4 +376,30 @@ fn what_an_article_answered_is_noted_once() {
     w.owner.at(1).delete(&format!("/interactions/{}", call.id())).expect(204);
     assert_eq!(w.owner.get(&path(&article)).expect(200)["uses"], 0);
     assert!(w.owner.get(&uses).expect(200).items().is_empty());
+}
+
+#[test]
+fn what_an_article_answered_is_for_those_who_read_interactions() {
+    let w = World::new();
+    let article = w.article("Zwrot").with("status", "published").create();
+    let call = w.interaction(w.customer().create().id()).create();
+    let uses = format!("{}/uses", path(&article));
+    let body = json!({ "interaction_id": call.id() });
+    let scripts = w.api_key(&["knowledge:read", "knowledge:write"]);
+    let gone = format!("{uses}?interaction_id={}", call.id());
+    for refused in [scripts.post(&uses, &body), scripts.get(&uses), scripts.delete(&gone)] {
+        assert_eq!(refused.refused(403, "scope_missing")["scope"], "crm:read");
+    }
+    assert!(w.owner.get(&uses).expect(200).items().is_empty());
+    w.api_key(&["knowledge:write", "crm:read"]).post(&uses, &body).expect(200);
+    // What nobody reads answers nobody; what it answered before stays.
+    change(&w.owner, &article, json!({ "status": "archived" }));
+    let other = w.interaction(w.customer().create().id()).create();
+    let late = json!({ "interaction_id": other.id() });
+    assert_eq!(w.owner.post(&uses, &late).refused(409, "state_invalid")["state"], "archived");
+    let draft = w.article("Szkic").create();
+    let of_draft = format!("{}/uses", path(&draft));
+    assert_eq!(w.owner.post(&of_draft, &late).refused(409, "state_invalid")["state"], "draft");
+    assert_eq!(w.owner.get(&uses).expect(200).items().len(), 1);
+    w.owner.delete(&gone).expect(204);
 }

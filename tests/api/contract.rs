@@ -163,11 +163,13 @@ fn every_operation_says_who_may() {
                     assert!(is_meant, "open to nobody in particular");
                 }
                 "any" => assert_eq!(security[0]["sign_in"].as_array().unwrap().len(), 0),
-                scope => {
-                    assert!(scopes.contains_key(scope), "{scope}");
-                    assert_eq!(security[0]["sign_in"], serde_json::json!([scope]));
-                    let is_read = scope.ends_with(":read");
-                    assert_eq!(operation.method == "GET", is_read, "{scope} for {}", operation.method);
+                required => {
+                    // All of them are needed; to what belongs to the first it reads or writes.
+                    let words: Vec<&str> = required.split(' ').collect();
+                    assert!(words.iter().all(|word| scopes.contains_key(*word)), "{required}");
+                    assert_eq!(security[0]["sign_in"], serde_json::json!(words));
+                    let is_read = words[0].ends_with(":read");
+                    assert_eq!(operation.method == "GET", is_read, "{required} for {}", operation.method);
                 }
             }
         },

@@ -4,6 +4,10 @@ use opiekun_domain::language::Language;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
 use std::collections::{HashMap, HashSet};
 
+/// So many quotes, lists and emphases are within each other; what is further in stands at this level. Browsers end there
+/// somewhere too, and what reads HTML takes ever longer, the deeper it is.
+const NESTED_MAX: usize = 16;
+
 /// An article as a page of its own. Neither scripts nor styles, nor anything that is fetched from elsewhere: images are their
 /// descriptions, HTML that was written in the Markdown is left out, and links lead to web and mail addresses alone.
 pub fn page(title: &str, body: &str, language: Language) -> String {
@@ -31,8 +35,9 @@ pub fn body_html(markdown: &str) -> String {
         Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => false,
         _ => !is_within_html,
     });
+    let mut nesting = Nesting::default();
     let mut written = String::new();
-    html::push_html(&mut written, events);
+    html::push_html(&mut written, events.filter_map(|event| nesting.flatten(event)));
     ammonia::Builder::new()
         .tags(HashSet::from([
             "a",
@@ -70,6 +75,53 @@ pub fn body_html(markdown: &str) -> String {
         .to_string()
 }
 
+/// What is open at a place of the text.
+#[derive(Default)]
+struct Nesting {
+    /// Whether each of the elements that can be within each other is written.
+    open: Vec<bool>,
+    /// How many of them are written, a list and its items counted as one.
+    depth: usize,
+}
+
+impl Nesting {
+    /// The event as it is written; nothing for the bounds of an element that is too deep.
+    fn flatten<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
+        match event {
+            // An item goes with its list.
+            Event::Start(Tag::Item) => {
+                let is_written = self.open.last().is_none_or(|of_list| *of_list);
+                self.open.push(is_written);
+                Some(if is_written { event } else { Event::SoftBreak })
+            }
+            Event::End(TagEnd::Item) => self.open.pop().unwrap_or(true).then_some(event),
+            Event::Start(
+                Tag::BlockQuote(_) | Tag::List(_) | Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. },
+            ) => {
+                let is_written = self.depth < NESTED_MAX;
+                self.open.push(is_written);
+                self.depth += usize::from(is_written);
+                is_written.then_some(event)
+            }
+            Event::End(
+                TagEnd::BlockQuote(_)
+                | TagEnd::List(_)
+                | TagEnd::Emphasis
+                | TagEnd::Strong
+                | TagEnd::Strikethrough
+                | TagEnd::Link,
+            ) => {
+                let is_written = self.open.pop().unwrap_or(true);
+                self.depth -= usize::from(is_written);
+                is_written.then_some(event)
+            }
+            // A box that can be ticked would be a field of a form.
+            Event::TaskListMarker(is_done) => Some(Event::Text(if is_done { "☑ " } else { "☐ " }.into())),
+            _ => Some(event),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +154,52 @@ mod tests {
             assert!(!html.contains(part), "{part}: {html}");
         }
         assert!(html.contains("opis"), "{html}");
+    }
+
+    #[test]
+    fn ticks_of_a_list_are_shown() {
+        let html = body_html("- [x] raz\n- [ ] dwa\n- trzy");
+        for part in ["<li>☑ raz</li>", "<li>☐ dwa</li>", "<li>trzy</li>"] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+    }
+
+    /// How many elements are within each other at most.
+    fn depth(html: &str) -> usize {
+        let mut open = 0_usize;
+        let mut deepest = 0;
+        for tag in html.split('<').skip(1).filter(|tag| !tag.starts_with("hr") && !tag.starts_with("br")) {
+            if tag.starts_with('/') {
+                open -= 1
+            } else {
+                open += 1
+            }
+            deepest = deepest.max(open);
+        }
+        assert_eq!(open, 0, "{html}");
+        deepest
+    }
+
+    #[test]
+    fn nothing_is_nested_without_end() {
+        let within = |count: usize, mark: &str| format!("{}środek", mark.repeat(count));
+        // As deep as people write is as it is written.
+        assert_eq!(depth(&body_html(&within(16, "> "))), 17);
+        assert_eq!(depth(&body_html(&within(16, "1. "))), 32);
+        for body in [
+            within(20_000, ">"),
+            within(20_000, "1. "),
+            within(20_000, "> 1. "),
+            format!("{}środek{}", "*a **b ~~c ".repeat(5_000), "c~~ b** a*".repeat(5_000)),
+            (0..300).map(|spaces| format!("{:spaces$}- środek\n", "")).collect(),
+        ] {
+            let html = body_html(&body);
+            assert!(depth(&html) <= 34, "{}", &body[..12]);
+            assert!(html.contains("środek"), "{}", &body[..12]);
+        }
+        // Items of a list that is too deep are lines.
+        let items = body_html(&format!("{}- raz\n{}- dwa", "> ".repeat(16), "> ".repeat(16)));
+        assert!(items.contains("\nraz\ndwa"), "{items}");
     }
 
     #[test]

@@ -9,5 +9,5 @@ mod text;
 mod zip;
 
 pub use content::{Content, Look, Refused};
-pub use name::{NAME_LENGTH_MAX, NameFault, ascii_fallback, checked, of_upload};
+pub use name::{NAME_LENGTH_MAX, NameFault, ascii_fallback, checked, is_unseen, of_upload};
 pub use store::{FileStore, ObjectName, SettingFault, StoreFault, Writing};

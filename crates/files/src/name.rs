@@ -54,7 +54,7 @@ pub fn ascii_fallback(name: &str) -> String {
 
 /// Controls, line separators, what turns the direction of text (`U+202E` makes `gpj.exe` of `exe.jpg`), and what has no
 /// width at all.
-fn is_unseen(character: char) -> bool {
+pub fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'

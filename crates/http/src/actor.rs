@@ -43,6 +43,11 @@ impl Actor {
         Ok(Scope::new(self.organization_id, self.actor_ref(), Some(self.request_id)))
     }
 
+    /// The key to the database, for those who hold both permissions.
+    pub fn scope_of_both(&self, one: Permission, other: Permission) -> Result<Scope, ApiError> {
+        self.scope(one).and_then(|_| self.scope(other))
+    }
+
     /// The key to the database, for those who hold one of the permissions at least.
     #[expect(clippy::disallowed_methods, reason = "the one place of http where a scope is made")]
     pub fn scope_of_any(&self, permissions: &[Permission]) -> Result<Scope, ApiError> {

@@ -101,6 +101,9 @@ pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[ArticleCategoryId]) -> Result<Vec<V
 pub struct ArticleCategoryQuery {
     /// Those directly in this one.
     parent_id: Option<ArticleCategoryId>,
+    /// `true`: those at the top; `false`: those within another.
+    #[serde(rename = "parent_id[is_null]")]
+    is_at_top: Option<bool>,
 }
 
 /// List article categories.
@@ -118,7 +121,7 @@ async fn list_article_categories(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::KnowledgeRead)?;
-    let filter = ArticleCategoryFilter { parent_id: filters.0.parent_id };
+    let filter = ArticleCategoryFilter { parent_id: filters.0.parent_id, is_at_top: filters.0.is_at_top };
     state
         .read(scope, move |tx| {
             let Page { items, next, total } = article_categories::list(tx, filter, &listing.page)?;

@@ -2,6 +2,7 @@
 
 use crate::actor::Actor;
 use crate::contract::Operation;
+use crate::problem::{ApiError, Wrong};
 use actix_web::{HttpMessage, HttpRequest};
 use opiekun_domain::language::Language;
 use serde_json::Value;
@@ -45,6 +46,13 @@ impl Asked {
     /// A parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Refuses parameters that mean nothing in the form in which the answer is wanted.
+    pub fn refuse(&self, names: &[&str], detail: &'static str) -> Result<(), ApiError> {
+        let given = names.iter().filter(|name| self.parameter(name).is_some());
+        let wrong: Vec<Wrong> = given.map(|name| Wrong::parameter(*name, "format", detail)).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid_parameters(wrong)) }
     }
 
     /// The items of a comma-separated parameter of the query.

@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-type Load = fn(&mut Tx<'_>, &[Uuid]) -> Result<Vec<Value>, ApiError>;
+type Load = fn(&mut Tx<'_>, &[Uuid], PermissionSet) -> Result<Vec<Value>, ApiError>;
 
 /// A kind of record that others refer to.
 struct Target {
@@ -25,7 +25,7 @@ struct Target {
     properties: &'static [&'static str],
     /// None where whoever reads a record that names it reads it too.
     permission: Option<Permission>,
-    /// Loads the bodies of those that exist, in one statement.
+    /// Loads the bodies of those that there are for a caller with these permissions, in one statement.
     load: Load,
     /// What its own bodies refer to.
     refers: &'static [&'static str],
@@ -35,103 +35,103 @@ const TARGETS: &[Target] = &[
     Target {
         properties: &["customer_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| customers::bodies(tx, &typed(ids, CustomerId)),
+        load: |tx, ids, _| customers::bodies(tx, &typed(ids, CustomerId)),
         refers: &["caretaker_id"],
     },
     Target {
         properties: &["operator_id", "caretaker_id", "registered_by_id", "supervisor_id", "locked_by_id", "reader_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| operators::bodies(tx, &typed(ids, OperatorId)),
+        load: |tx, ids, _| operators::bodies(tx, &typed(ids, OperatorId)),
         refers: &["supervisor_id"],
     },
     Target {
         properties: &["person_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| people::bodies(tx, &typed(ids, PersonId)),
+        load: |tx, ids, _| people::bodies(tx, &typed(ids, PersonId)),
         refers: &["customer_id", "registered_by_id"],
     },
     Target {
         properties: &["pipeline_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| pipelines::bodies(tx, &typed(ids, PipelineId)),
+        load: |tx, ids, _| pipelines::bodies(tx, &typed(ids, PipelineId)),
         refers: &[],
     },
     Target {
         properties: &["stage_id", "from_stage_id", "to_stage_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| stages::bodies(tx, &typed(ids, StageId)),
+        load: |tx, ids, _| stages::bodies(tx, &typed(ids, StageId)),
         refers: &["pipeline_id"],
     },
     Target {
         properties: &["opportunity_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| opportunities::bodies(tx, &typed(ids, OpportunityId)),
+        load: |tx, ids, _| opportunities::bodies(tx, &typed(ids, OpportunityId)),
         refers: &["customer_id", "pipeline_id", "stage_id", "caretaker_id", "registered_by_id"],
     },
     Target {
         properties: &["thread_id", "merged_into_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| threads::bodies(tx, &typed(ids, ThreadId)),
+        load: |tx, ids, _| threads::bodies(tx, &typed(ids, ThreadId)),
         refers: &["customer_id", "caretaker_id"],
     },
     Target {
         properties: &["task_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| tasks::found(tx, &typed(ids, TaskId)),
+        load: |tx, ids, _| tasks::found(tx, &typed(ids, TaskId)),
         refers: &["customer_id", "caretaker_id", "thread_id"],
     },
     Target {
         properties: &["category_id"],
         permission: Some(Permission::KnowledgeRead),
-        load: |tx, ids| article_categories::bodies(tx, &typed(ids, ArticleCategoryId)),
+        load: |tx, ids, _| article_categories::bodies(tx, &typed(ids, ArticleCategoryId)),
         refers: &[],
     },
     Target {
         properties: &["article_id"],
         permission: Some(Permission::KnowledgeRead),
-        load: |tx, ids| articles::bodies(tx, &typed(ids, ArticleId)),
+        load: |tx, ids, permissions| articles::bodies(tx, &typed(ids, ArticleId), permissions),
         refers: &["category_id", "registered_by_id"],
     },
     Target {
         properties: &["file_id", "logo_file_id"],
         permission: None,
-        load: |tx, ids| files::bodies(tx, &typed(ids, FileId)),
+        load: |tx, ids, _| files::bodies(tx, &typed(ids, FileId)),
         refers: &["registered_by_id"],
     },
     Target {
         properties: &["procedure_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| procedures::bodies(tx, &typed(ids, ProcedureId)),
+        load: |tx, ids, _| procedures::bodies(tx, &typed(ids, ProcedureId)),
         refers: &[],
     },
     Target {
         properties: &["survey_id"],
         permission: Some(Permission::CrmRead),
-        load: |tx, ids| surveys::bodies(tx, &typed(ids, SurveyId)),
+        load: |tx, ids, _| surveys::bodies(tx, &typed(ids, SurveyId)),
         refers: &[],
     },
     Target {
         properties: &["series_id"],
         permission: Some(Permission::BillingRead),
-        load: |tx, ids| number_series::bodies(tx, &typed(ids, NumberSeriesId)),
+        load: |tx, ids, _| number_series::bodies(tx, &typed(ids, NumberSeriesId)),
         refers: &[],
     },
     Target {
         properties: &["layout_id"],
         permission: Some(Permission::BillingRead),
-        load: |tx, ids| invoice_layouts::bodies(tx, &typed(ids, InvoiceLayoutId)),
+        load: |tx, ids, _| invoice_layouts::bodies(tx, &typed(ids, InvoiceLayoutId)),
         refers: &[],
     },
     Target {
         properties: &["template_id"],
         permission: Some(Permission::BillingRead),
-        load: |tx, ids| invoice_templates::bodies(tx, &typed(ids, InvoiceTemplateId)),
+        load: |tx, ids, _| invoice_templates::bodies(tx, &typed(ids, InvoiceTemplateId)),
         refers: &["layout_id", "series_id"],
     },
     Target {
         properties: &["subscription_id"],
         permission: Some(Permission::BillingRead),
-        load: |tx, ids| subscriptions::bodies(tx, &typed(ids, SubscriptionId)),
+        load: |tx, ids, _| subscriptions::bodies(tx, &typed(ids, SubscriptionId)),
         refers: &["template_id", "customer_id"],
     },
 ];
@@ -178,7 +178,7 @@ pub(crate) fn attach(
         }
         let ids: BTreeSet<Uuid> = records.iter().filter_map(|record| id_of(record, &property)).collect();
         let ids: Vec<Uuid> = ids.into_iter().collect();
-        let mut loaded = if ids.is_empty() { Vec::new() } else { (target.load)(tx, &ids)? };
+        let mut loaded = if ids.is_empty() { Vec::new() } else { (target.load)(tx, &ids, permissions)? };
         attach(tx, &mut loaded, &further, permissions)?;
         let loaded: BTreeMap<Uuid, Value> =
             loaded.into_iter().filter_map(|body| Some((id_of(&body, "id")?, body))).collect();

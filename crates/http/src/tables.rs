@@ -4,7 +4,7 @@
 use crate::context::Asked;
 use crate::gate::most_wanted;
 use crate::listing::{Listing, Sorting};
-use crate::problem::{ApiError, Wrong};
+use crate::problem::ApiError;
 use crate::shape::Shape;
 use crate::state::State;
 use crate::stream::{Chunks, streamed};
@@ -68,14 +68,7 @@ fn format_of(req: &HttpRequest) -> Result<Format, ApiError> {
         },
     };
     if let Format::Table(_) = format {
-        let wrong: Vec<Wrong> = OF_PAGES
-            .into_iter()
-            .filter(|name| asked.parameter(name).is_some())
-            .map(|name| Wrong::parameter(name, "format", "A table has all records, and columns of its own"))
-            .collect();
-        if !wrong.is_empty() {
-            return Err(ApiError::invalid_parameters(wrong));
-        }
+        asked.refuse(&OF_PAGES, "A table has all records, and columns of its own")?;
     }
     Ok(format)
 }

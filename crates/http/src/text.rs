@@ -1,6 +1,7 @@
-//! Values as they come in: text composed (NFC), trimmed, without control characters; `3.0` as the integer that it is.
+//! Values as they come in: text composed (NFC), trimmed, without control characters, and empty where it shows nothing; `3.0` as the integer that it is.
 
 use crate::problem::Wrong;
+use opiekun_files::is_unseen;
 use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -14,7 +15,7 @@ pub(crate) fn normalise(body: &mut Value, pointer: &str, wrong: &mut Vec<Wrong>)
                 wrong.push(Wrong::field(pointer, "control_character", "Holds a control character"));
             }
             let is_secret = pointer.ends_with("password") || pointer.ends_with("token");
-            if !is_secret && (!is_nfc(text) || text.trim().len() != text.len()) {
+            if !is_secret && (!is_nfc(text) || text.trim().len() != text.len() || shows_nothing(text)) {
                 *text = normal(text);
             }
         }
@@ -48,5 +49,10 @@ fn whole(number: f64) -> Option<i64> {
 
 /// A key out of a path, as a text of a body is taken.
 pub(crate) fn normal(text: &str) -> String {
-    text.trim().nfc().collect()
+    if shows_nothing(text) { String::new() } else { text.trim().nfc().collect() }
+}
+
+/// Whether whoever looks at it sees nothing at all: it is as good as empty.
+fn shows_nothing(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || is_unseen(c))
 }

@@ -56,6 +56,8 @@ pub enum ArticleCategorySort {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ArticleCategoryFilter {
     pub parent_id: Option<ArticleCategoryId>,
+    /// Whether they are at the top.
+    pub is_at_top: Option<bool>,
 }
 
 pub fn create(tx: &mut Tx<'_>, fields: ArticleCategoryFields) -> Result<ArticleCategory> {
@@ -139,6 +141,11 @@ pub fn list(
             article_categories::table.filter(article_categories::organization_id.eq(organization_id)).into_boxed();
         if let Some(parent_id) = filter.parent_id {
             query = query.filter(article_categories::parent_id.eq(parent_id));
+        }
+        match filter.is_at_top {
+            Some(true) => query = query.filter(article_categories::parent_id.is_null()),
+            Some(false) => query = query.filter(article_categories::parent_id.is_not_null()),
+            None => {}
         }
         query
     };

@@ -10,7 +10,7 @@ use crate::error::{OrNotFound, Result, StoreError};
 use crate::page::{Among, Cursor, Page, PageRequest, keyset};
 use crate::schema::{article_links, article_revisions, article_tags, articles};
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::dsl::sql;
+use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use opiekun_domain::article::ArticleStatus;
@@ -100,8 +100,8 @@ pub struct ArticleRevision {
     pub body: String,
     pub language: Language,
     pub tags: Vec<String>,
-    /// The article's status when it got this text.
-    pub status: ArticleStatus,
+    /// When the article was published with it for the first time.
+    pub published_at: Option<DateTime<Utc>>,
     /// The revision whose text it has again.
     pub restored_from: Option<i32>,
     /// The operator who wrote it; nobody where a script did.
@@ -120,7 +120,7 @@ struct NewRevision<'a> {
     body: &'a str,
     language: Language,
     tags: &'a [String],
-    status: ArticleStatus,
+    published_at: Option<DateTime<Utc>>,
     restored_from: Option<i32>,
     registered_by_id: Option<OperatorId>,
     created_at: DateTime<Utc>,
@@ -192,12 +192,21 @@ fn keep_revision(tx: &mut Tx<'_>, article: &Article, restored_from: Option<i32>)
         body: &article.fields.body,
         language: article.fields.language,
         tags: &article.fields.tags,
-        status: article.fields.status,
+        published_at: (article.fields.status == ArticleStatus::Published).then_some(tx.now),
         restored_from,
         registered_by_id: tx.scope.actor.operator_id(),
         created_at: tx.now,
     };
     diesel::insert_into(article_revisions::table).values(row).execute(tx.conn)?;
+    Ok(())
+}
+
+/// Notes that an article was published with the text that it has.
+fn publish_revision(tx: &mut Tx<'_>, article: &Article) -> Result<()> {
+    diesel::update(article_revisions::table.find((tx.organization_id(), article.id, article.revision)))
+        .filter(article_revisions::published_at.is_null())
+        .set(article_revisions::published_at.eq(tx.now))
+        .execute(tx.conn)?;
     Ok(())
 }
 
@@ -217,11 +226,21 @@ fn link(tx: &mut Tx<'_>, id: ArticleId, related: &[ArticleId]) -> Result<()> {
     Ok(())
 }
 
-/// What each of some articles leads on to, in its order.
-pub fn related(tx: &mut Tx<'_>, ids: &[ArticleId]) -> Result<HashMap<ArticleId, Vec<ArticleId>>> {
+/// What each of some articles leads on to, in its order: those that there are for the reader.
+pub fn related(
+    tx: &mut Tx<'_>,
+    reader: ArticleReader,
+    ids: &[ArticleId],
+) -> Result<HashMap<ArticleId, Vec<ArticleId>>> {
+    let organization_id = tx.organization_id();
+    let readable = articles::table
+        .filter(articles::organization_id.eq(organization_id))
+        .filter(articles::id.eq(article_links::related_article_id))
+        .filter(articles::status.eq_any(reader.statuses()));
     let rows: Vec<(ArticleId, ArticleId)> = article_links::table
-        .filter(article_links::organization_id.eq(tx.organization_id()))
+        .filter(article_links::organization_id.eq(organization_id))
         .filter(article_links::article_id.eq_any(ids))
+        .filter(exists(readable))
         .order((article_links::article_id, article_links::position))
         .select((article_links::article_id, article_links::related_article_id))
         .load(tx.conn)?;
@@ -300,6 +319,8 @@ fn write(tx: &mut Tx<'_>, article: &Article, fields: ArticleFields, restored_fro
         .get_result(tx.conn)?;
     if is_new_text {
         keep_revision(tx, &after, restored_from)?;
+    } else if after.fields.status == ArticleStatus::Published && article.fields.status != ArticleStatus::Published {
+        publish_revision(tx, &after)?;
     }
     if is_new_text || after.fields.status != article.fields.status {
         article_search::keep(tx, &after)?;
@@ -325,6 +346,11 @@ pub fn list(
     page: &PageRequest<ArticleSort>,
 ) -> Result<Page<Article>> {
     let organization_id = tx.organization_id();
+    // Nothing is told of what leads on to an article that the reader doesn't know of.
+    let leads_to: Option<Vec<ArticleId>> = match filter.related_article_id {
+        Some(id) => Some(find_all(tx, reader, &[id])?.into_iter().map(|article| article.id).collect()),
+        None => None,
+    };
     let filtered = || {
         let mut query = articles::table.filter(articles::organization_id.eq(organization_id)).into_boxed();
         if reader == ArticleReader::Published {
@@ -339,10 +365,10 @@ pub fn list(
         if let Some(category_id) = filter.category_id {
             query = query.filter(articles::category_id.eq(category_id));
         }
-        if let Some(related_article_id) = filter.related_article_id {
+        if let Some(leads_to) = &leads_to {
             let leading = article_links::table
                 .filter(article_links::organization_id.eq(organization_id))
-                .filter(article_links::related_article_id.eq(related_article_id))
+                .filter(article_links::related_article_id.eq_any(leads_to.clone()))
                 .select(article_links::article_id);
             query = query.filter(articles::id.eq_any(leading));
         }
@@ -399,7 +425,7 @@ pub fn list(
     Ok(Page { items: items.into_iter().map(|(article, _)| article).collect(), next, total })
 }
 
-/// The texts of an article that there are for the reader, by what it was when it got them.
+/// The texts of an article that there are for the reader: all, or those with which it was published.
 pub fn revisions(
     tx: &mut Tx<'_>,
     reader: ArticleReader,
@@ -409,11 +435,14 @@ pub fn revisions(
     let ArticleRevisionSort::Number = page.sort;
     let organization_id = tx.organization_id();
     let filtered = || {
-        article_revisions::table
+        let query = article_revisions::table
             .filter(article_revisions::organization_id.eq(organization_id))
             .filter(article_revisions::article_id.eq(id))
-            .filter(article_revisions::status.eq_any(reader.statuses()))
-            .into_boxed()
+            .into_boxed();
+        match reader {
+            ArticleReader::Everything => query,
+            ArticleReader::Published => query.filter(article_revisions::published_at.is_not_null()),
+        }
     };
     let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
     let rows = keyset!(filtered(), page, article_revisions::number => i32, article_revisions::article_id)

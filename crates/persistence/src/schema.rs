@@ -74,7 +74,7 @@ diesel::table! {
         body -> Text,
         language -> Text,
         tags -> Array<Text>,
-        status -> Text,
+        published_at -> Nullable<Timestamptz>,
         restored_from -> Nullable<Int4>,
         registered_by_id -> Nullable<Uuid>,
         created_at -> Timestamptz,

@@ -214,6 +214,9 @@ const KINDS: &[Kind] = &[
 /// Operations that ask for a record in a state of its own.
 const STATES: &[(&str, Make)] = &[
     ("update_payment", |w| w.payment(invoice(w)["customer_id"].as_str().unwrap(), "1234.50").create()),
+    // Only what is published answers an interaction.
+    ("create_article_use", published_article),
+    ("delete_article_use", published_article),
     // Known by its name to those who put its stages in order.
     ("put_stage_order", |w| w.pipeline().name(&format!("Ordered {}", mark())).create()),
     // One that has ended by itself can't be cancelled; one that was cancelled can, and stays so.
@@ -620,6 +623,10 @@ pub fn sample(w: &World, parameter: &Value) -> String {
         (_, Some("string"), _) if name == "sha256" => "0".repeat(64),
         _ => panic!("no value is known for the parameter {name}: give it an example in the contract"),
     }
+}
+
+fn published_article(w: &World) -> Record {
+    w.article(&format!("Zwrot {}", mark())).with("status", "published").create()
 }
 
 fn target(w: &World, operation: &Operation) -> Record {

@@ -6,14 +6,16 @@ mod votes;
 
 use crate::actor::Actor;
 use crate::body::{Patch, Valid};
+use crate::context::Asked;
 use crate::files::SANDBOX;
+use crate::gate::most_wanted;
 use crate::listing::{AnyOf, Filters, Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
 use crate::problem::ApiError;
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
-use crate::state::State;
+use crate::state::{State, blocking};
 use crate::values::tags_schema;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -23,7 +25,7 @@ use opiekun_documents::article_page;
 use opiekun_domain::article::ArticleStatus;
 use opiekun_domain::ids::{ArticleCategoryId, ArticleId, ArticleRevisionId, OperatorId};
 use opiekun_domain::language::Language;
-use opiekun_domain::permission::Permission;
+use opiekun_domain::permission::{Permission, PermissionSet};
 use opiekun_persistence::articles::{
     Article, ArticleFields, ArticleFilter, ArticleReader, ArticleRevision, ArticleRevisionSort, ArticleSort,
 };
@@ -77,7 +79,7 @@ pub struct ArticleInput {
     /// The last day on which it holds. A search does not find it after that, unless asked to.
     #[serde(default)]
     pub valid_until_on: Option<NaiveDate>,
-    /// The articles that it leads on to, in this order.
+    /// The articles that it leads on to, in this order. Shown are those that the reader may read.
     #[schema(max_items = 20, example = json!([]), extensions(("uniqueItems" = json!(true))))]
     #[serde(default)]
     pub related_article_ids: Vec<ArticleId>,
@@ -125,7 +127,7 @@ pub struct ArticleBody {
     /// How many interactions it answered.
     #[schema(minimum = 0, example = 5)]
     pub uses: i32,
-    /// Counts up with every change; `ETag` holds it too. Votes and uses are none.
+    /// Counts up with every change; `ETag` holds it too. Votes and uses are none, nor what becomes of related articles.
     #[schema(minimum = 1)]
     pub version: i32,
     pub created_at: DateTime<Utc>,
@@ -163,9 +165,9 @@ impl ArticleBody {
     }
 
     /// With what each leads on to.
-    fn all(tx: &mut Tx<'_>, rows: Vec<Article>) -> Result<Vec<Self>, ApiError> {
+    fn all(tx: &mut Tx<'_>, reader: ArticleReader, rows: Vec<Article>) -> Result<Vec<Self>, ApiError> {
         let ids: Vec<ArticleId> = rows.iter().map(|row| row.id).collect();
-        let mut related = articles::related(tx, &ids)?;
+        let mut related = articles::related(tx, reader, &ids)?;
         Ok(rows
             .into_iter()
             .map(|row| (related.remove(&row.id).unwrap_or_default(), row))
@@ -173,24 +175,29 @@ impl ArticleBody {
             .collect())
     }
 
-    fn one(tx: &mut Tx<'_>, row: Article) -> Result<Self, ApiError> {
-        let related = articles::related(tx, &[row.id])?.remove(&row.id).unwrap_or_default();
+    fn one(tx: &mut Tx<'_>, reader: ArticleReader, row: Article) -> Result<Self, ApiError> {
+        let related = articles::related(tx, reader, &[row.id])?.remove(&row.id).unwrap_or_default();
         Ok(Self::of(row, related))
     }
 }
 
 /// Which articles there are for the caller.
 pub(crate) fn reader(actor: &Actor) -> ArticleReader {
-    match actor.permissions.contains(Permission::KnowledgeWrite) {
+    reader_with(actor.permissions)
+}
+
+fn reader_with(permissions: PermissionSet) -> ArticleReader {
+    match permissions.contains(Permission::KnowledgeWrite) {
         true => ArticleReader::Everything,
         false => ArticleReader::Published,
     }
 }
 
-/// The bodies of those that exist, for expansion: only those are told of an article who may read it.
-pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[ArticleId]) -> Result<Vec<Value>, ApiError> {
-    let rows = articles::find_all(tx, ArticleReader::Everything, ids)?;
-    let bodies = ArticleBody::all(tx, rows)?;
+/// The bodies of those of `ids` that there are for a caller with these permissions.
+pub(crate) fn bodies(tx: &mut Tx<'_>, ids: &[ArticleId], permissions: PermissionSet) -> Result<Vec<Value>, ApiError> {
+    let reader = reader_with(permissions);
+    let rows = articles::find_all(tx, reader, ids)?;
+    let bodies = ArticleBody::all(tx, reader, rows)?;
     bodies.into_iter().map(|body| serde_json::to_value(body).map_err(ApiError::internal)).collect()
 }
 
@@ -224,7 +231,7 @@ pub struct ArticleQuery {
     language: Option<Language>,
     /// Those directly in this category.
     category_id: Option<ArticleCategoryId>,
-    /// Those that lead on to this one.
+    /// Those that lead on to this one, if the caller may read it.
     related_article_id: Option<ArticleId>,
     /// Those that hold to no day after: `valid_until_on[lt]` of today are the ones to be looked through.
     #[serde(rename = "valid_until_on[lt]")]
@@ -262,10 +269,11 @@ async fn list_articles(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::KnowledgeRead)?;
+    let reader = reader(&actor);
     state
-        .read(scope, move |tx| {
-            let Page { items, next, total } = articles::list(tx, reader(&actor), &filters.0.into(), &listing.page)?;
-            let items = ArticleBody::all(tx, items)?;
+        .snapshot(scope, move |tx| {
+            let Page { items, next, total } = articles::list(tx, reader, &filters.0.into(), &listing.page)?;
+            let items = ArticleBody::all(tx, reader, items)?;
             shape.page(tx, Page { items, next, total })
         })
         .await
@@ -295,6 +303,9 @@ async fn create_article(
         .await
 }
 
+const JSON: &str = "application/json";
+const HTML: &str = "text/html";
+
 /// An HTML page.
 #[derive(ToSchema)]
 #[schema(value_type = String)]
@@ -304,8 +315,9 @@ struct HtmlPage(String);
 /// Show an article.
 ///
 /// As `application/json`, with its Markdown, unless `Accept` prefers `text/html`: a page that holds its text alone, with
-/// neither scripts nor anything fetched from elsewhere, whatever was written in it. It is always sent whole, since votes and
-/// uses change without it. A draft or archived one is there for those with `knowledge:write` alone.
+/// neither scripts nor anything fetched from elsewhere, whatever was written in it; it takes neither `fields` nor `expand`,
+/// and has no `ETag`. The article is always sent whole, since votes, uses and related articles change without it. A draft
+/// or archived one is there for those with `knowledge:write` alone.
 #[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:read"])), extensions(("x-derived" = json!(true))),
     responses((status = 200, description = "The article.",
         content((ArticleBody = "application/json"), (HtmlPage = "text/html")))))]
@@ -318,24 +330,23 @@ async fn get_article(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::KnowledgeRead)?;
-    let accept = req.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
-    let accept = accept.collect::<Vec<_>>().join(",");
-    let is_named =
-        |media_type: &str| accept.split([',', ';']).any(|range| range.trim().eq_ignore_ascii_case(media_type));
-    let as_page = is_named("text/html") && !is_named("application/json");
+    let reader = reader(&actor);
+    if most_wanted(req.headers(), &[JSON, HTML]) == Some(HTML) {
+        let asked = Asked::of(&req).ok_or_else(|| ApiError::internal("a request that passed no gate"))?;
+        asked.refuse(&["fields", "expand"], "A page has the text of the article alone")?;
+        let article = state.read(scope, move |tx| Ok(articles::find(tx, reader, id.0)?)).await?;
+        let ArticleFields { title, body, language, .. } = article.fields;
+        // A long text takes a while, which no connection to the database waits for.
+        let page = blocking(move || Ok::<_, ApiError>(article_page::page(&title, &body, language))).await?;
+        return Ok(Reply { status: StatusCode::OK, body: page.into_bytes(), ..Reply::empty() }
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
+            .header(header::CONTENT_SECURITY_POLICY, SANDBOX));
+    }
     state
-        .read(scope, move |tx| {
-            let article = articles::find(tx, reader(&actor), id.0)?;
-            if as_page {
-                let ArticleFields { title, body, language, .. } = article.fields;
-                let page = article_page::page(&title, &body, language);
-                return Ok(Reply { status: StatusCode::OK, body: page.into_bytes(), ..Reply::empty() }
-                    .header(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
-                    .header(header::CONTENT_SECURITY_POLICY, SANDBOX)
-                    .header(header::ETAG, crate::reply::etag(article.version)));
-            }
+        .snapshot(scope, move |tx| {
+            let article = articles::find(tx, reader, id.0)?;
             let version = article.version;
-            let body = ArticleBody::one(tx, article)?;
+            let body = ArticleBody::one(tx, reader, article)?;
             shape.one(tx, version, &body)
         })
         .await
@@ -360,7 +371,9 @@ async fn update_article(
     state
         .transaction(scope, move |tx| {
             let article = articles::lock(tx, id.0, seen.0)?;
-            let before = articles::related(tx, &[article.id])?.remove(&article.id).unwrap_or_default();
+            let before = articles::related(tx, ArticleReader::Everything, &[article.id])?
+                .remove(&article.id)
+                .unwrap_or_default();
             let after = patch.apply(&ArticleInput::of(article.fields.clone(), before))?;
             let (fields, related) = after.split();
             check_related(tx, Some(article.id), &related)?;
@@ -410,8 +423,8 @@ pub struct ArticleRevisionBody {
     language: Language,
     #[schema(schema_with = tags_schema)]
     tags: Vec<String>,
-    /// What the article was when it got this text.
-    status: ArticleStatus,
+    /// When the article was published with it for the first time; null where it never was.
+    published_at: Option<DateTime<Utc>>,
     /// The revision whose text it is again; null where it was written.
     #[schema(minimum = 1)]
     restored_from: Option<i32>,
@@ -430,7 +443,7 @@ impl From<ArticleRevision> for ArticleRevisionBody {
             body,
             language,
             tags,
-            status,
+            published_at,
             restored_from,
             registered_by_id,
             created_at,
@@ -443,7 +456,7 @@ impl From<ArticleRevision> for ArticleRevisionBody {
             body,
             language,
             tags,
-            status,
+            published_at,
             restored_from,
             registered_by_id,
             created_at,
@@ -512,7 +525,7 @@ async fn restore_article(
                 .ok_or_else(|| ApiError::reference_not_found("/revision"))?;
             let article = articles::restore(tx, &article, revision)?;
             let version = article.version;
-            Ok(Reply::at_version(version, &ArticleBody::one(tx, article)?))
+            Ok(Reply::at_version(version, &ArticleBody::one(tx, ArticleReader::Everything, article)?))
         })
         .await
 }

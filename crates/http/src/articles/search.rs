@@ -1,6 +1,6 @@
 //! Finding the article that answers a question.
 
-use super::ArticleBody;
+use super::{ArticleBody, reader};
 use crate::actor::Actor;
 use crate::listing::Filters;
 use crate::problem::ApiError;
@@ -12,7 +12,7 @@ use opiekun_domain::ids::ArticleCategoryId;
 use opiekun_domain::language::Language;
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::article_search::{self, ArticleSearch, FoundArticle};
-use opiekun_persistence::articles::Article;
+use opiekun_persistence::articles::{Article, ArticleReader};
 use opiekun_persistence::{Tx, missed_searches, organizations};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -64,9 +64,9 @@ pub struct ArticleAnswer {
 }
 
 impl ArticleAnswer {
-    fn all(tx: &mut Tx<'_>, found: Vec<FoundArticle>) -> Result<Vec<Self>, ApiError> {
+    fn all(tx: &mut Tx<'_>, reader: ArticleReader, found: Vec<FoundArticle>) -> Result<Vec<Self>, ApiError> {
         let rows: Vec<Article> = found.iter().map(|found| found.article.clone()).collect();
-        let bodies = ArticleBody::all(tx, rows)?;
+        let bodies = ArticleBody::all(tx, reader, rows)?;
         let answers = bodies.into_iter().zip(found);
         Ok(answers.map(|(article, FoundArticle { score, excerpt, .. })| Self { article, score, excerpt }).collect())
     }
@@ -94,6 +94,7 @@ pub async fn search_articles(
     // Where the choice is narrowed, that may be why nothing answers.
     let is_whole = language.is_none() && category_id.is_none();
     let limit = usize::from(limit.unwrap_or(LIMIT_DEFAULT));
+    let reader = reader(&actor);
     let answers = state
         .snapshot(scope, move |tx| {
             let valid_on = match include_expired {
@@ -109,7 +110,10 @@ pub async fn search_articles(
             let (mut answers, mut near): (Vec<_>, Vec<_>) = found.into_iter().partition(is_shown);
             answers.truncate(limit);
             near.truncate(if answers.is_empty() { NEAR_MISSES_MAX } else { 0 });
-            Ok(ArticleAnswers { items: ArticleAnswer::all(tx, answers)?, near_misses: ArticleAnswer::all(tx, near)? })
+            Ok(ArticleAnswers {
+                items: ArticleAnswer::all(tx, reader, answers)?,
+                near_misses: ArticleAnswer::all(tx, reader, near)?,
+            })
         })
         .await?;
     if answers.items.is_empty() && is_whole && req.method() != Method::HEAD {

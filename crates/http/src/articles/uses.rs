@@ -11,6 +11,7 @@ use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use actix_web::{delete, get, post, web};
 use chrono::{DateTime, Utc};
+use opiekun_domain::article::ArticleStatus;
 use opiekun_domain::ids::{ArticleId, ArticleUseId, InteractionId, OperatorId};
 use opiekun_domain::permission::Permission;
 use opiekun_persistence::article_uses::ArticleUse;
@@ -58,7 +59,7 @@ pub struct ArticleUseQuery {
 /// List what an article answered.
 ///
 /// The newest first.
-#[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:read"])), params(ArticleUseQuery, Listing<()>),
+#[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:read", "crm:read"])), params(ArticleUseQuery, Listing<()>),
     responses((status = 200, body = PageBody<ArticleUseBody>)))]
 #[get("/articles/{id}/uses")]
 pub async fn list_article_uses(
@@ -69,7 +70,7 @@ pub async fn list_article_uses(
     listing: Listing<()>,
     shape: Shape,
 ) -> Result<Reply, ApiError> {
-    let scope = actor.scope(Permission::KnowledgeRead)?;
+    let scope = actor.scope_of_both(Permission::KnowledgeRead, Permission::CrmRead)?;
     state
         .read(scope, move |tx| {
             articles::find(tx, reader(&actor), id.0)?;
@@ -82,8 +83,9 @@ pub async fn list_article_uses(
 
 /// Note that an article answered an interaction.
 ///
-/// Once each: again there is 409 `duplicate`. It goes with the interaction.
-#[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:write"])), request_body = ArticleUseInput,
+/// Once each: again there is 409 `duplicate`. It goes with the interaction. What is not published answers nobody: 409
+/// `state_invalid`.
+#[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:write", "crm:read"])), request_body = ArticleUseInput,
     responses((status = 200, body = ArticleUseBody)))]
 #[post("/articles/{id}/uses")]
 pub async fn create_article_use(
@@ -93,10 +95,13 @@ pub async fn create_article_use(
     once: Once,
     input: Valid<ArticleUseInput>,
 ) -> Result<Reply, ApiError> {
-    let scope = actor.scope(Permission::KnowledgeWrite)?;
+    let scope = actor.scope_of_both(Permission::KnowledgeWrite, Permission::CrmRead)?;
     state
         .submit(scope, once, move |tx| {
-            articles::lock(tx, id.0, None)?;
+            let status = articles::lock(tx, id.0, None)?.fields.status;
+            if status != ArticleStatus::Published {
+                return Err(ApiError::state_invalid(status.as_str(), "Only what is published answers somebody"));
+            }
             let noted = article_uses::create(tx, id.0, input.0.interaction_id)?;
             Ok(Reply::ok(&ArticleUseBody::from(noted)))
         })
@@ -113,7 +118,7 @@ pub struct ArticleUseGone {
 /// Take back that an article answered an interaction.
 ///
 /// The article and the interaction stay.
-#[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:write"])), params(ArticleUseGone),
+#[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:write", "crm:read"])), params(ArticleUseGone),
     responses((status = 204)))]
 #[delete("/articles/{id}/uses")]
 pub async fn delete_article_use(
@@ -122,7 +127,7 @@ pub async fn delete_article_use(
     id: Id<ArticleId>,
     gone: Filters<ArticleUseGone>,
 ) -> Result<Reply, ApiError> {
-    let scope = actor.scope(Permission::KnowledgeWrite)?;
+    let scope = actor.scope_of_both(Permission::KnowledgeWrite, Permission::CrmRead)?;
     state
         .transaction(scope, move |tx| {
             articles::lock(tx, id.0, None)?;

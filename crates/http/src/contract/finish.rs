@@ -203,7 +203,9 @@ fn require_scope(operation: &mut Value) -> Result<Option<String>, String> {
         operation["x-required-scope"] = json!("none");
         return Ok(None);
     };
-    let scope = scopes.get(0).and_then(Value::as_str).map(str::to_owned);
+    // What one way names is needed all together.
+    let words: Vec<&str> = scopes.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let scope = (!words.is_empty()).then(|| words.join(" "));
     operation["x-required-scope"] = match ways.len() {
         1 => json!(scope.as_deref().unwrap_or("any")),
         // Any one of them is enough.
