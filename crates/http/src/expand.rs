@@ -88,7 +88,8 @@ const TARGETS: &[Target] = &[
     },
     Target {
         properties: &["article_id"],
-        permission: Some(Permission::KnowledgeRead),
+        // Drafts are told, too, which those who only read are not to see.
+        permission: Some(Permission::KnowledgeWrite),
         load: |tx, ids| articles::bodies(tx, &typed(ids, ArticleId)),
         refers: &["category_id", "registered_by_id"],
     },
