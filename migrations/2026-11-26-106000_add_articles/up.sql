@@ -19,26 +19,16 @@ create index article_categories_position_idx on article_categories (organization
 create unique index article_categories_name_key on article_categories
     (organization_id, coalesce(parent_id, '00000000-0000-0000-0000-000000000000'), lower(name));
 
--- No category is below itself, and the tree has an end: what is moved takes along all that is below it. Whoever moves one
--- holds off everybody else who does.
+-- No category is below itself, and the tree has an end. Whoever moves one holds off everybody else who does.
 create function keep_category_tree() returns trigger language plpgsql as $$
 declare
     above uuid := new.parent_id;
     depth integer := 1;
-    height integer := 0;
 begin
     perform pg_advisory_xact_lock(hashtextextended('article_categories ' || new.organization_id, 0));
-    with recursive below as (
-        select id, 1 as level from article_categories where organization_id = new.organization_id and parent_id = new.id
-        union all
-        select c.id, b.level + 1
-        from article_categories c join below b on c.parent_id = b.id
-        where c.organization_id = new.organization_id and b.level < 8
-    )
-    select coalesce(max(level), 0) into height from below;
     while above is not null loop
         depth := depth + 1;
-        if above = new.id or depth + height > 8 then
+        if above = new.id or depth > 8 then
             raise exception 'a category is not below itself, and at most eight deep'
                 using errcode = 'check_violation', constraint = 'article_categories_keep_tree', table = tg_table_name;
         end if;
@@ -131,7 +121,7 @@ create table article_links (
 );
 create index article_links_related_article_id_idx on article_links (organization_id, related_article_id, article_id);
 
--- Every text that an article had. None ever changes; it is published once, if at all.
+-- Every text that an article had. None ever changes.
 create table article_revisions (
     organization_id uuid not null,
     id uuid not null,
@@ -141,7 +131,7 @@ create table article_revisions (
     body text not null,
     language text not null,
     tags text[] not null,
-    published_at timestamptz,
+    status text not null,
     restored_from integer,
     registered_by_id uuid,
     created_at timestamptz not null,
@@ -157,11 +147,8 @@ begin
         using errcode = 'restrict_violation', constraint = 'article_revisions_refuse_change', table = tg_table_name;
 end
 $$;
-comment on column article_revisions.published_at is 'When the article was published with it for the first time.';
 create trigger article_revisions_refuse_change before update on article_revisions
-    for each row
-    when (old.published_at is not null or to_jsonb(old) - 'published_at' <> to_jsonb(new) - 'published_at')
-    execute function refuse_revision_change();
+    for each row execute function refuse_revision_change();
 
 -- Whether an article helped: one vote an operator; scripts vote as often as they are told.
 create table article_votes (

@@ -1,26 +1,23 @@
 -- What records are found by, whatever kind they are of: their words, kept by triggers of the records themselves, so that
 -- nothing that writes a record can forget it. Any PostgreSQL will do: no dictionary, no extension.
 
--- The words of a text, in their order, in lower case and without diacritics. What stands between them is white space,
--- punctuation and symbols, as opiekun_search has it.
+-- The words of a text, in their order, in lower case and without diacritics. What stands between them is white space and
+-- punctuation.
 create function words_of(value text) returns text[] language sql immutable strict parallel safe as $$
     select array_remove(string_to_array(regexp_replace(
-        case when folded ~ '[\u00c0-\u017f\u0300-\u036f]'
-            then translate(regexp_replace(folded, '[\u0300-\u036f]', '', 'g'), 'àáâãäåçèéêëìíîïñòôõöøùúûüýÿßšžčřďťňěůőűăđĺľŕţş', 'aaaaaaceeeeiiiinooooouuuuyysszcrdtneuouadllrts')
+        case when folded ~ '[\u00c0-\u017f]'
+            then translate(folded, 'àáâãäåçèéêëìíîïñòôõöøùúûüýÿßšžčřďťňěůőűăđĺľŕţş', 'aaaaaaceeeeiiiinooooouuuuyysszcrdtneuouadllrts')
             else folded
-        end,
-        '[\x01-\x2f\x3a-\x40\x5b-\x60\x7b-\xbf\xd7\xf7\u1680\u2000-\u209f\u20a0-\u214f\u2190-\u2bff\u2e00-\u2e7f\u3000-\u303f\ue000-\uf8ff\ufe00-\ufe6f\ufeff-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ufff0-\uffff\U0001f000-\U0001faff]+',
-        ' ', 'g'), ' '), '')
+        end, '[\x01-\x2f\x3a-\x40\x5b-\x60\x7b-\xbf\u2000-\u206f\u3000-\u303f]+', ' ', 'g'), ' '), '')
     from (select fold_text(value) as folded) folding
 $$;
 
--- What a telephone number or tax number is found by: all of its digits, those behind what is dialled from abroad, the last
--- nine, which are those of a Polish telephone, and the last seven, which are those without the area.
+-- What a telephone number or tax number is found by: all of its digits, and the last nine, which are those of a Polish
+-- telephone without what is dialled from abroad.
 create function numbers_of(variadic numbers text[]) returns text[] language sql immutable parallel safe as $$
     select coalesce(array_agg(distinct '#' || number), '{}')
-    from unnest(numbers) given, regexp_replace(given, '[^0-9]', '', 'g') digits,
-        unnest(array[digits, case when given ~ '^\s*\+' then substr(digits, 3) end, right(digits, 9), right(digits, 7)]) number
-    where length(digits) >= 5 and number is not null
+    from unnest(numbers) given, regexp_replace(given, '[^0-9]', '', 'g') digits, unnest(array[digits, right(digits, 9)]) number
+    where length(digits) >= 5
 $$;
 
 -- Each record that has words, with all of them: those of its title have weight A.

@@ -6,13 +6,6 @@ use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-/// The path of a feed's address.
-#[track_caller]
-fn address(feed: &Record) -> String {
-    let url = feed["url"].as_str().unwrap_or_else(|| panic!("no url: {}", feed.0));
-    url.split_once("/api/v1").unwrap().1.to_owned()
-}
-
 fn read(path: &str) -> Answer {
     Client::nobody().get(path)
 }
@@ -69,7 +62,7 @@ fn an_address_is_shown_once() {
     let secret = url.split_once("/api/v1/calendar/feeds/").unwrap().1.strip_suffix(".ics").unwrap();
     assert!(url.starts_with(&Server::shared().url), "{url}");
     assert!(secret.starts_with("opf_") && secret.len() >= 4 + 43, "256 bits: {secret}");
-    assert_ne!(address(&w.calendar_feed().create()), address(&made));
+    assert_ne!(w.calendar_feed().create().address(), made.address());
 
     let shown = w.owner.get(&format!("/calendar/feeds/{}", made.id()));
     assert!(shown.expect(200).get("url").is_none());
@@ -90,7 +83,7 @@ fn a_repeat_does_not_show_the_address_again() {
     let second = client.post("/calendar/feeds", &body).expect(201);
     assert!(first["url"].is_string() && second["url"].is_null());
     assert_eq!(first.id(), second.id());
-    let random = address(&first).replace("/calendar/feeds/opf_", "").replace(".ics", "");
+    let random = first.address().replace("/calendar/feeds/opf_", "").replace(".ics", "");
     assert_eq!(count(&format!("idempotency_keys where convert_from(body, 'UTF8') like '%{random}%'")), 0);
 }
 
@@ -126,7 +119,7 @@ fn a_program_reads_it_without_signing_in() {
         .with("description", "One\nTwo")
         .with("priority", "urgent")
         .create();
-    let path = address(&w.calendar_feed().name("Kropka, praca").create());
+    let path = w.calendar_feed().name("Kropka, praca").create().address();
     let answer = read(&path);
     assert_eq!(answer.header("content-type"), Some("text/calendar; charset=utf-8"));
     assert_eq!(answer.header("content-disposition"), Some("inline; filename=\"opiekun.ics\""));
@@ -161,7 +154,7 @@ fn a_program_reads_it_without_signing_in() {
 fn a_program_that_has_it_is_spared_it() {
     let w = World::new();
     let task = due(&w, "VAT return", hours(48));
-    let path = address(&w.calendar_feed().create());
+    let path = w.calendar_feed().create().address();
     let first = read(&path);
     let tag = first.header("etag").unwrap().to_owned();
     assert!(tag.starts_with('"') && tag.len() == 34, "strong, of what it holds: {tag}");
@@ -188,7 +181,7 @@ fn what_is_moved_stays_the_same_entry() {
         .with("started_at", json!(before))
         .with("subject", "Kick-off")
         .create();
-    let path = address(&w.calendar_feed().create());
+    let path = w.calendar_feed().create().address();
     let seen = entries(&path).remove(0);
     w.owner.at(1).patch(&format!("/interactions/{}", meeting.id()), json!({ "started_at": after })).expect(200);
     let moved = entries(&path).remove(0);
@@ -206,7 +199,7 @@ fn what_is_moved_stays_the_same_entry() {
 fn a_date_of_a_series_that_becomes_a_task_stays_the_same_entry() {
     let w = World::new();
     let first = w.task("Backup").with("due_at", json!(hours(24))).with("recurrence", "FREQ=WEEKLY").create();
-    let path = address(&w.calendar_feed().with("future_days", 30).create());
+    let path = w.calendar_feed().with("future_days", 30).create().address();
     let before = entries(&path);
     let uids = |entries: &[Vec<String>]| -> Vec<String> {
         entries.iter().map(|entry| value(entry, "UID").to_owned()).collect()
@@ -233,7 +226,7 @@ fn tasks_are_things_to_do_where_that_is_asked_for() {
     w.owner.at(1).patch(&format!("/tasks/{}", task.id()), json!({ "percent_done": 40 })).expect(200);
     w.task("Only begun").with("start_at", json!(hours(25))).create();
     w.interaction(w.customer().create().id()).with("started_at", json!(hours(30))).with("status", "planned").create();
-    let path = address(&w.calendar_feed().with("tasks_as", "todo").create());
+    let path = w.calendar_feed().with("tasks_as", "todo").create().address();
     let [todo, begun, meeting] = &entries(&path)[..] else { panic!("{:#?}", entries(&path)) };
     assert_eq!((&*todo[0], &*begun[0], &*meeting[0]), ("BEGIN:VTODO", "BEGIN:VTODO", "BEGIN:VEVENT"));
     assert_eq!((value(todo, "STATUS"), value(todo, "PERCENT-COMPLETE")), ("IN-PROCESS", "40"));
@@ -261,7 +254,7 @@ fn a_feed_shows_what_it_was_made_for() {
         for (name, value) in change.as_object().unwrap() {
             draft = draft.with(name, value.clone());
         }
-        titles(&address(&draft.create()))
+        titles(&draft.create().address())
             .iter()
             .map(|it| it.split(" – ").next().unwrap().to_owned())
             .collect::<Vec<_>>()
@@ -277,7 +270,7 @@ fn a_feed_shows_what_it_was_made_for() {
     let feed = w.calendar_feed().with("kinds", json!(["interaction"])).create();
     let shown = format!("/calendar/feeds/{}", feed.id());
     w.owner.at(1).patch(&shown, json!({ "kinds": ["task"], "operator_id": other.id.to_string() })).expect(200);
-    assert_eq!(titles(&address(&feed)), ["of the other", "by the other"]);
+    assert_eq!(titles(&feed.address()), ["of the other", "by the other"]);
 }
 
 #[test]
@@ -285,7 +278,7 @@ fn a_feed_is_of_one_organization() {
     let (w, stranger) = (World::new(), World::new());
     due(&w, "ours", hours(24));
     due(&stranger, "theirs", hours(24));
-    assert_eq!(titles(&address(&w.calendar_feed().create())), ["ours"]);
+    assert_eq!(titles(&w.calendar_feed().create().address()), ["ours"]);
     for field in ["reader_id", "operator_id", "registered_by_id"] {
         w.calendar_feed().with(field, stranger.owner.id.to_string()).send().refused(422, "reference_not_found");
     }
@@ -297,7 +290,7 @@ fn a_feed_is_of_one_organization() {
 fn an_address_that_is_none_any_more_leads_nowhere() {
     let w = World::new();
     let feed = w.calendar_feed().create();
-    let path = address(&feed);
+    let path = feed.address();
     assert_eq!(read(&path).status, 200);
     assert_eq!(w.owner.at(1).delete(&format!("/calendar/feeds/{}", feed.id())).status, 204);
     let gone = read(&path);
@@ -330,7 +323,7 @@ fn an_address_that_is_none_any_more_leads_nowhere() {
 #[test]
 fn no_problem_repeats_an_address() {
     let w = World::new();
-    let path = address(&w.calendar_feed().create());
+    let path = w.calendar_feed().create().address();
     let secret = path.strip_prefix("/calendar/feeds/").unwrap().strip_suffix(".ics").unwrap();
     for answer in [
         Client::nobody().get(&format!("/calendar/feeds/{secret}")),
@@ -356,7 +349,7 @@ fn a_feed_shows_what_its_reader_may_see_at_the_time() {
     due(&w, "VAT return", hours(24));
     // The subscription is to be billed since January.
     let draft = w.calendar_feed().with("reader_id", reader.id.to_string()).with("past_days", 1100);
-    let path = address(&draft.create());
+    let path = draft.create().address();
     assert_eq!(titles(&path), ["VAT return"], "no days of invoices without the right to read them");
 
     let operator = format!("/operators/{}", reader.id);
@@ -413,7 +406,7 @@ fn a_feed_is_given_to_oneself_and_to_those_below() {
 fn the_last_use_is_noted() {
     let w = World::new();
     let feed = w.calendar_feed().create();
-    let (path, shown) = (address(&feed), format!("/calendar/feeds/{}", feed.id()));
+    let (path, shown) = (feed.address(), format!("/calendar/feeds/{}", feed.id()));
     let shown = || w.owner.get(&shown).expect(200);
     assert!(shown()["last_used_at"].is_null());
     let tag = read(&path).header("etag").unwrap().to_owned();
@@ -430,7 +423,7 @@ fn the_last_use_is_noted() {
 #[test]
 fn guesses_count_against_the_address_that_they_come_from() {
     let w = World::new();
-    let path = address(&w.calendar_feed().create());
+    let path = w.calendar_feed().create().address();
     let server = Server::start(|settings| settings.requests_a_minute = NonZeroU32::new(20).unwrap());
     let client = Client::nobody().on(&server);
     let answers = at_once(30, |guess| client.get(&format!("/calendar/feeds/opf_{guess}.ics")).status);
@@ -449,7 +442,7 @@ fn a_feed_has_an_end() {
             .create();
     }
     let feed = w.calendar_feed().with("past_days", 1100).with("future_days", 1100).create();
-    let path = address(&feed);
+    let path = feed.address();
     assert_eq!(read(&path).refused(409, "state_invalid")["state"], "too_many_entries");
     w.owner.at(1).patch(&format!("/calendar/feeds/{}", feed.id()), json!({ "past_days": 0 })).expect(200);
     assert_eq!(entries(&path).len(), 5 * 1101);
@@ -461,7 +454,7 @@ fn lines_are_folded_and_letters_stay_whole() {
     let title = "Zażółć gęślą jaźń, „łódź”; \\ 🙂 ".repeat(7);
     let description = "Ąż\n".repeat(3_000);
     w.task(title.trim()).with("due_at", json!(hours(24))).with("description", description).create();
-    let path = address(&w.calendar_feed().create());
+    let path = w.calendar_feed().create().address();
     let answer = read(&path);
     let text = String::from_utf8(answer.body.clone()).expect("whole letters");
     for line in text.split_terminator("\r\n") {

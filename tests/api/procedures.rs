@@ -1,7 +1,7 @@
 //! Procedures: steps that wait for each other, runs that are whole, and who is late at which step.
 
 use crate::support::{Client, Record, World, at_once, execute, now};
-use crate::surveys::{answer, form};
+use crate::surveys::answer;
 use chrono::{Datelike, Days, Months, NaiveDate, TimeDelta};
 use serde_json::{Value, json};
 
@@ -210,7 +210,7 @@ fn the_customer_fills_in_a_steps_survey_alone() {
     // Without its address it waits still, and can be sent anew.
     w.owner.at(1).delete(&format!("/survey-links/{}", link.id())).expect(204);
     assert_eq!(w.count("survey_responses"), 1);
-    let address = form(&of_step(&run).create());
+    let address = of_step(&run).create().address();
     assert_eq!(w.count("survey_responses"), 1);
     answer(&address, json!({ "content": "yes" }), true).expect(200);
     let answered = w.owner.get(&format!("/survey-responses?task_id={}", run["steps"][0]["task_id"].as_str().unwrap()));
@@ -221,7 +221,7 @@ fn the_customer_fills_in_a_steps_survey_alone() {
 
     // What was left out is asked no more, at no address.
     let skipped = w.procedure_run(procedure.id(), customer.id()).create();
-    let address = form(&of_step(&skipped).create());
+    let address = of_step(&skipped).create().address();
     let skip = json!({ "key": "ask", "reason": "A friend" });
     w.owner.post(&format!("/procedure-runs/{}/skips", skipped.id()), skip).expect(200);
     Client::nobody().get(&address).refused(404, "not_found");

@@ -405,7 +405,7 @@ fn words_are_found_in_every_form_and_beside_any_sign() {
 
 #[test]
 fn words_are_split_and_folded_as_the_search_does() {
-    let text = "Zażółć GĘŚLĄ jaźń – „ÄÖÜ-ß” Šárka/Brno x_y 12,5% a+b";
+    let text = "Zażółć GĘŚLĄ jaźń – „ÄÖÜ-ß” Šárka/Brno x_y 12,5% a+b P.P.H.U. sp. z o.o. Ś.p. J.Kowalski m.in. 1.2 p.p.huta a..b b.";
     let sql = format!("select array_to_string(words_of('{text}'), ' ')");
     let folded = opiekun_search::words::words(text).into_iter().map(|word| word.folded);
     assert_eq!(text_rows(&sql), [Some(folded.collect::<Vec<_>>().join(" "))]);

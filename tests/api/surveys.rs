@@ -6,13 +6,6 @@ use opiekun_domain::ids::SurveyResponseId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The path of a link's form.
-#[track_caller]
-pub fn form(link: &Record) -> String {
-    let url = link["url"].as_str().unwrap_or_else(|| panic!("no url: {}", link.0));
-    url.split_once("/api/v1").unwrap().1.to_owned()
-}
-
 pub fn answer(form: &str, answers: Value, complete: bool) -> Answer {
     let body = json!({ "answers": answers, "complete": complete });
     Client::nobody().post(&format!("{form}/responses"), body)
@@ -181,7 +174,7 @@ fn a_customer_answers_alone_at_a_secret_address() {
     let customer = w.customer().with("email", "biuro@klos.example").create();
     let survey = w.survey().with("description", "Three questions").create();
     let link = w.survey_link(survey.id()).with("customer_id", customer.id()).create();
-    let form = form(&link);
+    let form = link.address();
     let waiting = format!("/survey-responses?customer_id={}&complete=false", customer.id());
     assert_eq!(w.owner.get(&waiting).expect(200).items().len(), 1);
 
@@ -234,12 +227,12 @@ fn an_address_is_of_no_use_once_it_has_run_out_or_its_survey_is_closed_or_it_is_
     w.owner.at(1).delete(&format!("/survey-links/{}", deleted.id())).expect(204);
     assert_eq!(w.count("survey_responses"), 2, "what nobody has begun goes with its address");
     for gone in [&expired, &deleted] {
-        Client::nobody().get(&form(gone)).refused(404, "not_found");
-        answer(&form(gone), json!({ "content": "yes" }), true).refused(404, "not_found");
+        Client::nobody().get(&gone.address()).refused(404, "not_found");
+        answer(&gone.address(), json!({ "content": "yes" }), true).refused(404, "not_found");
     }
-    Client::nobody().get(&form(&closed)).expect(200);
+    Client::nobody().get(&closed.address()).expect(200);
     w.owner.at(1).patch(&format!("/surveys/{}", survey.id()), json!({ "status": "closed" })).expect(200);
-    Client::nobody().get(&form(&closed)).refused(404, "not_found");
+    Client::nobody().get(&closed.address()).refused(404, "not_found");
     assert_eq!((waiting(true), waiting(false)), (0, 2));
 }
 
@@ -251,8 +244,8 @@ fn a_form_that_is_sent_again_by_its_key_is_answered_once() {
         let body = json!({ "answers": { "content": content } });
         Client::nobody().with("Idempotency-Key", "one click").post(&format!("{form}/responses"), body)
     };
-    let one = form(&w.survey_link(survey.id()).create());
-    let many = form(&w.survey_link(survey.id()).with("single_use", false).create());
+    let one = w.survey_link(survey.id()).create().address();
+    let many = w.survey_link(survey.id()).with("single_use", false).create().address();
     for address in [&one, &many] {
         assert_eq!(send(address, "yes").expect(200).0, json!({ "complete": true }));
         let again = send(address, "yes");
@@ -267,11 +260,11 @@ fn a_form_that_is_sent_again_by_its_key_is_answered_once() {
 fn one_for_a_single_use_takes_one_response_however_many_send_at_once() {
     let w = World::new();
     let survey = w.survey().create();
-    let one = form(&w.survey_link(survey.id()).create());
+    let one = w.survey_link(survey.id()).create().address();
     let sent = at_once(12, |_| answer(&one, json!({ "content": "yes" }), true).status);
     assert_eq!(sent.iter().filter(|status| **status == 200).count(), 1, "{sent:?}");
     assert!(sent.iter().all(|status| [200, 404].contains(status)), "{sent:?}");
-    let many = form(&w.survey_link(survey.id()).with("single_use", false).create());
+    let many = w.survey_link(survey.id()).with("single_use", false).create().address();
     assert_eq!(answer(&many, json!({ "content": "yes" }), false).wrong(), ["/complete required"]);
     let sent = at_once(6, |_| answer(&many, json!({ "content": "no", "why": "?" }), true).status);
     assert_eq!(sent, [200; 6]);
@@ -284,8 +277,8 @@ fn one_for_a_single_use_takes_one_response_however_many_send_at_once() {
 fn an_address_has_a_limit_of_its_own() {
     let w = World::new();
     let survey = w.survey().create();
-    let busy = form(&w.survey_link(survey.id()).create());
-    let calm = form(&w.survey_link(survey.id()).create());
+    let busy = w.survey_link(survey.id()).create().address();
+    let calm = w.survey_link(survey.id()).create().address();
     let statuses: Vec<u16> = (0..140).map(|_| Client::nobody().get(&busy).status).collect();
     assert_eq!(statuses[0], 200);
     assert_eq!(statuses.last(), Some(&429));

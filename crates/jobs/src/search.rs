@@ -9,7 +9,7 @@ pub fn renew(db: &Db, clock: Clock) -> Result<bool> {
     for id in search::outdated(db)? {
         #[expect(clippy::disallowed_methods, reason = "nothing is told but what the organization's own records hold")]
         let scope = Scope::new(id, ActorRef::System, None);
-        search::reindex(db, scope, clock)?;
+        search::renew(db, scope, clock)?;
     }
     Ok(false)
 }

@@ -11,13 +11,13 @@ use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
 use crate::page::{COUNT_MAX, Cursor, Page, PageRequest, keyset};
 use crate::schema::{invoice_run_results, invoice_runs, invoices, occurrences};
+use crate::session_lock::{try_lock, unlock};
 use crate::subscriptions::DueFilter;
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::{exists, sql};
 use diesel::expression::SqlLiteral;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Text};
+use diesel::sql_types::{Bool, Integer};
 use opiekun_domain::billing::CurrencyTotal;
 use opiekun_domain::currency::Currency;
 use opiekun_domain::decimal::{Amount, Overflow};
@@ -503,7 +503,7 @@ impl RunLease {
             .select(Candidate::as_select())
             .load(&mut *conn)?;
         for candidate in waiting {
-            if try_lock(&mut conn, candidate.id)? {
+            if try_lock(&mut conn, &lock_name(candidate.id))? {
                 return Self::unless_finished(conn, &candidate);
             }
         }
@@ -520,7 +520,7 @@ impl RunLease {
             .first(&mut *conn)
             .optional()?;
         match candidate {
-            Some(candidate) if try_lock(&mut conn, run_id)? => Self::unless_finished(conn, &candidate),
+            Some(candidate) if try_lock(&mut conn, &lock_name(run_id))? => Self::unless_finished(conn, &candidate),
             _ => Ok(None),
         }
     }
@@ -558,7 +558,7 @@ impl RunLease {
 impl Drop for RunLease {
     fn drop(&mut self) {
         // The session goes back to the pool and lives on. Should it be broken, its lock is gone with it.
-        let _ = unlock(&mut self.session.conn, self.run_id);
+        let _ = unlock(&mut self.session.conn, &lock_name(self.run_id));
     }
 }
 
@@ -584,17 +584,6 @@ impl Candidate {
 /// Spelt as the partial index `invoice_runs_unfinished_idx` is.
 fn unfinished() -> diesel::dsl::Filter<invoice_runs::table, SqlLiteral<Bool>> {
     invoice_runs::table.filter(sql::<Bool>("invoice_runs.status in ('queued', 'running')"))
-}
-
-/// Takes the session's lock of a run, if nobody has it.
-fn try_lock(conn: &mut PgConnection, run_id: InvoiceRunId) -> Result<bool> {
-    let query = sql::<Bool>("pg_try_advisory_lock(hashtextextended(").bind::<Text, _>(lock_name(run_id)).sql(", 0))");
-    Ok(diesel::select(query).get_result(conn)?)
-}
-
-fn unlock(conn: &mut PgConnection, run_id: InvoiceRunId) -> Result<bool> {
-    let query = sql::<Bool>("pg_advisory_unlock(hashtextextended(").bind::<Text, _>(lock_name(run_id)).sql(", 0))");
-    Ok(diesel::select(query).get_result(conn)?)
 }
 
 fn lock_name(run_id: InvoiceRunId) -> String {

@@ -11,6 +11,7 @@ mod json;
 mod page;
 mod pricing;
 mod schema;
+mod session_lock;
 
 pub mod api_keys;
 pub mod article_categories;

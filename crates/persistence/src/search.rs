@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::files::Reader;
 use crate::organizations;
 use crate::schema::{number_series, organizations as organization_rows};
+use crate::session_lock::alone;
 use crate::{article_search, articles, customers, files, interactions, opportunities, people, tasks, threads};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use diesel::prelude::*;
@@ -639,6 +640,22 @@ pub fn outdated(db: &Db) -> Result<Vec<OrganizationId>> {
         .order(organization_rows::id)
         .select(organization_rows::id)
         .load(&mut *db.connection()?)?)
+}
+
+/// Indexes anew what of the scope's organization is indexed in an older way, unless another node is about it.
+pub fn renew(db: &Db, scope: Scope, clock: impl Fn() -> DateTime<Utc>) -> Result<()> {
+    alone(db, format!("search:{}", scope.organization_id), || {
+        // The other node may have come to its end meanwhile.
+        let version: i32 = organization_rows::table
+            .find(scope.organization_id)
+            .select(organization_rows::search_version)
+            .first(&mut *db.connection()?)?;
+        if version != VERSION {
+            reindex(db, scope, clock)?;
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// What was indexed anew.

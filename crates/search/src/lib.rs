@@ -19,7 +19,7 @@ pub mod words;
 mod stop_words;
 
 /// The way in which terms are made now. What was indexed in another one is indexed anew.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 pub use document::{Document, Posting};
 pub use question::{Question, Weighted};

@@ -63,6 +63,17 @@ fn is_between_words(letter: char) -> bool {
         | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}' | '\u{fff0}'..='\u{ffff}' | '\u{1f000}'..='\u{1faff}')
 }
 
+/// Whether the dot at a place is one of an abbreviation, P.P.H.U.: behind a single letter, and before another.
+fn is_of_abbreviation(text: &str, start: usize, at: usize) -> bool {
+    let is_letter = |letter: char| matches!(fold(&letter.to_lowercase().to_string()).as_bytes(), [b'a'..=b'z']);
+    let mut before = text[start..at].chars().rev();
+    let mut after = text[at + 1..].chars();
+    before.next().is_some_and(is_letter)
+        && before.next().is_none_or(|letter| letter == '.')
+        && after.next().is_some_and(is_letter)
+        && after.next().is_none_or(is_between_words)
+}
+
 /// The words of a text, in their order: what stands between white space, punctuation and symbols.
 pub fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
@@ -70,8 +81,10 @@ pub fn words(text: &str) -> Vec<Word> {
     for (at, letter) in text.char_indices().chain([(text.len(), ' ')]) {
         match (!is_between_words(letter), start) {
             (true, None) => start = Some(at),
+            (false, Some(from)) if letter == '.' && is_of_abbreviation(text, from, at) => {}
             (false, Some(from)) => {
-                let lower: String = text[from..at].chars().take(LETTERS_MAX).flat_map(char::to_lowercase).collect();
+                let letters = text[from..at].chars().filter(|letter| *letter != '.');
+                let lower: String = letters.take(LETTERS_MAX).flat_map(char::to_lowercase).collect();
                 words.push(Word { at: from..at, folded: fold(&lower), lower });
                 start = None;
             }

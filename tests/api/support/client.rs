@@ -289,6 +289,13 @@ impl Record {
         self.0["version"].as_i64().unwrap_or_else(|| panic!("no version: {}", self.0))
     }
 
+    /// The path of the address that it shows once.
+    #[track_caller]
+    pub fn address(&self) -> String {
+        let url = self.0["url"].as_str().unwrap_or_else(|| panic!("no url: {}", self.0));
+        url.split_once("/api/v1").unwrap().1.to_owned()
+    }
+
     /// The records of a page.
     #[track_caller]
     pub fn items(&self) -> Vec<Record> {

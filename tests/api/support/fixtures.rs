@@ -277,19 +277,14 @@ const STATES: &[(&str, Make)] = &[
 /// What a path names that is no id.
 const NAMED: &[(&str, Name)] = &[
     // The owner's own, whoever makes the records of this world.
-    ("read_calendar_feed", |w| address(&w.calendar_feed().create())),
+    ("read_calendar_feed", |w| w.calendar_feed().create().address()),
     ("read_survey_form", survey_form),
     ("answer_survey_form", |w| format!("{}/responses", survey_form(w))),
 ];
 
-/// The path that a record shows once as its address.
-fn address(record: &Record) -> String {
-    record["url"].as_str().unwrap().split_once("/api/v1").unwrap().1.to_owned()
-}
-
 /// Of a form that is answered again and again.
 fn survey_form(w: &World) -> String {
-    address(&w.survey_link(open_survey(w).id()).with("single_use", false).create())
+    w.survey_link(open_survey(w).id()).with("single_use", false).create().address()
 }
 
 /// One with the steps that the examples name, or one that is made.
