@@ -159,7 +159,7 @@ fn a_step_is_done_with_its_files_and_its_survey() {
     assert_eq!(w.finish_step(&run, "proof").refused(409, "state_invalid")["state"], "files_missing");
     let task_id = of(&run, "proof")["task_id"].as_str().unwrap();
     let file = w.file("upo.txt", b"UPO");
-    w.attachment(file.id(), "task", task_id).create();
+    let attachment = format!("/attachments/{}", w.attachment(file.id(), "task", task_id).create().id());
     let waiting = format!("/survey-responses?customer_id={}&complete=false", customer.id());
     assert_eq!(w.owner.get(&waiting).expect(200).items(), []);
     w.finish_step(&run, "proof").expect(200);
@@ -174,8 +174,27 @@ fn a_step_is_done_with_its_files_and_its_survey() {
     w.owner.at(task.version()).patch(&format!("/tasks/{}", task.id()), given).expect(200);
     let change = json!({ "answers": { "content": "yes" }, "complete": true });
     filler.at(1).patch(&format!("/survey-responses/{}", response.id()), change).expect(200);
+    let response = format!("/survey-responses/{}", response.id());
+    let delete = |path: &str| {
+        let version = w.owner.get(path).expect(200).version();
+        w.owner.at(version).delete(path)
+    };
     w.finish_step(&run, "ask").expect(200);
     assert_eq!(w.procedure_run_now(&run)["status"], "done");
+    // What they were done with stays, until they are open again.
+    for path in [&attachment, &response] {
+        assert_eq!(delete(path).refused(409, "state_invalid")["state"], "step_done");
+    }
+    for key in ["proof", "ask"] {
+        let task = w.task_of_step(&run, key);
+        w.owner
+            .at(task.version())
+            .patch(&format!("/tasks/{}", task.id()), json!({ "status": "in_progress" }))
+            .expect(200);
+    }
+    for path in [&attachment, &response] {
+        delete(path).expect(204);
+    }
     // What nobody will be asked any more does not wait.
     let skipped = w.procedure_run(procedure.id(), customer.id()).create();
     for key in ["proof", "ask"] {

@@ -185,6 +185,12 @@ fn a_customer_answers_alone_at_a_secret_address() {
     assert_eq!(names, ["title", "description", "questions", "answers", "single_use", "expires_at", "survey_version"]);
     assert!(!shown.0.to_string().contains("klos.example") && !shown.0.to_string().contains(customer.id()));
 
+    // Whose answers they will be is settled with the address.
+    let held = w.owner.get(&waiting).expect(200).items().remove(0);
+    let moved = json!({ "customer_id": w.customer().create().id() });
+    let moved = w.owner.at(1).patch(&format!("/survey-responses/{}", held.id()), moved);
+    assert_eq!(moved.wrong(), ["/customer_id fixed"]);
+
     // Whoever was shown other questions has not answered these.
     let unseen = json!({ "answers": { "content": "no" }, "survey_version": 7 });
     let unseen = Client::nobody().post(&format!("{form}/responses"), unseen);

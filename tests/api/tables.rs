@@ -193,6 +193,49 @@ fn firm() -> (World, Record) {
 }
 
 #[test]
+fn responses_to_a_survey_are_a_table_with_its_questions() {
+    let w = World::new();
+    let (customer, survey) = (w.customer().create(), w.survey().create());
+    let path = format!("/surveys/{}", survey.id());
+    let respond = |answers: Value| {
+        let draft = w.survey_response(survey.id()).with("customer_id", customer.id());
+        draft.with("answers", answers).with("complete", true).create()
+    };
+    respond(json!({ "recommend": 9, "content": "no", "why": "=1+1" }));
+    let questions = json!([
+        { "key": "hours", "kind": "number", "text": "Hours?" },
+        { "key": "content", "kind": "yes_no", "text": "Content?" },
+        { "key": "since", "kind": "date", "text": "Since when?" },
+        { "key": "why", "kind": "number", "text": "How many reasons?" },
+        { "key": "ways", "kind": "multiple_choice", "text": "How?",
+          "options": [{ "key": "post", "text": "By post" }, { "key": "mail", "text": "By mail" }] },
+    ]);
+    w.owner.at(1).patch(&path, json!({ "questions": questions })).expect(200);
+    let last = respond(json!({ "hours": "12.5", "since": "2026-02-03", "ways": ["post", "mail"], "why": "2" }));
+
+    for list in [format!("{path}/responses"), format!("/survey-responses?survey_id={}", survey.id())] {
+        let sign = if list.contains('?') { '&' } else { '?' };
+        let (header, rows) = csv_of(&w.owner.with("Accept", CSV).get(&list));
+        let first = header.iter().position(|name| name.starts_with("answers.")).unwrap();
+        let of_newest = ["answers.hours", "answers.content", "answers.since", "answers.why", "answers.ways"];
+        assert_eq!(header[first..], [&of_newest[..], &["answers.recommend"]].concat());
+        assert_eq!(rows[0][..1], [last.id().to_owned()]);
+        assert_eq!(rows[0][first..], ["12.5", "", "2026-02-03", "2", "post mail", ""]);
+        assert_eq!(rows[1][first..], ["", "no", "", "'=1+1", "", "9"]);
+        let (of_xlsx, rows) = xlsx_of(&w.owner.get(&format!("{list}{sign}format=xlsx")));
+        assert_eq!(of_xlsx, header);
+        let day = day_number(NaiveDate::from_ymd_opt(2026, 2, 3).unwrap());
+        assert_eq!((&rows[0][first], &rows[1][first + 5]), (&Data::Float(12.5), &Data::Float(9.0)));
+        assert!(matches!(&rows[0][first + 2], Data::DateTime(cell) if (cell.as_f64() - day).abs() < 1e-9));
+        assert_eq!(rows[1][first + 3], Data::String("=1+1".to_owned()), "words of an earlier version are words");
+    }
+    let (header, rows) = csv_of(&w.owner.get("/survey-responses?format=csv"));
+    assert!(header.iter().all(|name| !name.starts_with("answers.")));
+    assert_eq!(rows.len(), 2);
+    w.owner.get(&format!("/surveys/{}/responses?format=csv", customer.id())).refused(404, "not_found");
+}
+
+#[test]
 fn invoices_customers_and_payments_are_the_same_in_each_form() {
     let (w, customer) = firm();
     for path in [

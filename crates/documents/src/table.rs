@@ -4,6 +4,7 @@ use crate::csv::{CsvError, CsvWriter};
 use crate::xlsx::{XlsxError, XlsxWriter};
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use opiekun_domain::decimal::{Amount, AmountSum, HourlyRate, Share, StageDays, SurveyFigure};
+use std::borrow::Cow;
 use std::io::Write;
 
 /// In which form a table is written.
@@ -17,43 +18,48 @@ pub enum TableFormat {
 }
 
 /// A column: its name, and how many characters it is wide in a spreadsheet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub width: usize,
 }
 
 impl Column {
     /// Ids.
     pub const fn id(name: &'static str) -> Self {
-        Self { name, width: 38 }
+        Self { name: Cow::Borrowed(name), width: 38 }
     }
 
     /// Names and texts of people.
     pub const fn text(name: &'static str) -> Self {
-        Self { name, width: 40 }
+        Self { name: Cow::Borrowed(name), width: 40 }
     }
 
     /// Words, codes and short numbers that are not counted with.
     pub const fn word(name: &'static str) -> Self {
-        Self { name, width: 18 }
+        Self { name: Cow::Borrowed(name), width: 18 }
+    }
+
+    /// What somebody has given a name, the question of a survey.
+    pub const fn named(name: String) -> Self {
+        Self { name: Cow::Owned(name), width: 18 }
     }
 
     pub const fn day(name: &'static str) -> Self {
-        Self { name, width: 12 }
+        Self { name: Cow::Borrowed(name), width: 12 }
     }
 
     pub const fn moment(name: &'static str) -> Self {
-        Self { name, width: 20 }
+        Self { name: Cow::Borrowed(name), width: 20 }
     }
 
     /// Money and other decimals of two places.
     pub const fn decimal(name: &'static str) -> Self {
-        Self { name, width: 16 }
+        Self { name: Cow::Borrowed(name), width: 16 }
     }
 
     pub const fn count(name: &'static str) -> Self {
-        Self { name, width: 12 }
+        Self { name: Cow::Borrowed(name), width: 12 }
     }
 }
 
@@ -176,7 +182,7 @@ impl<W: Write> TableWriter<W> {
     pub fn new(out: W, format: TableFormat, name: &'static str, columns: Vec<Column>) -> Result<Self, TableError> {
         let rows = match format {
             TableFormat::Csv { byte_order_mark } => {
-                let names = columns.iter().map(|column| column.name);
+                let names = columns.iter().map(|column| column.name.as_ref());
                 Rows::Csv(Box::new(CsvWriter::new(out, byte_order_mark, names)?))
             }
             TableFormat::Xlsx => Rows::Xlsx(Box::new(XlsxWriter::new(out, name, columns)?)),

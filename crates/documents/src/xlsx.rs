@@ -168,8 +168,8 @@ xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\">
         self.archive.write_all(head.as_bytes())?;
         self.begin_row();
         for place in 0..self.columns.len() {
-            let name = self.columns[place].name;
-            self.push_text(place, HEADER, name);
+            let name = self.columns[place].name.clone();
+            self.push_text(place, HEADER, &name);
         }
         self.end_row()
     }

@@ -423,6 +423,9 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
         Violation::Restrict if constraint == "procedure_steps_refuse_without_survey" => {
             return ApiError::state_invalid("survey_missing", "The step is done once its survey is filled in");
         }
+        Violation::Restrict if constraint == "procedure_steps_keep_what_they_were_done_with" => {
+            return ApiError::state_invalid("step_done", "A step was done with it; it goes once that is open again");
+        }
         Violation::Restrict => {
             return ApiError { cause: Some(constraint.to_owned()), ..ApiError::new(Code::StateInvalid) };
         }

@@ -110,6 +110,32 @@ pub trait Tabular: Serialize {
     fn cells(self) -> Vec<Cell>;
 }
 
+/// How a table has the records of a list whose columns are only known once something has been read.
+pub trait Layout<T> {
+    /// The name of the file and of its sheet.
+    const NAME: &'static str;
+
+    fn columns(&self) -> Vec<Column>;
+
+    /// A cell for each column.
+    fn cells(&self, record: T) -> Vec<Cell>;
+}
+
+/// The layout of records that have one of their own.
+struct Own;
+
+impl<T: Tabular> Layout<T> for Own {
+    const NAME: &'static str = T::NAME;
+
+    fn columns(&self) -> Vec<Column> {
+        T::COLUMNS.to_vec()
+    }
+
+    fn cells(&self, record: T) -> Vec<Cell> {
+        record.cells()
+    }
+}
+
 /// A list: a page of it as JSON, or all of it as a table. `read` reads a page.
 pub async fn list<S: Sorting + Send, T: Tabular>(
     state: web::Data<State>,
@@ -117,6 +143,19 @@ pub async fn list<S: Sorting + Send, T: Tabular>(
     format: Format,
     listing: Listing<S>,
     shape: Shape,
+    read: impl FnMut(&mut Tx<'_>, &PageRequest<S>) -> Result<Page<T>, ApiError> + Send + 'static,
+) -> Result<HttpResponse, ApiError> {
+    list_laid_out(state, scope, format, listing, shape, |_| Ok(Own), read).await
+}
+
+/// A list of which `lay_out` says how a table has it.
+pub async fn list_laid_out<S: Sorting + Send, T: Serialize, L: Layout<T>>(
+    state: web::Data<State>,
+    scope: Scope,
+    format: Format,
+    listing: Listing<S>,
+    shape: Shape,
+    lay_out: impl FnOnce(&mut Tx<'_>) -> Result<L, ApiError> + Send + 'static,
     mut read: impl FnMut(&mut Tx<'_>, &PageRequest<S>) -> Result<Page<T>, ApiError> + Send + 'static,
 ) -> Result<HttpResponse, ApiError> {
     match format {
@@ -128,14 +167,15 @@ pub async fn list<S: Sorting + Send, T: Tabular>(
             Ok(state.snapshot(scope, page).await?.into_response())
         }
         Format::Table(format) => {
-            let response = described(format, T::NAME);
+            let response = described(format, L::NAME);
             streamed(state, scope, response, move |tx, out| {
+                let layout = lay_out(tx)?;
                 let mut page = PageRequest { limit: ROWS_A_PAGE, after: None, count: false, ..listing.page };
-                let mut table = TableWriter::new(out, format, T::NAME, T::COLUMNS.to_vec())?;
+                let mut table = TableWriter::new(out, format, L::NAME, layout.columns())?;
                 loop {
                     let Page { items, next, total: _ } = read(tx, &page)?;
                     for item in items {
-                        table.write_row(item.cells())?;
+                        table.write_row(layout.cells(item))?;
                     }
                     page.after = next;
                     if page.after.is_none() {

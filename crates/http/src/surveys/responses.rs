@@ -10,19 +10,22 @@ use crate::problem::{ApiError, Code};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
-use actix_web::{delete, get, patch, post, web};
-use chrono::{DateTime, Utc};
+use crate::tables::{self, Format, Layout, Spreadsheet};
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_documents::table::{Cell, Column};
 use opiekun_domain::ids::{
     CustomerId, InteractionId, OperatorId, PersonId, SurveyId, SurveyLinkId, SurveyResponseId, TaskId, ThreadId,
 };
 use opiekun_domain::permission::Permission;
-use opiekun_domain::survey::{Answers, Question, SurveyStatus};
+use opiekun_domain::survey::{AnswerValue, Answers, Question, QuestionKind, SurveyStatus};
 use opiekun_persistence::survey_responses::{
     Asked, SurveyResponse, SurveyResponseFields, SurveyResponseFilter, SurveyResponseSort,
 };
 use opiekun_persistence::surveys::Survey;
 use opiekun_persistence::{Json, Page, StoreError, Tx, interactions, survey_responses, surveys, tasks};
 use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
@@ -286,54 +289,178 @@ impl From<SurveyResponseQuery> for SurveyResponseFilter {
 /// List survey responses.
 ///
 /// The latest first, by when they were completed, else begun. With a customer and `complete=false`: the surveys that wait
-/// for that customer, begun or only sent to it by a link.
+/// for that customer, begun or only sent to it by a link. Pages of JSON, or all in a table (CSV or XLSX, by `Accept` or
+/// `format`), which has a column for each question of the survey that `survey_id` names.
 #[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])),
-    params(SurveyResponseQuery, Listing<SurveyResponseSort>),
-    responses((status = 200, body = PageBody<SurveyResponseBody>)))]
+    params(SurveyResponseQuery, Listing<SurveyResponseSort>, Format),
+    responses((status = 200, content((PageBody<SurveyResponseBody> = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/survey-responses")]
 async fn list_survey_responses(
     state: web::Data<State>,
     actor: Actor,
     filters: Filters<SurveyResponseQuery>,
+    format: Format,
     listing: Listing<SurveyResponseSort>,
     shape: Shape,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
-    state.read(scope, move |tx| page(tx, &filters.0.into(), &listing, &shape)).await
+    let filter = SurveyResponseFilter::from(filters.0);
+    let survey_id = filter.survey_id;
+    let lay_out = move |tx: &mut Tx<'_>| ResponseLayout::of(tx, survey_id);
+    tables::list_laid_out(state, scope, format, listing, shape, lay_out, move |tx, page| {
+        bodies(survey_responses::list(tx, &filter, page)?)
+    })
+    .await
 }
 
 /// List the responses to a survey.
 ///
-/// To all its versions, the latest first; `/survey-responses` narrows them down.
-#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])), params(Listing<SurveyResponseSort>),
-    responses((status = 200, body = PageBody<SurveyResponseBody>)))]
+/// To all its versions, the latest first; `/survey-responses` narrows them down. Pages of JSON, or all in a table (CSV or
+/// XLSX, by `Accept` or `format`), which has a column for each question that any version asks.
+#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])), params(Listing<SurveyResponseSort>, Format),
+    responses((status = 200, content((PageBody<SurveyResponseBody> = "application/json"), (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/surveys/{id}/responses")]
 async fn list_responses_of_survey(
     state: web::Data<State>,
     actor: Actor,
     id: Id<SurveyId>,
+    format: Format,
     listing: Listing<SurveyResponseSort>,
     shape: Shape,
-) -> Result<Reply, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
-    state
-        .snapshot(scope, move |tx| {
-            surveys::find(tx, id.0)?;
-            let filter = SurveyResponseFilter { survey_id: Some(id.0), ..SurveyResponseFilter::default() };
-            page(tx, &filter, &listing, &shape)
-        })
-        .await
+    let filter = SurveyResponseFilter { survey_id: Some(id.0), ..SurveyResponseFilter::default() };
+    let lay_out = move |tx: &mut Tx<'_>| {
+        surveys::find(tx, id.0)?;
+        ResponseLayout::of(tx, Some(id.0))
+    };
+    tables::list_laid_out(state, scope, format, listing, shape, lay_out, move |tx, page| {
+        surveys::find(tx, id.0)?;
+        bodies(survey_responses::list(tx, &filter, page)?)
+    })
+    .await
 }
 
-fn page(
-    tx: &mut Tx<'_>,
-    filter: &SurveyResponseFilter,
-    listing: &Listing<SurveyResponseSort>,
-    shape: &Shape,
-) -> Result<Reply, ApiError> {
-    let Page { items, next, total } = survey_responses::list(tx, filter, &listing.page)?;
-    let items = items.into_iter().map(SurveyResponseBody::from).collect();
-    shape.page(tx, Page { items, next, total })
+fn bodies(page: Page<SurveyResponse>) -> Result<Page<SurveyResponseBody>, ApiError> {
+    let Page { items, next, total } = page;
+    Ok(Page { items: items.into_iter().map(SurveyResponseBody::from).collect(), next, total })
+}
+
+/// Responses as a table has them: with a column for each question of their survey, where they are those of one.
+struct ResponseLayout {
+    /// In the order of the newest version, and behind them those that only older ones have.
+    questions: Vec<String>,
+    kinds: HashMap<(i32, String), QuestionKind>,
+}
+
+impl ResponseLayout {
+    /// As many versions of a survey are read, the newest.
+    const VERSIONS_MAX: i64 = 100;
+
+    fn of(tx: &mut Tx<'_>, survey_id: Option<SurveyId>) -> Result<Self, ApiError> {
+        let versions = match survey_id {
+            Some(id) => surveys::versions(tx, id, Self::VERSIONS_MAX)?,
+            None => Vec::new(),
+        };
+        let mut layout = Self { questions: Vec::new(), kinds: HashMap::new() };
+        let mut known = HashSet::new();
+        for version in versions {
+            for question in version.questions.0 {
+                if known.insert(question.key.clone()) {
+                    layout.questions.push(question.key.clone());
+                }
+                layout.kinds.insert((version.version, question.key), question.kind);
+            }
+        }
+        Ok(layout)
+    }
+}
+
+impl Layout<SurveyResponseBody> for ResponseLayout {
+    const NAME: &'static str = "survey-responses";
+
+    fn columns(&self) -> Vec<Column> {
+        let own = [
+            Column::id("id"),
+            Column::id("survey_id"),
+            Column::count("survey_version"),
+            Column::id("customer_id"),
+            Column::id("person_id"),
+            Column::id("operator_id"),
+            Column::id("interaction_id"),
+            Column::id("task_id"),
+            Column::id("thread_id"),
+            Column::id("link_id"),
+            Column::word("complete"),
+            Column::moment("completed_at"),
+            Column::moment("created_at"),
+            Column::moment("updated_at"),
+        ];
+        let answers = self.questions.iter().map(|key| Column::named(format!("answers.{key}")));
+        own.into_iter().chain(answers).collect()
+    }
+
+    fn cells(&self, record: SurveyResponseBody) -> Vec<Cell> {
+        let SurveyResponseBody {
+            id,
+            response,
+            survey_version,
+            thread_id,
+            link_id,
+            registered_by_id: _,
+            completed_at,
+            version: _,
+            created_at,
+            updated_at,
+        } = record;
+        let SurveyResponseInput {
+            survey_id,
+            customer_id,
+            person_id,
+            operator_id,
+            interaction_id,
+            task_id,
+            answers,
+            complete,
+        } = response;
+        let own = [
+            Cell::text(id),
+            Cell::text(survey_id),
+            survey_version.into(),
+            customer_id.map(Cell::text).into(),
+            person_id.map(Cell::text).into(),
+            operator_id.map(Cell::text).into(),
+            interaction_id.map(Cell::text).into(),
+            task_id.map(Cell::text).into(),
+            thread_id.map(Cell::text).into(),
+            link_id.map(Cell::text).into(),
+            complete.into(),
+            completed_at.into(),
+            created_at.into(),
+            updated_at.into(),
+        ];
+        let mut answers = Answers::from(answers);
+        let answers = self.questions.iter().map(|key| {
+            let kind = self.kinds.get(&(survey_version, key.clone())).copied();
+            answers.remove(key).map(|answer| cell(kind, answer)).into()
+        });
+        own.into_iter().chain(answers).collect()
+    }
+}
+
+/// An answer as it stands in JSON; of several options the keys, with spaces between them.
+fn cell(kind: Option<QuestionKind>, answer: AnswerValue) -> Cell {
+    match (kind, answer) {
+        (_, AnswerValue::Whole(number)) => Cell::Integer(number),
+        (_, AnswerValue::Words(keys)) => Cell::Text(keys.join(" ")),
+        (Some(QuestionKind::Number), AnswerValue::Word(number)) => Cell::Decimal(number),
+        (Some(QuestionKind::Date), AnswerValue::Word(day)) => {
+            day.parse::<NaiveDate>().map_or_else(|_| Cell::Text(day), Cell::Day)
+        }
+        (_, AnswerValue::Word(word)) => Cell::Text(word),
+    }
 }
 
 /// Write down a survey response.
@@ -431,6 +558,21 @@ async fn update_survey_response(
             let input = patch.apply(&SurveyResponseInput::of(&response))?;
             if input.survey_id != survey_id {
                 return Err(ApiError::invalid_field("/survey_id", "fixed", "A response stays one to its survey"));
+            }
+            if response.link_id.is_some() {
+                let SurveyResponseFields { customer_id, person_id, task_id, .. } = response.fields;
+                let whose = [
+                    ("/customer_id", input.customer_id == customer_id),
+                    ("/person_id", input.person_id == person_id),
+                    ("/task_id", input.task_id == task_id),
+                ];
+                if let Some((pointer, _)) = whose.into_iter().find(|(_, is_same)| !is_same) {
+                    return Err(ApiError::invalid_field(
+                        pointer,
+                        "fixed",
+                        "It is answered at an address that was sent for it",
+                    ));
+                }
             }
             let (survey_version, questions) = asked(tx, &survey, published_version, &response)?;
             let mut fields = input.fields(tx)?;
