@@ -134,14 +134,42 @@ fn whoever_finishes_last_of_two_at_once_opens_what_waits_for_both() {
     let procedure = w.procedure().with("steps", steps).create();
     for _ in 0..5 {
         let run = w.procedure_run(procedure.id(), customer.id()).create();
-        let answers = at_once(2, |turn| {
-            // A deadlock is a fault that passes, after which the same call is taken.
-            let key = ["a", "b"][turn];
-            let first = w.finish_step(&run, key);
-            if first.status == 503 { w.finish_step(&run, key) } else { first }
-        });
+        let answers = at_once(2, |turn| w.finish_step(&run, ["a", "b"][turn]));
         answers.iter().for_each(|answer| _ = answer.expect(200));
         assert_eq!(states(&w.procedure_run_now(&run)), ["a done", "b done", "c open"]);
+    }
+}
+
+#[test]
+fn a_step_is_cancelled_while_the_one_before_it_or_the_whole_run_is_done() {
+    let w = World::new();
+    let customer = w.customer().create();
+    let procedure = w.procedure().with("steps", json!([step("a", &[]), step("b", &["a"])])).create();
+    for _ in 0..10 {
+        let run = w.procedure_run(procedure.id(), customer.id()).create();
+        let close = |task_id: &str, status: &str| {
+            let path = format!("/tasks/{task_id}");
+            // A step that was opened meanwhile is another version.
+            loop {
+                let version = w.owner.get(&path).expect(200).version();
+                let answer = w.owner.at(version).patch(&path, json!({ "status": status }));
+                if answer.status != 412 {
+                    break answer;
+                }
+            }
+        };
+        let task_of = |key: &str| of(&run, key)["task_id"].as_str().unwrap().to_owned();
+        let answers = at_once(3, |turn| match turn {
+            0 => close(&task_of("a"), "done"),
+            1 => close(&task_of("b"), "cancelled"),
+            _ => close(run["task_id"].as_str().unwrap(), "cancelled"),
+        });
+        for answer in &answers[..2] {
+            answer.expect(200);
+        }
+        // Nobody closes a main task before what is below it.
+        assert!([200, 409].contains(&answers[2].status), "{:?}", answers[2]);
+        assert_eq!(states(&w.procedure_run_now(&run)), ["a done", "b cancelled"]);
     }
 }
 

@@ -501,6 +501,25 @@ pub(crate) fn reopen(tx: &mut Tx<'_>, task_id: TaskId) -> Result<()> {
     follow(tx, &[task_id], Finish::Nothing)
 }
 
+/// Locks the run of which a task is a step, or the main task, if there is one: before the task itself, as whoever closes
+/// what it waits for has them.
+pub fn hold_of_task(tx: &mut Tx<'_>, task_id: TaskId) -> Result<()> {
+    let organization_id = tx.organization_id();
+    let of_step = procedure_steps::table
+        .filter(procedure_steps::organization_id.eq(organization_id))
+        .filter(procedure_steps::task_id.eq(task_id))
+        .select(procedure_steps::run_id);
+    let of_main = procedure_runs::table
+        .filter(procedure_runs::organization_id.eq(organization_id))
+        .filter(procedure_runs::task_id.eq(task_id))
+        .select(procedure_runs::id);
+    let ids: Vec<ProcedureRunId> = of_step.union_all(of_main).load(tx.conn)?;
+    for id in ids {
+        lock(tx, id)?;
+    }
+    Ok(())
+}
+
 /// What follows from tasks that were just closed, steps and others below a run's main task: steps that waited for nothing
 /// else are opened, and surveys that nobody has begun to answer for them wait no longer. `Finish` closes the main task when
 /// nothing below it is left.

@@ -20,7 +20,9 @@ use opiekun_domain::recurrence::Rule;
 use opiekun_domain::task::Progress;
 use opiekun_domain::work_item::WorkItem;
 use opiekun_persistence::tasks::{Instance, Task, TaskFields};
-use opiekun_persistence::{Tx, month_locks, task_progress, task_series, tasks, threads, work_entries, work_tree};
+use opiekun_persistence::{
+    Tx, month_locks, procedure_runs, task_progress, task_series, tasks, threads, work_entries, work_tree,
+};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -78,6 +80,9 @@ pub(super) async fn update_task(
             if names(&["customer_id", "thread_id", "opportunity_id"]) {
                 // Time that was spent on it follows, and is perhaps priced anew.
                 month_locks::hold(tx)?;
+            }
+            if names(&["status", "percent_done"]) {
+                procedure_runs::hold_of_task(tx, id.0)?;
             }
             let task = tasks::lock(tx, id.0, seen.0)?;
             let authority = actor.authority(tx)?;
