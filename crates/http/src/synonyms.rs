@@ -5,7 +5,7 @@ use crate::body::{Patch, Valid};
 use crate::listing::{Filters, Id, Listing};
 use crate::once::Once;
 use crate::precondition::IfMatch;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
@@ -13,7 +13,7 @@ use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use opiekun_domain::ids::SynonymGroupId;
 use opiekun_domain::permission::Permission;
-use opiekun_persistence::synonyms::SynonymGroup;
+use opiekun_persistence::synonyms::{SynonymGroup, TermFault};
 use opiekun_persistence::{Page, synonyms};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -50,9 +50,28 @@ fn terms_schema() -> Array {
         .min_items(Some(2))
         .max_items(Some(40))
         .unique_items(true)
-        .description(Some("Words and phrases of one meaning, in any form."))
+        .description(Some(
+            "Words and phrases of one meaning, in any form. Each has a word that says something by itself.",
+        ))
         .examples([json!(["pensja", "wynagrodzenie", "wypłata"])])
         .build()
+}
+
+impl SynonymGroupInput {
+    /// The terms, or which of them cannot be in a group.
+    fn checked(self) -> Result<Vec<String>, ApiError> {
+        let wrong: Vec<Wrong> = synonyms::faults(&self.terms)
+            .into_iter()
+            .map(|(place, fault)| {
+                let (word, detail) = match fault {
+                    TermFault::SaysNothing => ("says_nothing", "None of its words says anything by itself"),
+                    TermFault::Same => ("same", "A term before it has the same words"),
+                };
+                Wrong::field(format!("/terms/{place}"), word, detail)
+            })
+            .collect();
+        if wrong.is_empty() { Ok(self.terms) } else { Err(ApiError::invalid(wrong)) }
+    }
 }
 
 /// Words and phrases of one meaning.
@@ -112,7 +131,8 @@ async fn list_synonym_groups(
 /// Add a group of synonyms.
 ///
 /// From then on a question with one of the terms, in whatever form, finds articles with another, if a little behind those
-/// that have the word itself. A term can be in several groups: what it has in common with each is found.
+/// that have the word itself. A term can be in several groups: what it has in common with each is found. One of words that
+/// stand in every sentence says nothing and is refused, as is one that differs from another in nothing but letters' marks.
 #[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:write"])), request_body = SynonymGroupInput,
     responses((status = 201, body = SynonymGroupBody)))]
 #[post("/synonyms")]
@@ -123,9 +143,10 @@ async fn create_synonym_group(
     input: Valid<SynonymGroupInput>,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::KnowledgeWrite)?;
+    let terms = input.0.checked()?;
     state
         .submit(scope, once, move |tx| {
-            let group = synonyms::create(tx, input.0.terms)?;
+            let group = synonyms::create(tx, terms)?;
             let location = format!("/api/v1/synonyms/{}", group.id);
             Ok(Reply::created(&location, group.version, &SynonymGroupBody::from(group)))
         })
@@ -171,7 +192,7 @@ async fn update_synonym_group(
     state
         .transaction(scope, move |tx| {
             let group = synonyms::lock(tx, id.0, seen.0)?;
-            let SynonymGroupInput { terms } = patch.apply(&SynonymGroupInput { terms: group.terms.clone() })?;
+            let terms = patch.apply(&SynonymGroupInput { terms: group.terms.clone() })?.checked()?;
             let group = synonyms::update(tx, &group, terms)?;
             Ok(Reply::at_version(group.version, &SynonymGroupBody::from(group)))
         })

@@ -15,6 +15,8 @@ use opiekun_search::synonyms::{DEFAULTS, Group};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use opiekun_search::synonyms::{TermFault, faults};
+
 /// A group of synonyms.
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
 #[diesel(table_name = synonyms, check_for_backend(diesel::pg::Pg))]

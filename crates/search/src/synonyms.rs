@@ -1,6 +1,8 @@
 //! The synonyms that everybody begins with.
 
 use crate::question::keys;
+use crate::words::words;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Words and phrases of one meaning, and what they are looked up by.
@@ -14,6 +16,29 @@ impl Group {
     pub fn new(terms: Vec<String>) -> Self {
         Self { keys: keys(&terms).into_iter().collect(), terms }
     }
+}
+
+/// Why a term cannot be one of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TermFault {
+    /// None of its words says anything by itself.
+    SaysNothing,
+    /// A term before it has the same words.
+    Same,
+}
+
+/// The places of the terms that cannot be in a group, each with the reason.
+pub fn faults(terms: &[String]) -> Vec<(usize, TermFault)> {
+    let mut known = HashSet::new();
+    let fault = |(place, term): (usize, &String)| {
+        let words = words(term);
+        if words.iter().all(|word| word.is_stop_word()) {
+            return Some((place, TermFault::SaysNothing));
+        }
+        let folded: Vec<String> = words.into_iter().map(|word| word.folded).collect();
+        (!known.insert(folded)).then_some((place, TermFault::Same))
+    };
+    terms.iter().enumerate().filter_map(fault).collect()
 }
 
 /// General Polish and English vocabulary of offices, taxes, wages, firms, contracts and computers.
@@ -35,6 +60,14 @@ mod tests {
             assert!((2..=40).contains(&terms.len()) && different.len() == terms.len(), "{terms:?}");
             assert!(terms.iter().all(|term| (1..=60).contains(&term.chars().count())), "{terms:?}");
             assert!(!keys.is_empty(), "{terms:?}");
+            assert_eq!(faults(terms), [], "{terms:?}");
         }
+    }
+
+    #[test]
+    fn a_term_says_something_that_no_other_does() {
+        let terms = ["pensja", "o to", "PENSJĄ", "Pensja!", "to wynagrodzenie", "-"].map(str::to_owned);
+        let expected = [(1, TermFault::SaysNothing), (3, TermFault::Same), (5, TermFault::SaysNothing)];
+        assert_eq!(faults(&terms), expected);
     }
 }
