@@ -74,10 +74,10 @@ diesel::table! {
         body -> Text,
         language -> Text,
         tags -> Array<Text>,
-        published_at -> Nullable<Timestamptz>,
         restored_from -> Nullable<Int4>,
         registered_by_id -> Nullable<Uuid>,
         created_at -> Timestamptz,
+            published_at -> Nullable<Timestamptz>,
     }
 }
 

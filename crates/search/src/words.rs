@@ -54,11 +54,12 @@ impl Word {
     }
 }
 
-/// Whether a letter stands between words: white space, punctuation and symbols, as the database's `words_of` has it.
+/// Whether a letter stands between words: white space, punctuation and symbols, as the database's `words_of` has it. The
+/// signs of ohm, kelvin and ångström are letters, in lower case.
 fn is_between_words(letter: char) -> bool {
     matches!(letter,
         '\u{0}'..='/' | ':'..='@' | '['..='`' | '{'..='\u{bf}' | '×' | '÷' | '\u{1680}'
-        | '\u{2000}'..='\u{209f}' | '\u{20a0}'..='\u{214f}' | '\u{2190}'..='\u{2bff}' | '\u{2e00}'..='\u{2e7f}' | '\u{3000}'..='\u{303f}'
+        | '\u{2000}'..='\u{209f}' | '\u{20a0}'..='\u{2125}' | '\u{2127}'..='\u{2129}' | '\u{212c}'..='\u{214f}' | '\u{2190}'..='\u{2bff}' | '\u{2e00}'..='\u{2e7f}' | '\u{3000}'..='\u{303f}'
         | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe6f}' | '\u{feff}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}'
         | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}' | '\u{fff0}'..='\u{ffff}' | '\u{1f000}'..='\u{1faff}')
 }
