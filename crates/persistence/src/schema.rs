@@ -77,7 +77,7 @@ diesel::table! {
         restored_from -> Nullable<Int4>,
         registered_by_id -> Nullable<Uuid>,
         created_at -> Timestamptz,
-            published_at -> Nullable<Timestamptz>,
+        published_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -438,8 +438,10 @@ impl Weighted {
             if best > 0.0 {
                 covered += word.most;
             }
-            let mut terms = word.alternatives.iter().flatten().flatten();
-            if !word.is_guess && terms.any(|(term, _)| !begins_alike(term) && said(term) > 0.0) {
+            let is_there =
+                |terms: &Vec<(String, f32)>| terms.iter().any(|(term, _)| !begins_alike(term) && said(term) > 0.0);
+            // Of a phrase one word is no answer.
+            if !word.is_guess && word.alternatives.iter().any(|parts| parts.iter().all(is_there)) {
                 answered += word.most;
             }
         }
