@@ -432,7 +432,13 @@ impl Weighted {
         for word in &self.words {
             let part =
                 |terms: &Vec<(String, f32)>| terms.iter().map(|(term, weight)| weight * said(term)).fold(0.0, f32::max);
-            let best = word.alternatives.iter().map(|parts| parts.iter().map(part).sum()).fold(0.0, f32::max);
+            // Of a phrase half of the words is less than half.
+            let worth = |parts: &Vec<Vec<(String, f32)>>| {
+                let said: Vec<f32> = parts.iter().map(part).collect();
+                let there = said.iter().filter(|weight| **weight > 0.0).count();
+                said.iter().sum::<f32>() * there as f32 / said.len() as f32
+            };
+            let best = word.alternatives.iter().map(worth).fold(0.0, f32::max);
             sum += best;
             whole += word.most;
             if best > 0.0 {
