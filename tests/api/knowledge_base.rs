@@ -146,7 +146,7 @@ fn what_no_article_is_about_has_no_answer() {
     let body = format!("{long} Kryptowaluty rozlicza się osobno.");
     w.article("Zebrane uwagi").with("body", body).with("status", "published").create();
     let (answers, _) = ask(&w, "kryptowalutami");
-    assert_eq!(answers[..1], ["Zebrane uwagi"], "a word that nothing else has, however much stands beside it");
+    assert!(answers.contains(&"Zebrane uwagi".to_owned()), "a word that nothing else has, whatever stands beside it");
 }
 
 #[test]
