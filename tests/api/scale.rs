@@ -282,7 +282,7 @@ fn queries(client: &Client, operation: &Operation, path: &str) -> Vec<String> {
     let sample: Vec<Value> = sample.into_iter().map(|record| record.0).collect();
     for parameter in operation.query() {
         let name = parameter["name"].as_str().unwrap();
-        if matches!(name, "limit" | "cursor" | "sort" | "count" | "fields" | "expand") {
+        if matches!(name, "limit" | "cursor" | "sort" | "count" | "fields" | "expand" | "format" | "bom") {
             continue;
         }
         // The days of one order are no range of an index in another.

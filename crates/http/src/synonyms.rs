@@ -50,9 +50,7 @@ fn terms_schema() -> Array {
         .min_items(Some(2))
         .max_items(Some(40))
         .unique_items(true)
-        .description(Some(
-            "Words and phrases of one meaning, in any form. Each has a word that says something by itself.",
-        ))
+        .description(Some("Words and phrases of one meaning, in any form."))
         .examples([json!(["pensja", "wynagrodzenie", "wypłata"])])
         .build()
 }
@@ -64,7 +62,7 @@ impl SynonymGroupInput {
             .into_iter()
             .map(|(place, fault)| {
                 let (word, detail) = match fault {
-                    TermFault::SaysNothing => ("says_nothing", "None of its words says anything by itself"),
+                    TermFault::SaysNothing => ("says_nothing", "Such a word stands in every sentence"),
                     TermFault::Same => ("same", "A term before it has the same words"),
                 };
                 Wrong::field(format!("/terms/{place}"), word, detail)
@@ -131,8 +129,9 @@ async fn list_synonym_groups(
 /// Add a group of synonyms.
 ///
 /// From then on a question with one of the terms, in whatever form, finds articles with another, if a little behind those
-/// that have the word itself. A term can be in several groups: what it has in common with each is found. One of words that
-/// stand in every sentence says nothing and is refused, as is one that differs from another in nothing but letters' marks.
+/// that have the word itself. A term can be in several groups: what it has in common with each is found. A single
+/// word that stands in every sentence says nothing and is refused, as is a term that differs from another in nothing but
+/// letters' marks.
 #[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:write"])), request_body = SynonymGroupInput,
     responses((status = 201, body = SynonymGroupBody)))]
 #[post("/synonyms")]
