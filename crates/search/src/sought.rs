@@ -75,7 +75,7 @@ impl Sought {
         let sought = telling.into_iter().map(|(place, word)| {
             let kind = match word.folded.chars().count() {
                 // Whoever has typed so little is not done with it.
-                ..WHOLE_MIN if place == last => Kind::Typed(HashSet::from([word.folded.clone()])),
+                ..WHOLE_MIN if place == last => Kind::Typed(spellings(word)),
                 _ if place == last => Kind::Typed(all_forms(word)),
                 _ => Kind::Whole(all_forms(word)),
             };
@@ -236,10 +236,22 @@ impl Found {
     }
 }
 
+/// How the kind of a company is written, each with the word that stands for it in "sp. z o.o.".
+const COMPANIES: [(&str, &str); 4] = [("zoo", "oo"), ("spzoo", "oo"), ("spolka", "sp"), ("sp", "spolka")];
+
 /// A word with its forms, if it has any.
 fn all_forms(word: &Word) -> HashSet<String> {
-    let is_word = word.folded.chars().all(char::is_alphabetic);
-    if is_word { forms(&word.folded).into_iter().collect() } else { HashSet::from([word.folded.clone()]) }
+    let mut all = spellings(word);
+    if word.folded.chars().all(char::is_alphabetic) {
+        all.extend(forms(&word.folded));
+    }
+    all
+}
+
+/// A word as it is, and as else it may be written.
+fn spellings(word: &Word) -> HashSet<String> {
+    let others = COMPANIES.iter().filter(|(written, _)| *written == word.folded).map(|(_, other)| (*other).to_owned());
+    others.chain([word.folded.clone()]).collect()
 }
 
 fn is_number(text: &str) -> bool {
@@ -266,6 +278,18 @@ mod tests {
         assert_eq!(taken("umowę najmu", &entries), ["umowa", "umowami", "umowe"]);
         assert_eq!(taken("umow", &entries), ["umowa", "umowami", "umowe", "umowny"]);
         assert_eq!(taken("um", &["~um", "um", "~umo", "umowa"]), ["~um", "um"]);
+    }
+
+    #[test]
+    fn a_company_is_one_however_its_kind_is_written() {
+        for text in ["arkusz sp zoo", "arkusz spzoo", "spółka z o.o. arkusz", "sp. z o. o. arkusz"] {
+            let sought = Sought::words(text).unwrap();
+            let is_there = |place: usize| {
+                let entries = sought.entries();
+                entries.iter().any(|(word, entry)| *word == place && ["arkusz", "sp", "oo"].contains(entry))
+            };
+            assert!((0..sought.len()).all(is_there), "{text}: {sought:?}");
+        }
     }
 
     #[test]
