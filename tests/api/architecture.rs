@@ -11,7 +11,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("opiekun-domain", &[]),
     ("opiekun-local-postgres", &[]),
     ("opiekun-files", &[]),
-    ("opiekun-documents", &["opiekun-domain"]),
+    // An article is read in one way, to be shown and to be found.
+    ("opiekun-documents", &["opiekun-domain", "opiekun-search"]),
     ("opiekun-typesetting", &[]),
     ("opiekun-typst", &["opiekun-typesetting"]),
     ("opiekun-search", &[]),

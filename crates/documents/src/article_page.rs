@@ -1,7 +1,8 @@
 //! Articles as HTML: a page that holds nothing but text, whatever was written in the article.
 
 use opiekun_domain::language::Language;
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
+use opiekun_search::markdown;
+use pulldown_cmark::{Event, Tag, TagEnd, html};
 use std::collections::{HashMap, HashSet};
 
 /// So many quotes, lists and emphases are within each other; what is further in stands at this level. Browsers end there
@@ -9,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 const NESTED_MAX: usize = 16;
 
 /// An article as a page of its own. Neither scripts nor styles, nor anything that is fetched from elsewhere: images are their
-/// descriptions, HTML that was written in the Markdown is left out, and links lead to web and mail addresses alone.
+/// descriptions, of HTML that was written in the Markdown the text is left, and links lead to web and mail addresses alone.
 pub fn page(title: &str, body: &str, language: Language) -> String {
     let title = ammonia::clean_text(title).replace("&#32;", " ");
     format!(
@@ -20,21 +21,10 @@ pub fn page(title: &str, body: &str, language: Language) -> String {
 }
 
 /// Markdown as HTML, with the same rules.
-pub fn body_html(markdown: &str) -> String {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut is_within_html = false;
-    let events = Parser::new_ext(markdown, options).filter(|event| match event {
-        Event::Start(Tag::HtmlBlock) => {
-            is_within_html = true;
-            false
-        }
-        Event::End(TagEnd::HtmlBlock) => {
-            is_within_html = false;
-            false
-        }
-        Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => false,
-        _ => !is_within_html,
-    });
+pub fn body_html(text: &str) -> String {
+    // Of an image its description is left.
+    let events = markdown::events(text)
+        .filter(|event| !matches!(event, Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image)));
     let mut nesting = Nesting::default();
     let mut written = String::new();
     html::push_html(&mut written, events.filter_map(|event| nesting.flatten(event)));

@@ -326,31 +326,28 @@ fn score(
 /// The postings, under some terms, of those articles that have most of them.
 fn candidates(tx: &mut Tx<'_>, search: &ArticleSearch, lookups: &[Lookup]) -> Result<Vec<Hit>> {
     let terms: Vec<&str> = lookups.iter().map(|lookup| lookup.term.as_str()).collect();
-    let words: Vec<i32> = lookups.iter().map(|lookup| lookup.word).collect();
     let weights: Vec<i32> = lookups.iter().map(|lookup| lookup.weight).collect();
     let is_narrowed = search.language.is_some() || search.category_id.is_some() || search.valid_on.is_some();
     Ok(diesel::sql_query(format!(
         "with recursive asked as materialized (
-             select * from unnest($2, $3, $4) as asked (term, word, weight)
+             select * from unnest($2, $3) as asked (term, weight)
          ), hits as materialized (
-             select posting.article_id, asked.term, asked.word, posting.weight, posting.weight * asked.weight as worth
+             select posting.article_id, asked.term, posting.weight, posting.weight * asked.weight as worth
              from asked join article_postings posting
                  on posting.organization_id = $1 and posting.term = asked.term
-         ), words as (
-             select article_id, word, max(worth) as worth from hits group by article_id, word
          ), below as (
-             select id from article_categories where organization_id = $1 and id = $6
+             select id from article_categories where organization_id = $1 and id = $5
              union all
              select child.id from article_categories child join below on child.organization_id = $1 and child.parent_id = below.id
          ), best as (
-             select article_id from words {} group by article_id order by sum(worth) desc, article_id limit $5
+             select article_id from hits {} group by article_id order by sum(worth) desc, article_id limit $4
          )
          select hits.article_id, hits.term, hits.weight from best join hits using (article_id)",
         if is_narrowed {
             "where article_id in (
                  select id from articles
-                 where organization_id = $1 and ($6 is null or category_id in (select id from below))
-                     and ($7 is null or language = $7) and ($8 is null or valid_until_on is null or valid_until_on >= $8)
+                 where organization_id = $1 and ($5 is null or category_id in (select id from below))
+                     and ($6 is null or language = $6) and ($7 is null or valid_until_on is null or valid_until_on >= $7)
              )"
         } else {
             ""
@@ -358,7 +355,6 @@ fn candidates(tx: &mut Tx<'_>, search: &ArticleSearch, lookups: &[Lookup]) -> Re
     ))
     .bind::<SqlUuid, _>(tx.organization_id())
     .bind::<Array<Text>, _>(terms)
-    .bind::<Array<Integer>, _>(words)
     .bind::<Array<Integer>, _>(weights)
     .bind::<BigInt, _>(CANDIDATES)
     .bind::<Nullable<SqlUuid>, _>(search.category_id)

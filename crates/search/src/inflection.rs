@@ -15,6 +15,26 @@ const IRREGULAR: &[&[&str]] = &[
     &["rok", "roku", "rokiem", "rokowi", "lata", "lat", "latom", "latami", "latach"],
     &["czlowiek", "czlowieka", "czlowiekiem", "ludzie", "ludzi", "ludziom", "ludzmi", "ludziach"],
     &["dziecko", "dziecka", "dzieckiem", "dziecku", "dzieci", "dzieciom", "dziecmi", "dzieciach"],
+    &["miasto", "miasta", "miastu", "miastem", "miescie", "miast", "miastom", "miastami", "miastach"],
+    &["ksiega", "ksiegi", "ksiedze", "ksiege", "ksiag", "ksiegom", "ksiegami", "ksiegach"],
+    &["reka", "reki", "rece", "reke", "rak", "rekom", "rekami", "rekach"],
+    &["swieto", "swieta", "swietu", "swietem", "swiecie", "swiat", "swietom", "swietami", "swietach"],
+    &["imie", "imienia", "imieniu", "imieniem", "imiona", "imion", "imionom", "imionami", "imionach"],
+    &["wies", "wsi", "wsia", "wsie", "wsiom", "wsiami", "wsiach"],
+    &["pies", "psa", "psu", "psem", "psie", "psy", "psow", "psom", "psami", "psach"],
+    &["ojciec", "ojca", "ojcu", "ojcem", "ojcowie", "ojcow", "ojcom", "ojcami", "ojcach"],
+    &["marzec", "marca", "marcu", "marcem", "marcowi"],
+    &[
+        "kosciol",
+        "kosciola",
+        "kosciolowi",
+        "kosciolem",
+        "kosciele",
+        "koscioly",
+        "kosciolow",
+        "kosciolami",
+        "kosciolach",
+    ],
     &["tydzien", "tygodnia", "tygodniem", "tygodniu", "tygodnie", "tygodni", "tygodniom", "tygodniami", "tygodniach"],
 ];
 
@@ -54,11 +74,18 @@ const ENDINGS: &[Endings] = &[
     Endings {
         before: 2,
         endings: &[
-            "ien", "en", "n", "na", "nia", "niach", "niami", "nie", "niem", "niom", "niow", "niowi", "niu", "now", "ny",
+            "ien", "en", "n", "na", "nach", "nami", "nem", "nia", "niach", "niami", "nie", "niem", "niom", "niow",
+            "niowi", "niu", "no", "nom", "now", "nu", "ny",
         ],
     },
     Endings { before: 2, endings: &["cien", "tnia", "tnie", "tniem", "tniowi", "tniu"] },
     Endings { before: 2, endings: &["dzien", "dnia", "dnie", "dniem", "dniowi", "dniu"] },
+    // Najem; pojazd.
+    Endings { before: 2, endings: &["jem", "jmu", "jmie", "jmem", "jmowi", "jmy", "jmow"] },
+    Endings {
+        before: 1,
+        endings: &["jazd", "jazdu", "jazdowi", "jazdem", "jezdzie", "jazdy", "jazdow", "jazdom", "jazdami", "jazdach"],
+    },
     // Opłata, kontrahent; lista.
     Endings {
         before: 2,
@@ -183,6 +210,13 @@ mod tests {
             ("golab", "golebia golebiowi"),
             ("orzel", "orla orlowi"),
             ("kwiecien", "kwietnia kwietniu"),
+            ("wynajem", "wynajmu wynajmie"),
+            ("pojazd", "pojezdzie pojazdow"),
+            ("okno", "okien oknie oknami"),
+            ("ksiega", "ksiag ksiedze"),
+            ("spadek", "spadku spadki"),
+            ("ojciec", "ojca ojcem"),
+            ("kolko", "kolek kolka"),
             ("stepien", "stepnia"),
             ("invoice", "invoices invoiced invoicing"),
             ("company", "companies"),

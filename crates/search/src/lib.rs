@@ -16,6 +16,7 @@ pub mod spelling;
 pub mod synonyms;
 pub mod words;
 
+mod courtesies;
 mod stop_words;
 
 /// The way in which terms are made now. What was indexed in another one is indexed anew.

@@ -1,5 +1,6 @@
 //! A question: its words, what they may be slips and synonyms of, and how well an article answers it.
 
+use crate::courtesies::without_courtesies;
 use crate::document::WEIGHT_MAX;
 use crate::spelling;
 use crate::words::{Forms, Word, joined, words};
@@ -10,7 +11,7 @@ const WORDS_MAX: usize = 40;
 /// What a stem is worth that another form of the word may have.
 const OTHER_FORM: f32 = 0.85;
 /// What a synonym is worth, beside the word itself.
-const SYNONYM: f32 = 0.9;
+const SYNONYM: f32 = 0.85;
 /// One of a phrase with words that say nothing by themselves, such as "do kiedy".
 const SYNONYM_OF_PHRASE: f32 = 0.7;
 /// What a corrected word is worth: one slip, two slips.
@@ -18,8 +19,6 @@ const CORRECTED: [f32; 2] = [0.8, 0.6];
 const CORRECTIONS_MAX: usize = 4;
 /// Words that begin like a synonym only may be anything.
 const BEGINNING_OF_SYNONYM: f32 = 0.5;
-/// How much rarer than the word itself its synonym may count.
-const RARER: f32 = 1.2;
 /// Rare words count more, if not quite as their logarithm has it.
 const RARITY: f32 = 0.8;
 /// How much of the score goes by how much of the question is there at all.
@@ -27,11 +26,14 @@ const COVERAGE: f32 = 0.15;
 /// How far apart the words of a phrase may stand.
 const APART_MAX: usize = 3;
 
-/// An article that has so much of the question answers it, in thousandths.
-const ANSWERED_MIN: i32 = 500;
-/// Or so much, where it is about little else: its score is so high.
-const ANSWERED_WELL_MIN: i32 = 250;
-const SCORE_WELL: i32 = 150;
+/// An article that has all of the question but for a little answers it, in thousandths.
+const ANSWERED_WELL: i32 = 900;
+/// Or more than so much, and says something of it.
+const ANSWERED_HALF: i32 = 500;
+const EVIDENCE_OF_HALF: i32 = 300;
+/// Or so much of some words, whatever else is said.
+const WORDS_OF_EVIDENCE: i32 = 2;
+const EVIDENCE: i32 = 500;
 
 /// A question as it is understood so far.
 #[derive(Debug, Clone)]
@@ -78,6 +80,7 @@ impl Question {
     pub fn read(text: &str) -> Self {
         let mut words = words(text);
         words.truncate(WORDS_MAX);
+        let words = without_courtesies(words);
         let says_nothing = words.iter().all(Word::is_stop_word);
         let mut asked = Vec::new();
         let mut tokens = Vec::new();
@@ -105,9 +108,10 @@ impl Question {
         self.asked.is_empty()
     }
 
-    /// The stems of the words as they were typed.
+    /// The stems of the words as they were typed, and of their other forms.
     pub fn stems(&self) -> BTreeSet<String> {
-        self.asked_tokens().flat_map(|(_, token)| token.forms.stems.iter().cloned()).collect()
+        let forms = self.asked_tokens().map(|(_, token)| &token.forms);
+        forms.flat_map(|forms| forms.stems.iter().chain(&forms.others).cloned()).collect()
     }
 
     fn asked_tokens(&self) -> impl Iterator<Item = (usize, &Token)> {
@@ -121,7 +125,7 @@ impl Question {
             let folded = &token.word.folded;
             folded.chars().count() >= spelling::LETTERS_MIN
                 && folded.chars().all(char::is_alphabetic)
-                && !token.forms.stems.iter().any(|stem| is_known(stem))
+                && !token.forms.stems.iter().chain(&token.forms.others).any(|stem| is_known(stem))
         });
         unknown.map(|token| token.word.folded.clone()).collect()
     }
@@ -152,7 +156,7 @@ impl Question {
         let corrected = self.asked.iter().flat_map(|asked| &asked.alternatives);
         let corrected = corrected.filter(|it| it.source == Source::Corrected).flat_map(|it| &it.parts);
         let mut keys: BTreeSet<String> = corrected.flat_map(|forms| forms.stems.iter().cloned()).collect();
-        keys.extend(self.stems());
+        keys.extend(self.asked_tokens().flat_map(|(_, token)| token.forms.stems.iter().cloned()));
         for length in 2..=3 {
             keys.extend(self.tokens.windows(length).map(|run| phrase(run.iter().map(|token| &token.word))));
         }
@@ -255,7 +259,7 @@ impl Question {
         let rarity_of = |found: i64| ((articles as f32 + 1.0) / (found as f32 + 0.5)).ln().max(0.01).powf(RARITY);
         let rarity = |term: &str| articles_of.get(term).map(|found| rarity_of(*found));
         let unheard_of = rarity_of(0);
-        let mut weighted = Weighted { words: Vec::new(), terms: BTreeMap::new() };
+        let mut weighted = Weighted { words: Vec::new(), terms: BTreeMap::new(), rarest: rarity_of(1) };
         for asked in self.asked {
             let typed = asked.alternatives.iter().filter(|it| it.source == Source::Typed).flat_map(|it| &it.parts);
             let typed = typed.flat_map(|forms| &forms.stems).filter_map(|stem| rarity(stem));
@@ -265,7 +269,7 @@ impl Question {
                 WeightedWord { alternatives: Vec::new(), most: typed.unwrap_or(unheard_of), is_guess: asked.is_guess };
             for Alternative { worth, source, parts } in asked.alternatives {
                 let most = match (source, typed) {
-                    (Source::Synonym | Source::Corrected, Some(typed)) => typed * RARER,
+                    (Source::Synonym | Source::Corrected, Some(typed)) => typed,
                     _ => f32::INFINITY,
                 };
                 let share = worth / parts.len() as f32;
@@ -286,12 +290,11 @@ impl Question {
                 let most: f32 =
                     parts.iter().map(|terms| terms.iter().fold(0.0, |most: f32, (_, it)| most.max(*it))).sum();
                 word.most = word.most.max(most);
-                word.alternatives.push(parts);
+                word.alternatives.push(WeightedAlternative { source, parts });
             }
-            for (term, weight) in word.alternatives.iter().flatten().flatten() {
-                let places = weighted.terms.entry(term.clone()).or_default();
-                let place = places.entry(weighted.words.len()).or_default();
-                *place = place.max(*weight);
+            for (term, weight) in word.alternatives.iter().flat_map(|it| &it.parts).flatten() {
+                let most = weighted.terms.entry(term.clone()).or_default();
+                *most = most.max(*weight);
             }
             weighted.words.push(word);
         }
@@ -369,8 +372,10 @@ fn phrase<'a>(words: impl Iterator<Item = &'a Word>) -> String {
 #[derive(Debug, Clone)]
 pub struct Weighted {
     words: Vec<WeightedWord>,
-    /// The most that a term is worth for each of the words.
-    terms: BTreeMap<String, BTreeMap<usize, f32>>,
+    /// The most that a term is worth.
+    terms: BTreeMap<String, f32>,
+    /// What a term counts that one article has.
+    rarest: f32,
 }
 
 /// How well an article answers a question.
@@ -380,61 +385,70 @@ pub struct Score {
     pub score: i32,
     /// How much of the question is there in more than first letters, from 0 to 1000: rare words are more of it.
     pub answered: i32,
+    /// How many of its words that are.
+    pub words: i32,
+    /// How much the article says of them: 1000 is what there is to say of a word that no other article has.
+    pub evidence: i32,
 }
 
 impl Score {
     /// Whether that is an answer; else the article has something of the question, and answers it hardly.
     pub fn answers(self) -> bool {
-        self.answered >= ANSWERED_MIN || self.answered >= ANSWERED_WELL_MIN && self.score >= SCORE_WELL
+        self.answered >= ANSWERED_WELL
+            || self.answered > ANSWERED_HALF && self.evidence >= EVIDENCE_OF_HALF
+            || self.words >= WORDS_OF_EVIDENCE && self.evidence >= EVIDENCE
     }
-}
-
-/// Whether it is the first four letters of a word, which may be those of any.
-fn begins_alike(term: &str) -> bool {
-    term.strip_prefix('~').is_some_and(|letters| letters.chars().count() <= 4)
 }
 
 #[derive(Debug, Clone)]
 struct WeightedWord {
-    /// The terms of each part of each alternative.
-    alternatives: Vec<Vec<Vec<(String, f32)>>>,
+    alternatives: Vec<WeightedAlternative>,
     most: f32,
     is_guess: bool,
 }
 
-/// A term by which articles are looked up, for one word of the question.
+#[derive(Debug, Clone)]
+struct WeightedAlternative {
+    source: Source,
+    /// The terms of each part.
+    parts: Vec<Vec<(String, f32)>>,
+}
+
+impl WeightedAlternative {
+    /// Whether a term says that the word is there: the first four letters may be those of any word, and of a synonym those
+    /// of another one more.
+    fn tells(&self, term: &str) -> bool {
+        let letters = term.strip_prefix('~').map(|letters| letters.chars().count());
+        letters.is_none_or(|letters| letters > 4 && self.source != Source::Synonym)
+    }
+}
+
+/// A term by which articles are looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
     pub term: String,
-    pub word: i32,
     /// In thousandths.
     pub weight: i32,
 }
 
 impl Weighted {
-    /// Every term that is in any article, for each word that it stands for.
+    /// Every term that is in any article.
     pub fn lookups(&self) -> Vec<Lookup> {
-        let lookup = |(term, places): (&String, &BTreeMap<usize, f32>)| {
-            let of_word = |(word, weight): (&usize, &f32)| Lookup {
-                term: term.clone(),
-                word: i32::try_from(*word).unwrap_or(i32::MAX),
-                weight: (weight * 1000.0) as i32,
-            };
-            places.iter().map(of_word).collect::<Vec<_>>()
-        };
-        self.terms.iter().flat_map(lookup).collect()
+        let lookup = |(term, weight): (&String, &f32)| Lookup { term: term.clone(), weight: (weight * 1000.0) as i32 };
+        self.terms.iter().map(lookup).collect()
     }
 
     /// How well an article answers, by the weights that the terms have in it.
     pub fn score(&self, weight_of: &HashMap<&str, i16>) -> Score {
         let said = |term: &str| weight_of.get(term).map_or(0.0, |weight| f32::from(*weight) / f32::from(WEIGHT_MAX));
         let (mut sum, mut covered, mut answered, mut whole) = (0.0, 0.0, 0.0, 0.0);
+        let (mut words, mut evidence) = (0, 0.0);
         for word in &self.words {
             let part =
                 |terms: &Vec<(String, f32)>| terms.iter().map(|(term, weight)| weight * said(term)).fold(0.0, f32::max);
             // Of a phrase half of the words is less than half.
-            let worth = |parts: &Vec<Vec<(String, f32)>>| {
-                let said: Vec<f32> = parts.iter().map(part).collect();
+            let worth = |alternative: &WeightedAlternative| {
+                let said: Vec<f32> = alternative.parts.iter().map(part).collect();
                 let there = said.iter().filter(|weight| **weight > 0.0).count();
                 said.iter().sum::<f32>() * there as f32 / said.len() as f32
             };
@@ -444,11 +458,15 @@ impl Weighted {
             if best > 0.0 {
                 covered += word.most;
             }
-            let is_there =
-                |terms: &Vec<(String, f32)>| terms.iter().any(|(term, _)| !begins_alike(term) && said(term) > 0.0);
             // Of a phrase one word is no answer.
-            if !word.is_guess && word.alternatives.iter().any(|parts| parts.iter().all(is_there)) {
+            let is_there = |alternative: &WeightedAlternative| {
+                let is_there = |(term, _): &(String, f32)| alternative.tells(term) && said(term) > 0.0;
+                alternative.parts.iter().all(|terms| terms.iter().any(is_there))
+            };
+            if !word.is_guess && word.alternatives.iter().any(is_there) {
                 answered += word.most;
+                words += 1;
+                evidence += best;
             }
         }
         if whole <= 0.0 {
@@ -456,7 +474,12 @@ impl Weighted {
         }
         let score = sum / whole * (1.0 - COVERAGE + COVERAGE * covered / whole);
         let thousandths = |share: f32| ((share * 1000.0) as i32).clamp(0, 1000);
-        Score { score: thousandths(score), answered: thousandths(answered / whole) }
+        Score {
+            score: thousandths(score),
+            answered: thousandths(answered / whole),
+            words,
+            evidence: (evidence / self.rarest * 1000.0) as i32,
+        }
     }
 }
 
