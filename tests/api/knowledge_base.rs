@@ -54,6 +54,8 @@ struct Figures {
     questions: f64,
     first: f64,
     among_five: f64,
+    /// Had it among the answers, not only near misses.
+    answered: f64,
     inverse_places: f64,
 }
 
@@ -82,14 +84,14 @@ fn measure(w: &World, name: &str, questions: &[Value]) -> Figures {
         lines(ARTICLES).iter().map(|article| (text(&article["slug"]), text(&article["title"]))).collect();
     let mut kinds: BTreeMap<String, Figures> = BTreeMap::new();
     let mut all = Figures::default();
-    let (mut times, mut answered) = (Vec::new(), 0);
+    let mut times = Vec::new();
     for question in questions {
         let began = Instant::now();
         let (answers, near) = ask(w, question["query"].as_str().unwrap());
         times.push(began.elapsed());
         let right = &titles[question["slug"].as_str().unwrap()];
         let place = answers.iter().chain(&near).position(|title| title == right);
-        answered += u32::from(answers.contains(right));
+        all.answered += f64::from(u8::from(answers.contains(right)));
         all.count(place);
         question["kind"]
             .as_str()
@@ -97,7 +99,7 @@ fn measure(w: &World, name: &str, questions: &[Value]) -> Figures {
             .split('+')
             .for_each(|kind| kinds.entry(kind.to_owned()).or_default().count(place));
     }
-    println!("{name}: {}; answered by their article: {answered} of {}", spread(times), questions.len());
+    println!("{name}: {}; answered by their article: {} of {}", spread(times), all.answered, questions.len());
     for (kind, figures) in kinds.iter().map(|(kind, figures)| (kind.as_str(), figures)).chain([("all", &all)]) {
         let mrr = figures.inverse_places / figures.questions;
         println!(
@@ -130,7 +132,24 @@ fn questions_find_their_articles() {
     let tuned = measure(&w, "questions it was tuned on", &lines(TUNED_ON));
     let apart = measure(&w, "questions written apart", &lines(WRITTEN_APART));
     for figures in [tuned, apart] {
-        assert!(figures.recall_at_1() >= 0.72 && figures.recall_at_5() >= 0.90);
+        assert!(
+            figures.recall_at_1() >= 0.77
+                && figures.recall_at_5() >= 0.92
+                && figures.answered >= 0.9 * figures.questions
+        );
+    }
+    // As they are spoken: with what is polite, and what nobody foresees, around them.
+    for (before, behind) in [("Dzień dobry, mam takie pytanie: ", ", bo nie wiem"), ("sąsiadka opowiadała że ", "")]
+    {
+        let spoken: Vec<Value> = lines(WRITTEN_APART)
+            .into_iter()
+            .map(|mut question| {
+                question["query"] = format!("{before}{}{behind}", question["query"].as_str().unwrap()).into();
+                question
+            })
+            .collect();
+        let figures = measure(&w, &format!("{before}…{behind}"), &spoken);
+        assert!(figures.recall_at_1() >= 0.74 && figures.answered >= 0.85 * figures.questions);
     }
 }
 
@@ -138,7 +157,19 @@ fn questions_find_their_articles() {
 fn what_no_article_is_about_has_no_answer() {
     let w = office();
     // Of each the first four letters are those of words that articles have.
-    for question in ["spotify", "pensjonat", "kontrabas", "listonosz", "fakir z kaukazu", "ufo"] {
+    for question in [
+        "spotify",
+        "pensjonat",
+        "kontrabas",
+        "listonosz",
+        "fakir z kaukazu",
+        "ufo",
+        "hulajnogą",
+        "przepis na bigos",
+        "jak upiec sernik",
+        "czy jutro będzie padać",
+        "what is the capital of France",
+    ] {
         let (answers, _) = ask(&w, question);
         assert_eq!(answers, Vec::<String>::new(), "{question}");
     }
@@ -181,7 +212,7 @@ fn twenty_thousand_articles_are_searched_at_once() {
         w.write(|tx| rows.into_iter().try_for_each(|fields| articles::create(tx, fields, &[]).map(|_| ())));
     }
     println!("{} articles loaded in {:.0?}", w.count("articles"), began.elapsed());
-    execute("vacuum analyze article_postings, article_terms, article_links, articles, synonyms, search_words, search_word_keys").unwrap();
+    execute("vacuum analyze article_postings, article_terms, article_indexes, article_links, articles, synonyms, search_words, search_word_keys").unwrap();
     let questions = lines(TUNED_ON);
     questions.iter().for_each(|question| _ = ask(&w, question["query"].as_str().unwrap()));
     measure(&w, "20 000 articles", &questions);

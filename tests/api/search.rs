@@ -404,6 +404,46 @@ fn words_are_found_in_every_form_and_beside_any_sign() {
 }
 
 #[test]
+fn hits_stay_while_a_search_is_typed() {
+    let w = World::new();
+    let company = w
+        .customer()
+        .name("Pralnia \"Megafon\" sp. z o.o.")
+        .with("email", "biuro@megafon.example")
+        .with("phone", "+48616054588")
+        .create();
+    let spaced = w.customer().name("Sowa Sp. z o. o.").create();
+    let whole = w.customer().name("Kruk spółka z ograniczoną odpowiedzialnością").create();
+    let task = w.task("Zamknięcie miesiąca 10/2026").create();
+    for (text, record) in [
+        ("biuro@megafon.example", &company),
+        ("616054588", &company),
+        ("+48 616 054 588", &company),
+        ("Zamknięcie miesiąca 10/2026", &task),
+        ("Pralnia Megafon sp. z o.o.", &company),
+    ] {
+        for (end, _) in
+            text.char_indices().filter(|(end, _)| text[..*end].chars().filter(|c| c.is_alphanumeric()).count() > 1)
+        {
+            let found = w.owner.get(&format!("/search?q={}", encoded(&text[..end]))).expect(200).items();
+            assert!(found.iter().any(|hit| hit["id"] == record["id"]), "{}", &text[..end]);
+        }
+    }
+    for (text, record) in [
+        ("pralnia megafon sp zoo", &company),
+        ("megafon spzoo", &company),
+        ("megafon spółka z ograniczoną odpowiedzialnością", &company),
+        ("6054588", &company),
+        ("sowa sp. z o.o.", &spaced),
+        ("sowa sp zoo", &spaced),
+        ("kruk sp. z o.o.", &whole),
+    ] {
+        let found = w.owner.get(&format!("/search?q={}&limit=3", encoded(text))).expect(200).items();
+        assert!(found.iter().any(|hit| hit["id"] == record["id"]), "{text}");
+    }
+}
+
+#[test]
 fn words_are_split_and_folded_as_the_search_does() {
     let text = "Zażółć GĘŚLĄ jaźń – „ÄÖÜ-ß” Šárka/Brno x_y 12,5% a+b P.P.H.U. sp. z o.o. Ś.p. J.Kowalski m.in. 1.2 p.p.huta a..b b.";
     let sql = format!("select array_to_string(words_of('{text}'), ' ')");

@@ -103,7 +103,7 @@ impl From<Hit> for SearchHit {
 ///
 /// Each type has hits only for callers who may read such records: `crm:read`, `knowledge:read` (drafts of articles with
 /// `knowledge:write`), `billing:read`, and for each file whoever may read that. A change is found from its commit on. Of
-/// words that are in very many records, the newest ones are looked at. To answer a question by an article, use
+/// words that are in very many records, the newest ones are looked at, and of a text its first 1000 different words. To answer a question by an article, use
 /// `/articles/search`.
 #[utoipa::path(tag = "Search", security(("sign_in" = [])), params(SearchQuery),
     responses((status = 200, body = SearchHits)))]

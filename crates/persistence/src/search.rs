@@ -113,6 +113,10 @@ pub fn search(tx: &mut Tx<'_>, search: &Search) -> Result<Vec<Hit>> {
     if let (true, Some(numbers)) = (grades.is_empty(), as_numbers.and_then(Sought::only_numbers)) {
         grades.extend(find(tx, search, &numbers)?);
     }
+    // A word that was only begun is looked past, until there is more of it.
+    if let (true, Some(begun)) = (grades.is_empty(), sought.clone().and_then(Sought::without_typed)) {
+        grades.extend(find(tx, search, &begun)?);
+    }
     let Some(sought) = sought else { return Ok(Vec::new()) };
     let mut records = read(tx, search, &grades)?;
     if search.types.contains(&SearchType::Invoice) {

@@ -13,8 +13,12 @@ use std::collections::{BTreeSet, HashSet};
 const BEGINNING: char = '~';
 /// Begins the entry of a number's digits.
 const NUMBER: char = '#';
-/// Fewer digits are no telephone or tax number.
+/// Fewer digits beside words are no telephone or tax number.
 const DIGITS_MIN: usize = 4;
+/// And where they are all that is said.
+const DIGITS_ALONE_MIN: usize = 2;
+/// A number of so many digits at most begins with none that is dialled first.
+const WITHOUT_AREA_MAX: usize = 7;
 /// As far as a word is typed: shorter ones are found as the beginnings of titles' words alone.
 const WHOLE_MIN: usize = 4;
 /// Behind a word itself, and before every longer one.
@@ -90,17 +94,21 @@ impl Sought {
         let mut sought: Vec<SoughtWord> = Vec::new();
         let mut digits = String::new();
         let mut has_number = false;
+        let words_of_text = words(text);
+        let is_alone = words_of_text.iter().all(|word| is_number(&word.folded));
+        let digits_min = if is_alone { DIGITS_ALONE_MIN } else { DIGITS_MIN };
         let mut end = |digits: &mut String, sought: &mut Vec<SoughtWord>| {
             let number = std::mem::take(digits);
-            let number = number.trim_start_matches('0');
-            if number.len() >= DIGITS_MIN {
+            let is_dialled = number.len() > WITHOUT_AREA_MAX;
+            let number = if is_dialled { number.trim_start_matches('0') } else { &number };
+            if number.len() >= digits_min {
                 has_number = true;
                 sought.push(SoughtWord { text: number.to_owned(), kind: Kind::Number });
             } else if !number.is_empty() {
                 sought.extend(Self::words(number).map(|number| number.words).unwrap_or_default());
             }
         };
-        for word in words(text) {
+        for word in words_of_text {
             if is_number(&word.folded) {
                 // "+48 (0) 22" is dialled without the nought from abroad.
                 if word.folded != "0" || digits.is_empty() {
@@ -127,6 +135,13 @@ impl Sought {
         let all = self.words.len();
         self.words.retain(|word| word.kind == Kind::Number);
         (self.words.len() < all).then_some(self)
+    }
+
+    /// All but the last word, of which little is typed; `None` where that is all, or there is more of it.
+    pub fn without_typed(mut self) -> Option<Self> {
+        let last = self.words.pop()?;
+        let is_begun = matches!(last.kind, Kind::Typed(_)) && last.text.chars().count() < WHOLE_MIN;
+        (is_begun && !self.words.is_empty()).then_some(self)
     }
 
     /// How many words are sought.
@@ -194,11 +209,19 @@ impl Sought {
     /// How much of a title is asked for, from 0 to 1000.
     pub fn covers(&self, title: &str) -> i32 {
         let words = words(title);
-        let letters =
-            |words: &mut dyn Iterator<Item = &Word>| words.map(|word| word.folded.chars().count()).sum::<usize>();
-        let all = letters(&mut words.iter());
-        let asked = letters(&mut words.iter().filter(|word| self.finds(word).is_some()));
+        let all: usize = words.iter().map(|word| word.folded.chars().count()).sum();
+        let asked: usize = words.iter().map(|word| self.letters_of(word)).sum();
         (asked * 1000).checked_div(all).and_then(|share| i32::try_from(share).ok()).unwrap_or_default()
+    }
+
+    /// How many letters of a word are asked for: all of them, or those that are typed.
+    fn letters_of(&self, word: &Word) -> usize {
+        let letters = word.folded.chars().count();
+        match self.finds(word).and_then(|place| self.words.get(place)) {
+            Some(sought) if sought.forms().any(|form| form == word.folded) => letters,
+            Some(sought) => letters.min(sought.text.chars().count()),
+            None => 0,
+        }
     }
 
     /// Which of the words that are sought one of a text is.
@@ -236,8 +259,23 @@ impl Found {
     }
 }
 
-/// How the kind of a company is written, each with the word that stands for it in "sp. z o.o.".
-const COMPANIES: [(&str, &str); 4] = [("zoo", "oo"), ("spzoo", "oo"), ("spolka", "sp"), ("sp", "spolka")];
+/// How else the words for a kind of company are written: sp. z o.o., S.A., s.c., sp. j., sp. k.
+const COMPANIES: &[(&str, &[&str])] = &[
+    ("sp", &["spolka"]),
+    ("spolka", &["sp", "sa", "sc"]),
+    ("oo", &["o", "ograniczona"]),
+    ("zoo", &["oo", "o", "ograniczona"]),
+    ("spzoo", &["oo", "o", "ograniczona"]),
+    ("ograniczona", &["oo", "o"]),
+    ("odpowiedzialnoscia", &["oo", "o"]),
+    ("akcyjna", &["sa"]),
+    ("cywilna", &["sc", "c"]),
+    ("sc", &["cywilna"]),
+    ("jawna", &["j"]),
+    ("spj", &["j", "jawna"]),
+    ("komandytowa", &["k"]),
+    ("spk", &["k", "komandytowa"]),
+];
 
 /// A word with its forms, if it has any.
 fn all_forms(word: &Word) -> HashSet<String> {
@@ -250,8 +288,8 @@ fn all_forms(word: &Word) -> HashSet<String> {
 
 /// A word as it is, and as else it may be written.
 fn spellings(word: &Word) -> HashSet<String> {
-    let others = COMPANIES.iter().filter(|(written, _)| *written == word.folded).map(|(_, other)| (*other).to_owned());
-    others.chain([word.folded.clone()]).collect()
+    let others = COMPANIES.iter().filter(|(written, _)| *written == word.folded).flat_map(|(_, others)| *others);
+    others.map(|other| (*other).to_owned()).chain([word.folded.clone()]).collect()
 }
 
 fn is_number(text: &str) -> bool {
@@ -282,7 +320,13 @@ mod tests {
 
     #[test]
     fn a_company_is_one_however_its_kind_is_written() {
-        for text in ["arkusz sp zoo", "arkusz spzoo", "spółka z o.o. arkusz", "sp. z o. o. arkusz"] {
+        for text in [
+            "arkusz sp zoo",
+            "arkusz spzoo",
+            "spółka z o.o. arkusz",
+            "sp. z o. o. arkusz",
+            "arkusz spółka z ograniczoną odpowiedzialnością",
+        ] {
             let sought = Sought::words(text).unwrap();
             let is_there = |place: usize| {
                 let entries = sought.entries();
@@ -313,6 +357,8 @@ mod tests {
             assert_eq!(Sought::numbers(text).unwrap().ranges()[0].from, "#5260001246", "{text}");
         }
         assert_eq!(Sought::numbers("Kowalski 600100200").unwrap().len(), 2);
+        assert_eq!(Sought::numbers("0554588").unwrap().ranges()[0].from, "#0554588");
+        assert_eq!(Sought::numbers("61").unwrap().ranges()[0].from, "#61");
         assert_eq!(Sought::numbers("PIT 37"), None);
         assert_eq!(Sought::numbers("Kowalski"), None);
     }
@@ -333,6 +379,8 @@ mod tests {
         assert_eq!(sought.covers("Umowa"), 1000);
         assert_eq!(sought.covers("Umowa najmu"), 500);
         assert_eq!(sought.covers("Faktura"), 0);
+        let lis = Sought::words("lis").unwrap();
+        assert!(lis.covers("Zakład Lis") > lis.covers("Zakład Lisowski"));
     }
 
     proptest! {

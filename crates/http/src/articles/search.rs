@@ -76,7 +76,8 @@ impl ArticleAnswer {
 ///
 /// Among the published ones, by their titles, tags and texts. The question is taken as it is spoken: other forms of a word
 /// count as the word, diacritics may be missing, slips are corrected, and synonyms (`/synonyms`) count a little less than
-/// the word itself. Not all words have to be there; rare ones count more. A question that nothing answers is counted for
+/// the word itself. Not all words have to be there; rare ones count more, and greetings, thanks and "I have a question" are
+/// not asked for. A question that nothing answers is counted for
 /// `/reports/searches-without-result`, without who asked and without what may name somebody; not where a language or
 /// a category narrows the choice.
 #[utoipa::path(tag = "Articles", security(("sign_in" = ["knowledge:read"])), params(ArticleSearchQuery),
