@@ -31,6 +31,9 @@ const ANSWERED_WELL: i32 = 900;
 /// Or more than so much, and says something of it.
 const ANSWERED_HALF: i32 = 500;
 const EVIDENCE_OF_HALF: i32 = 300;
+/// Or a third, and is about that.
+const ANSWERED_THIRD: i32 = 350;
+const EVIDENCE_OF_THIRD: i32 = 600;
 /// Or so much of some words, whatever else is said.
 const WORDS_OF_EVIDENCE: i32 = 2;
 const EVIDENCE: i32 = 500;
@@ -396,6 +399,7 @@ impl Score {
     pub fn answers(self) -> bool {
         self.answered >= ANSWERED_WELL
             || self.answered > ANSWERED_HALF && self.evidence >= EVIDENCE_OF_HALF
+            || self.answered >= ANSWERED_THIRD && self.evidence >= EVIDENCE_OF_THIRD
             || self.words >= WORDS_OF_EVIDENCE && self.evidence >= EVIDENCE
     }
 }
