@@ -8,7 +8,12 @@ begin
     if not found then
         return new;
     end if;
-    if step.opened_at is null then
+    -- What it waits for was closed once, and may have been opened again.
+    if step.opened_at is null or exists (
+        select from procedure_steps earlier
+        where earlier.organization_id = step.organization_id and earlier.run_id = step.run_id
+            and earlier.key = any(step.waits_for) and earlier.closed_at is null
+    ) then
         raise exception 'the step waits for others'
             using errcode = 'restrict_violation', constraint = 'procedure_steps_refuse_waiting', table = tg_table_name;
     end if;

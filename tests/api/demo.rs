@@ -59,6 +59,14 @@ fn the_reports_on_the_demo_are_sums_over_what_its_lists_show() {
     year.check_progress();
     year.check_threads();
     year.check_funnel();
+    // As the contract has them: E.164.
+    for kind in ["customers", "people"] {
+        let phones: Vec<Value> = all(&year.owner, &format!("/{kind}?")).iter().map(|it| it["phone"].clone()).collect();
+        let is_one =
+            |phone: &str| phone.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|it| it.is_ascii_digit()));
+        assert!(phones.iter().filter_map(Value::as_str).count() > 10, "{kind}");
+        assert!(phones.iter().filter_map(Value::as_str).all(is_one), "{phones:?}");
+    }
 }
 
 impl Year {

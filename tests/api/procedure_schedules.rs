@@ -114,6 +114,29 @@ fn a_schedule_that_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn extra_steps_fit_the_procedure_however_it_is_changed() {
+    let w = World::new();
+    let (procedure, customer) = (w.procedure().create(), w.customer().create());
+    let extra = json!([{ "customer_id": customer.id(), "steps": [
+        { "key": "intrastat", "title": "Send INTRASTAT", "waits_for": ["book"] }] }]);
+    let schedule = w.procedure_schedule(procedure.id()).with("active", false).with("extra_steps", extra).create();
+    let path = format!("/procedures/{}", procedure.id());
+    for steps in [
+        json!([{ "key": "book", "title": "Book" }, { "key": "intrastat", "title": "Taken" }]),
+        json!([{ "key": "collect", "title": "Nothing to wait for" }]),
+    ] {
+        let refused = w.owner.at(1).patch(&path, json!({ "steps": steps }));
+        assert_eq!(refused.wrong(), ["/steps schedule"], "{steps}");
+        let problem = refused.refused(422, "validation_failed");
+        assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(schedule.id()));
+    }
+    assert_eq!(w.owner.get(&path).expect(200), procedure);
+    w.owner.at(1).patch(&path, json!({ "steps": [{ "key": "book", "title": "Book" }] })).expect(200);
+    w.owner.at(1).delete(&format!("/procedure-schedules/{}", schedule.id())).expect(204);
+    w.owner.at(2).patch(&path, json!({ "steps": [{ "key": "collect", "title": "Alone" }] })).expect(200);
+}
+
+#[test]
 fn however_much_was_missed_is_left_out_at_once() {
     let w = World::new();
     let procedure = w.procedure().create();

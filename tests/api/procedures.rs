@@ -1,6 +1,6 @@
 //! Procedures: steps that wait for each other, runs that are whole, and who is late at which step.
 
-use crate::support::{Client, Record, World, at_once, execute, now};
+use crate::support::{Answer, Client, Record, World, at_once, execute, now};
 use crate::surveys::answer;
 use chrono::{Datelike, Days, Months, NaiveDate, TimeDelta};
 use serde_json::{Value, json};
@@ -141,7 +141,7 @@ fn whoever_finishes_last_of_two_at_once_opens_what_waits_for_both() {
 }
 
 #[test]
-fn a_step_is_cancelled_while_the_one_before_it_or_the_whole_run_is_done() {
+fn a_step_is_skipped_while_the_one_before_it_or_the_whole_run_is_done() {
     let w = World::new();
     let customer = w.customer().create();
     let procedure = w.procedure().with("steps", json!([step("a", &[]), step("b", &["a"])])).create();
@@ -161,7 +161,7 @@ fn a_step_is_cancelled_while_the_one_before_it_or_the_whole_run_is_done() {
         let task_of = |key: &str| of(&run, key)["task_id"].as_str().unwrap().to_owned();
         let answers = at_once(3, |turn| match turn {
             0 => close(&task_of("a"), "done"),
-            1 => close(&task_of("b"), "cancelled"),
+            1 => w.owner.post(&format!("/procedure-runs/{}/skips", run.id()), json!({ "key": "b", "reason": "?" })),
             _ => close(run["task_id"].as_str().unwrap(), "cancelled"),
         });
         for answer in &answers[..2] {
@@ -576,5 +576,281 @@ fn due_days_are_never_days_off_when_told_so() {
         let last = u64::from((start + Months::new(1) - Days::new(1)).day());
         let wanted = start + Days::new(day.parse::<u64>().unwrap().min(last) - 1);
         assert!(if shift == "before" { due_on <= wanted } else { due_on >= wanted }, "{step}");
+    }
+}
+
+#[test]
+fn whoever_answers_and_whoever_closes_or_moves_what_is_answered_for_wait_for_each_other() {
+    let w = World::new();
+    let (customer, survey) = (w.customer().create(), w.survey().create());
+    let procedure =
+        w.procedure().with("steps", json!([with(step("ask", &[]), "survey_id", survey["id"].clone())])).create();
+    let other = w.thread("Other").create();
+    let whole = json!({ "answers": { "content": "yes" }, "complete": true });
+    let never_unavailable = |what: &str, one: &(dyn Fn() -> Answer + Sync), other: &(dyn Fn() -> Answer + Sync)| {
+        let answers = at_once(2, |turn| if turn == 0 { one() } else { other() });
+        for answer in answers {
+            assert!([200, 201, 404, 409, 412].contains(&answer.status), "{what}: {answer:?}");
+        }
+    };
+    for _ in 0..4 {
+        for kind in ["cancellation", "skips", "merges", "done", "main"] {
+            for by in ["operator", "form", "link"] {
+                let run = w.procedure_run(procedure.id(), customer.id()).create();
+                let task_id = of(&run, "ask")["task_id"].as_str().unwrap();
+                let link = w.survey_link(survey.id()).with("task_id", task_id);
+                let address = (by == "form").then(|| link.create().address());
+                let response =
+                    w.owner.get(&format!("/survey-responses?task_id={task_id}")).expect(200).items().remove(0);
+                let (task, main) = (w.task_of_step(&run, "ask"), run["task_id"].as_str().unwrap());
+                let path = format!("/procedure-runs/{}", run.id());
+                let close = || match kind {
+                    "cancellation" => w.owner.post(&format!("{path}/cancellation"), Value::Null),
+                    "skips" => w.owner.post(&format!("{path}/skips"), json!({ "key": "ask", "reason": "?" })),
+                    "merges" => {
+                        let merge = json!({ "thread_id": run["thread_id"] });
+                        w.owner.post(&format!("/threads/{}/merges", other.id()), merge)
+                    }
+                    "done" => {
+                        w.owner.at(task.version()).patch(&format!("/tasks/{}", task.id()), json!({ "status": "done" }))
+                    }
+                    _ => {
+                        let main = format!("/tasks/{main}?close_subtasks=true");
+                        w.owner.at(1).patch(&main, json!({ "status": "cancelled" }))
+                    }
+                };
+                let answer_it = || match by {
+                    "operator" => {
+                        let path = format!("/survey-responses/{}", response.id());
+                        w.owner.at(response.version()).patch(&path, whole.clone())
+                    }
+                    "form" => answer(address.as_ref().unwrap(), json!({ "content": "yes" }), true),
+                    _ => link.send(),
+                };
+                never_unavailable(&format!("{by} beside {kind}"), &answer_it, &close);
+            }
+        }
+        let call = w.interaction(customer.id()).create();
+        let response = w.survey_response(survey.id()).with("interaction_id", call.id()).create();
+        let path = format!("/survey-responses/{}", response.id());
+        let item = json!({ "type": "interaction", "id": call.id() });
+        never_unavailable("operator beside a thread", &|| w.owner.at(1).patch(&path, whole.clone()), &|| {
+            w.owner.post(&format!("/threads/{}/items", other.id()), item.clone())
+        });
+    }
+}
+
+#[test]
+fn nobody_gives_a_step_to_somebody_above() {
+    let w = World::new();
+    let operator = w.operator("operator", "none", None);
+    let (customer, procedure) = (w.customer().create(), w.procedure().create());
+    let given = |id: &str| with(step("extra", &[]), "assignee", json!({ "kind": "named", "operator_id": id }));
+    let team = json!({ "kind": "round_robin", "operator_ids": [operator.id, w.owner.id] });
+    let (up, mine) = (given(&w.owner.id.to_string()), given(&operator.id.to_string()));
+    let start = |extra: &Value| {
+        w.procedure_run(procedure.id(), customer.id()).by(&operator).with("extra_steps", json!([extra])).send()
+    };
+    start(&up).refused(403, "forbidden");
+    start(&with(step("extra", &[]), "assignee", team)).refused(403, "forbidden");
+    let run = start(&mine).expect(201);
+    let path = format!("/procedure-runs/{}/steps", run.id());
+    let more = |step: &Value| with(step.clone(), "key", json!("more"));
+    let registered =
+        w.procedure_run(procedure.id(), w.customer().with("caretaker_id", json!(operator.id)).create().id());
+    let own = registered.by(&operator).create();
+    let own = format!("/procedure-runs/{}/steps", own.id());
+    operator.post(&own, more(&up)).refused(403, "forbidden");
+    operator.post(&own, more(&mine)).expect(200);
+    w.owner.post(&path, more(&up)).expect(200);
+    // A manager schedules work for those below.
+    let manager = w.operator("manager", "none", None);
+    let extra_steps = json!([{ "customer_id": customer.id(), "steps": [up] }]);
+    let schedule = w.procedure_schedule(procedure.id()).with("active", false);
+    schedule.clone().by(&manager).with("extra_steps", extra_steps.clone()).send().refused(403, "forbidden");
+    let schedule = schedule.with("extra_steps", extra_steps).create();
+    // What is there stays, whoever changes the rest.
+    let path = format!("/procedure-schedules/{}", schedule.id());
+    manager.at(1).patch(&path, json!({ "catch_up": "all" })).expect(200);
+}
+
+#[test]
+fn a_step_waits_again_for_one_that_was_opened_again() {
+    let w = World::new();
+    let procedure = w.procedure().with("steps", json!([step("a", &[]), step("b", &["a"])])).create();
+    let run = w.procedure_run(procedure.id(), w.customer().create().id()).create();
+    w.finish_step(&run, "a").expect(200);
+    let a = w.task_of_step(&run, "a");
+    w.owner.at(a.version()).patch(&format!("/tasks/{}", a.id()), json!({ "status": "in_progress" })).expect(200);
+    assert_eq!(w.finish_step(&run, "b").refused(409, "state_invalid")["state"], "waiting");
+    // Past the API, too.
+    let b = of(&run, "b")["task_id"].as_str().unwrap();
+    let done = format!("update tasks set status = 'done', percent_done = 100, closed_at = now() where id = '{b}'");
+    assert!(execute(&done).is_err());
+    w.finish_step(&run, "a").expect(200);
+    w.finish_step(&run, "b").expect(200);
+}
+
+#[test]
+fn a_step_is_left_out_for_a_reason_only() {
+    let w = World::new();
+    let procedure = w.procedure().create();
+    let run = w.procedure_run(procedure.id(), w.customer().create().id()).create();
+    let task = w.task_of_step(&run, "collect");
+    let path = format!("/tasks/{}", task.id());
+    let refused = w.owner.at(1).patch(&path, json!({ "status": "cancelled" })).refused(409, "state_invalid");
+    assert_eq!(refused["state"], "step");
+    assert!(refused["detail"].as_str().unwrap().contains("/procedure-runs/{id}/skips"));
+    let cancelled = format!("update tasks set status = 'cancelled', closed_at = now() where id = '{}'", task.id());
+    assert!(execute(&cancelled).is_err());
+    // What hangs below it is cancelled as ever.
+    let below = w.task("Below").with("parent", json!({ "type": "task", "id": task.id() })).create();
+    w.owner.at(1).patch(&format!("/tasks/{}", below.id()), json!({ "status": "cancelled" })).expect(200);
+}
+
+#[test]
+fn a_cancelled_run_stays_cancelled() {
+    let w = World::new();
+    let procedure = w.procedure().create();
+    let run = w.procedure_run(procedure.id(), w.customer().create().id()).create();
+    let beside = w.task("Beside").create();
+    let path = format!("/procedure-runs/{}", run.id());
+    let cancelled = w.owner.post(&format!("{path}/cancellation"), Value::Null).expect(200);
+    let refused = |answer: Answer| assert_eq!(answer.refused(409, "state_invalid")["state"], "cancelled");
+    let (step, main) = (of(&run, "collect")["task_id"].as_str().unwrap(), run["task_id"].as_str().unwrap());
+    for id in [step, main] {
+        let task = w.owner.get(&format!("/tasks/{id}")).expect(200);
+        for status in ["open", "in_progress"] {
+            refused(w.owner.at(task.version()).patch(&format!("/tasks/{id}"), json!({ "status": status })));
+        }
+        refused(w.task("Below").with("parent", json!({ "type": "task", "id": id })).send());
+    }
+    let below = json!({ "parent": { "type": "task", "id": main } });
+    refused(w.owner.at(1).patch(&format!("/tasks/{}", beside.id()), below));
+    refused(w.task("Done").with("status", "done").with("parent", json!({ "type": "task", "id": main })).send());
+    assert_eq!(w.owner.get(&path).expect(200), cancelled);
+}
+
+#[test]
+fn a_run_is_in_one_thread_of_its_customer() {
+    let w = World::new();
+    let (customer, stranger) = (w.customer().create(), w.customer().create());
+    let procedure = w.procedure().create();
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    let (other, task) = (w.thread("Other").create(), w.task_of_step(&run, "collect"));
+    let items = format!("/threads/{}/items", other.id());
+    let refused = |answer: Answer| assert_eq!(answer.refused(409, "state_invalid")["state"], "procedure");
+    refused(w.owner.post(&items, json!({ "type": "task", "id": task.id() })));
+    refused(w.owner.at(1).patch(&format!("/tasks/{}", task.id()), json!({ "thread_id": other.id() })));
+    let own = format!("/threads/{}", run["thread_id"].as_str().unwrap());
+    refused(w.owner.delete(&format!("{own}/items?type=task&item_id={}", task.id())));
+    for customer_id in [json!(stranger.id()), Value::Null] {
+        refused(w.owner.at(1).patch(&own, json!({ "customer_id": customer_id })));
+    }
+    w.owner.at(1).patch(&own, json!({ "subject": "Close" })).expect(200);
+    // Past the API, too.
+    let moved = format!("update tasks set thread_id = '{}' where id = '{}'", other.id(), task.id());
+    assert!(execute(&moved).is_err());
+    // As a whole it goes.
+    w.owner.post(&items, json!({ "type": "task", "id": run["task_id"] })).expect(200);
+    assert_eq!(w.task_of_step(&run, "vat")["thread_id"], other["id"]);
+    let third = w.thread("Third").create();
+    w.owner.post(&format!("/threads/{}/merges", third.id()), json!({ "thread_id": other.id() })).expect(200);
+    assert_eq!(w.procedure_run_now(&run)["thread_id"], third["id"]);
+}
+
+#[test]
+fn who_does_a_step_is_settled_when_it_is_opened() {
+    let w = World::new();
+    let [before, after, named, starter] = [(); 4].map(|()| w.operator("operator", "none", None));
+    let customer = w.customer().with("caretaker_id", json!(before.id)).create();
+    let team = json!({ "kind": "round_robin", "operator_ids": [before.id] });
+    let steps = json!([
+        step("first", &[]),
+        step("caretaker", &["first"]),
+        with(step("named", &["first"]), "assignee", json!({ "kind": "named", "operator_id": named.id })),
+        with(step("starter", &["first"]), "assignee", json!({ "kind": "starter" })),
+        with(step("team", &["first"]), "assignee", team),
+        step("given", &["first"]),
+    ]);
+    let procedure = w.procedure().with("steps", steps).create();
+    let run = w.procedure_run(procedure.id(), customer.id()).by(&starter).create();
+    let given = w.task_of_step(&run, "given");
+    w.owner.at(1).patch(&format!("/tasks/{}", given.id()), json!({ "caretaker_id": starter.id })).expect(200);
+    w.owner.at(1).patch(&format!("/customers/{}", customer.id()), json!({ "caretaker_id": after.id })).expect(200);
+    w.owner.at(1).patch(&format!("/operators/{}", named.id), json!({ "active": false })).expect(200);
+    w.finish_step(&run, "first").expect(200);
+    let run = w.procedure_run_now(&run);
+    for (key, operator) in
+        [("caretaker", &after), ("named", &after), ("starter", &starter), ("team", &before), ("given", &starter)]
+    {
+        assert_eq!(w.task_of_step(&run, key)["caretaker_id"], json!(operator.id), "{key}");
+        assert_eq!(of(&run, key)["caretaker_id"], json!(operator.id), "{key}");
+    }
+}
+
+#[test]
+fn a_step_has_an_address() {
+    let w = World::new();
+    let procedure = w.procedure().create();
+    let run = w.procedure_run(procedure.id(), w.customer().create().id()).create();
+    let listed = w.owner.get(&format!("/procedure-steps?run_id={}", run.id())).expect(200).items();
+    let path = format!("/procedure-steps/{}", listed[0].id());
+    assert_eq!(w.owner.get(&path).expect(200).0, listed[0].0);
+    let expanded = w.owner.get(&format!("{path}?expand=task,customer")).expect(200);
+    assert_eq!(expanded["task"]["id"], listed[0]["task_id"]);
+    let events = w.owner.get("/events?type=procedure_step.opened").expect(200).items();
+    assert_eq!(
+        events[0]["data"]["url"],
+        json!(format!("/api/v1/procedure-steps/{}", of(&run, "collect")["id"].as_str().unwrap()))
+    );
+    World::new().owner.get(&path).refused(404, "not_found");
+    let in_state = |state: &str| -> Vec<String> {
+        let found = w.owner.get(&format!("/procedure-steps?run_id={}&state={state}", run.id())).expect(200).items();
+        found.iter().map(|step| step["key"].as_str().unwrap().to_owned()).collect()
+    };
+    w.finish_step(&run, "collect").expect(200);
+    let skip = json!({ "key": "vat", "reason": "?" });
+    w.owner.post(&format!("/procedure-runs/{}/skips", run.id()), skip).expect(200);
+    for (state, key) in [("done", "collect"), ("open", "book"), ("skipped", "vat")] {
+        assert_eq!(in_state(state), [key], "{state}");
+    }
+    assert!(in_state("waiting").is_empty());
+}
+
+#[test]
+fn the_task_of_a_step_does_not_come_again() {
+    let w = World::new();
+    let procedure = w.procedure().create();
+    let run = w.procedure_run(procedure.id(), w.customer().create().id()).create();
+    let again = json!({ "due_at": "2090-11-25T12:00:00Z", "recurrence": "FREQ=MONTHLY" });
+    for id in [of(&run, "collect")["task_id"].as_str().unwrap(), run["task_id"].as_str().unwrap()] {
+        let refused = w.owner.at(1).patch(&format!("/tasks/{id}"), &again).refused(409, "state_invalid");
+        assert_eq!(refused["state"], "procedure");
+    }
+    assert_eq!(w.count("task_series"), 0);
+}
+
+#[test]
+fn whoever_gives_a_task_away_and_whoever_closes_a_step_wait_for_each_other() {
+    let w = World::new();
+    let (customer, procedure) = (w.customer().create(), w.procedure().create());
+    let other = w.operator("operator", "none", None);
+    for round in 0..12 {
+        let run = w.procedure_run(procedure.id(), customer.id()).create();
+        let collect = of(&run, "collect")["task_id"].as_str().unwrap();
+        let task = if round % 2 == 0 { collect } else { run["task_id"].as_str().unwrap() };
+        let any = w.owner.with("If-Match", "*");
+        let answers = at_once(2, |turn| match turn {
+            0 => any.patch(&format!("/tasks/{task}"), json!({ "caretaker_id": other.id })),
+            _ if round % 3 == 0 => any.patch(&format!("/tasks/{collect}"), json!({ "status": "done" })),
+            _ => {
+                let skip = json!({ "key": "collect", "reason": "?" });
+                w.owner.post(&format!("/procedure-runs/{}/skips", run.id()), skip)
+            }
+        });
+        for answer in answers {
+            answer.expect(200);
+        }
     }
 }

@@ -587,3 +587,74 @@ fn the_results_of_ten_thousand_random_responses_are_those_of_a_count_by_hand() {
         i64::try_from(given.iter().filter(|it| it.completed_at.is_none()).count()).unwrap()
     });
 }
+
+#[test]
+fn a_survey_waits_for_open_steps_and_for_no_others() {
+    let w = World::new();
+    let (customer, survey) = (w.customer().create(), w.survey().with("status", "draft").create());
+    let steps =
+        json!([{ "key": "ask", "title": "Ask", "survey_id": survey.id() }, { "key": "other", "title": "Other" }]);
+    let procedure = w.procedure().with("steps", steps).create();
+    let run = w.procedure_run(procedure.id(), customer.id()).create();
+    let later = w.procedure_run(procedure.id(), customer.id()).create();
+    let waiting = || w.owner.get(&format!("/survey-responses?customer_id={}&waiting=true", customer.id())).expect(200);
+    let waiting = || waiting().items();
+    assert_eq!(waiting(), []);
+    let skip = |run: &Record| {
+        w.owner.post(&format!("/procedure-runs/{}/skips", run.id()), json!({ "key": "ask", "reason": "?" })).expect(200)
+    };
+    let ask = run["steps"][0]["task_id"].as_str().unwrap();
+    skip(&later);
+    let opened = w.owner.at(1).patch(&format!("/surveys/{}", survey.id()), json!({ "status": "open" })).expect(200);
+    let [only] = &waiting()[..] else { panic!("of the open step") };
+    assert_eq!((&only["task_id"], &only["survey_version"]), (&json!(ask), &opened["published_version"]));
+    // Opened again it is not asked twice, and what was left out is asked once it is open again.
+    for status in ["closed", "open"] {
+        let version = w.owner.get(&format!("/surveys/{}", survey.id())).expect(200).version();
+        w.owner.at(version).patch(&format!("/surveys/{}", survey.id()), json!({ "status": status })).expect(200);
+    }
+    assert_eq!(waiting().len(), 1);
+    skip(&run);
+    assert_eq!(waiting(), []);
+    let reopen = |id: &str| {
+        let task = w.owner.get(&format!("/tasks/{id}")).expect(200);
+        w.owner.at(task.version()).patch(&format!("/tasks/{id}"), json!({ "status": "open" })).expect(200);
+    };
+    reopen(ask);
+    assert_eq!(waiting()[0]["task_id"], json!(ask));
+    // It is opened again by something new below it, too.
+    skip(&run);
+    let below = w.task("Below").with("parent", json!({ "type": "task", "id": ask })).create();
+    assert_eq!(waiting()[0]["task_id"], json!(ask));
+    w.owner.at(1).patch(&format!("/tasks/{}", below.id()), json!({ "status": "cancelled" })).expect(200);
+    let link = w.survey_link(survey.id()).with("task_id", ask);
+    let address = link.create().address();
+    answer(&address, json!({ "recommend": 3 }), false).expect(200);
+    assert_eq!(waiting().len(), 1);
+    // What was begun is kept when the task is closed, and waits no longer.
+    skip(&run);
+    assert_eq!((waiting(), w.count("survey_responses")), (Vec::new(), 1));
+    let waits_not = w.owner.get("/survey-responses?waiting=false").expect(200).items();
+    assert_eq!(waits_not.len(), 1);
+    Client::nobody().get(&address).refused(404, "not_found");
+    answer(&address, json!({ "content": "yes" }), true).refused(404, "not_found");
+    assert_eq!(link.send().refused(409, "state_invalid")["state"], "task_closed");
+    reopen(ask);
+    assert_eq!(waiting().len(), 1);
+    answer(&address, json!({ "content": "yes" }), true).expect(200);
+}
+
+#[test]
+fn a_response_is_gone_on_with_though_its_task_has_come_to_another_customer() {
+    let w = World::new();
+    let [one, other] = [(); 2].map(|()| w.customer().create());
+    let (task, survey) = (w.task("Ask").with("customer_id", one.id()).create(), w.survey().create());
+    let response = w.survey_response(survey.id()).with("task_id", task.id()).create();
+    w.owner.at(1).patch(&format!("/tasks/{}", task.id()), json!({ "customer_id": other.id() })).expect(200);
+    let path = format!("/survey-responses/{}", response.id());
+    let begun = w.owner.at(1).patch(&path, json!({ "answers": { "recommend": 4 } })).expect(200);
+    assert_eq!(begun["customer_id"], one["id"]);
+    let told = w.owner.at(2).patch(&path, json!({ "task_id": task.id() }));
+    assert_eq!(told.wrong(), ["/task_id other_customer"]);
+    w.owner.at(2).patch(&path, json!({ "customer_id": other.id(), "answers": { "content": "yes" } })).expect(200);
+}

@@ -81,6 +81,23 @@ impl Assignee {
         meant.into_iter().chain(hands.caretaker_id).find(|id| works(*id))
     }
 
+    /// Who does a step that is opened, of those who are at work: whom the rule means now, which is the customer's present
+    /// caretaker or the operator whom it names, and otherwise who was found when the run was started, `planned`. Where that
+    /// one is gone it is the customer's present caretaker, too, and nobody where there is none.
+    pub fn operator_at_opening(
+        &self,
+        planned: Option<OperatorId>,
+        caretaker_id: Option<OperatorId>,
+        works: impl Fn(OperatorId) -> bool,
+    ) -> Option<OperatorId> {
+        let meant = match self {
+            Self::Named { operator_id } => Some(*operator_id),
+            Self::Caretaker => None,
+            Self::Starter | Self::RoundRobin { .. } => planned,
+        };
+        meant.into_iter().chain(caretaker_id).find(|id| works(*id))
+    }
+
     /// Everybody whom it names.
     pub fn named(&self) -> &[OperatorId] {
         match self {
@@ -95,7 +112,8 @@ impl Assignee {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum DueRule {
-    /// So many working days after the day on which the run starts; 0 is that day, or the first working day after it.
+    /// So many working days after the day on which the run starts, whether that is one or not; 0 is that day, or the first
+    /// working day after it.
     AfterStart { working_days: u16 },
     /// A day of the month in which the period begins, or of a later one, moved to a working day.
     DayOfMonth {
@@ -133,7 +151,10 @@ impl DueRule {
     pub fn due_on(self, started_on: NaiveDate, period_start_on: Option<NaiveDate>) -> NaiveDate {
         match self {
             Self::AfterStart { working_days } => {
-                let mut day = shift_to_working_day(started_on, IssueDayShift::After);
+                if working_days == 0 {
+                    return shift_to_working_day(started_on, IssueDayShift::After);
+                }
+                let mut day = started_on;
                 for _ in 0..working_days {
                     let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
                     day = shift_to_working_day(next, IssueDayShift::After);
@@ -290,6 +311,10 @@ mod tests {
         let last = on("last_day", 0, IssueDayShift::None);
         assert_eq!(last.due_on(day("2028-02-03"), None).to_string(), "2028-02-29");
         assert_eq!(DueRule::AfterStart { working_days: 0 }.due_on(day("2026-11-11"), None).to_string(), "2026-11-12");
+        // Sunday 1 November and one working day are Monday.
+        let after_sunday =
+            |working_days| DueRule::AfterStart { working_days }.due_on(day("2026-11-01"), None).to_string();
+        assert_eq!([0, 1, 2].map(after_sunday), ["2026-11-02", "2026-11-02", "2026-11-03"]);
     }
 
     #[test]
@@ -315,6 +340,15 @@ mod tests {
         let named = Assignee::Named { operator_id: team[2] };
         assert_eq!(named.operator(hands(0), has_left(2)), Some(team[0]));
         assert_eq!(Assignee::Caretaker.operator(hands(0), has_left(0)), None);
+        // At its opening it is the present caretaker's, or whose turn it was.
+        let (planned, present) = (Some(team[0]), Some(team[1]));
+        let all = |_: OperatorId| true;
+        assert_eq!(Assignee::Caretaker.operator_at_opening(planned, present, all), present);
+        assert_eq!(named.operator_at_opening(planned, present, all), Some(team[2]));
+        assert_eq!(named.operator_at_opening(planned, present, has_left(2)), present);
+        assert_eq!(rule.operator_at_opening(planned, present, all), planned);
+        assert_eq!(Assignee::Starter.operator_at_opening(planned, present, has_left(0)), present);
+        assert_eq!(Assignee::Caretaker.operator_at_opening(planned, present, has_left(1)), None);
     }
 
     fn graph(edges: &[(&str, &[&str])]) -> Vec<(String, &'static str)> {
@@ -366,7 +400,8 @@ mod tests {
                 DueRule::AfterStart { working_days } => {
                     let from = started_on + Days::new(1);
                     let passed = from.iter_days().take_while(|day| *day <= due_on).filter(|day| is_working_day(*day)).count();
-                    let expected = usize::from(working_days) + usize::from(!is_working_day(started_on));
+                    let is_next = working_days == 0 && !is_working_day(started_on);
+                    let expected = usize::from(working_days) + usize::from(is_next);
                     prop_assert_eq!(passed, expected);
                 }
                 DueRule::DayOfMonth { day, month_offset, shift: IssueDayShift::None } => {

@@ -21,8 +21,8 @@ const WINDOW_SECONDS: u32 = 60;
 const SIGN_INS_A_MINUTE: u32 = 10;
 const SIGN_INS_A_MINUTE_OF_ADDRESS: u32 = 60;
 
-/// Calls a minute at one address of a survey's form, and at addresses that are none by one caller: who guesses has no
-/// time to.
+/// Calls a minute at one address of a survey's form by one caller, so that none keeps others from a form for many, and at
+/// addresses that are none: who guesses has no time to.
 const FORM_CALLS_A_MINUTE: u32 = 120;
 const WRONG_FORMS_A_MINUTE_OF_ADDRESS: u32 = 60;
 
@@ -42,8 +42,8 @@ pub struct Limits {
     requests_a_minute: NonZeroU32,
     accounts: Limiter<String>,
     addresses: Limiter<IpAddr>,
-    /// By the hash of the form's secret.
-    forms: Limiter<Vec<u8>>,
+    /// By the hash of the form's secret, and where the call comes from.
+    forms: Limiter<(Vec<u8>, Option<IpAddr>)>,
     wrong_forms: Limiter<IpAddr>,
     counted: AtomicU32,
 }
@@ -95,9 +95,9 @@ impl Limits {
         address.map_or(Ok(()), |address| count(&self.addresses, &address, of_address).map(|_| ()))
     }
 
-    /// Counts a call at the address of a survey's form, by the hash of its secret.
-    pub fn count_form(&self, secret_hash: Vec<u8>) -> Result<(), ApiError> {
-        count(&self.forms, &secret_hash, of(FORM_CALLS_A_MINUTE)).map(|_| ())
+    /// Counts a call at the address of a survey's form, by the hash of its secret and where the call comes from.
+    pub fn count_form(&self, secret_hash: Vec<u8>, address: Option<IpAddr>) -> Result<(), ApiError> {
+        count(&self.forms, &(secret_hash, address), of(FORM_CALLS_A_MINUTE)).map(|_| ())
     }
 
     /// Counts a call for a form that there is none of, against where it comes from.
@@ -139,5 +139,21 @@ fn count<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K, quota: NonZeroU32)
             }
             Err(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_calls_a_form_too_often_keeps_nobody_else_from_it() {
+        let limits = Limits::new(NonZeroU32::MAX);
+        let from = |last: u8| Some(IpAddr::from([192, 0, 2, last]));
+        let form = || vec![7; 32];
+        // The quota refills a little meanwhile.
+        assert!((0..2 * FORM_CALLS_A_MINUTE).any(|_| limits.count_form(form(), from(1)).is_err()));
+        assert!(limits.count_form(form(), from(2)).is_ok());
+        assert!(limits.count_form(vec![8; 32], from(1)).is_ok());
     }
 }

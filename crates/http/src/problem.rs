@@ -417,6 +417,21 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
                 "The task of a procedure run stays where it is, and its customer's",
             );
         }
+        Violation::Restrict if constraint == "procedure_steps_refuse_series" => {
+            return ApiError::state_invalid(
+                "procedure",
+                "The task of a procedure run does not come again: a schedule of the procedure does",
+            );
+        }
+        Violation::Restrict if constraint == "threads_keep_customer_of_run" => {
+            return ApiError::state_invalid("procedure", "The thread of a procedure run stays its customer's");
+        }
+        Violation::Restrict if constraint == "procedure_runs_stay_cancelled" => {
+            return ApiError::state_invalid("cancelled", "The procedure run is cancelled and stays so");
+        }
+        Violation::Restrict if constraint == "procedure_steps_refuse_without_reason" => {
+            return skip_instead();
+        }
         Violation::Restrict if constraint == "procedure_steps_refuse_without_files" => {
             return ApiError::state_invalid("files_missing", "The step is done once its files are on the task");
         }
@@ -441,6 +456,11 @@ fn refused(violation: Violation, constraint: &str, field: Option<String>) -> Api
         field => format!("/{field}"),
     };
     ApiError { errors: vec![Wrong::field(pointer, word, detail)], ..ApiError::new(code) }
+}
+
+/// The task of a step is not cancelled by itself.
+pub(crate) fn skip_instead() -> ApiError {
+    ApiError::state_invalid("step", "A step is left out by POST /procedure-runs/{id}/skips, with the reason")
 }
 
 fn refused_by_check(constraint: &str) -> ApiError {

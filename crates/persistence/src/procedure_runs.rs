@@ -26,7 +26,7 @@ use opiekun_domain::ids::{
     ArticleId, CustomerId, OperatorId, OrganizationId, ProcedureId, ProcedureRunId, ProcedureStepId, SurveyId, TaskId,
     ThreadId,
 };
-use opiekun_domain::procedure::{Hands, RunState, Step, is_ready};
+use opiekun_domain::procedure::{Assignee, Hands, RunState, Step, StepState, is_ready};
 use opiekun_domain::survey::{Answers, SurveyStatus};
 use opiekun_domain::task::{Progress, TaskPriority, TaskStatus};
 use opiekun_domain::thread::ThreadStatus;
@@ -81,6 +81,10 @@ pub struct ProcedureStep {
     /// As its task's.
     pub closed_at: Option<DateTime<Utc>>,
     pub skip_reason: Option<String>,
+    /// The rule by which it is settled who does it, when it is opened.
+    pub assignee: Json<Assignee>,
+    /// As its task's; of a step that can not be done yet, that it waits.
+    pub state: StepState,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -120,6 +124,7 @@ struct NewProcedureStep {
     article_id: Option<ArticleId>,
     is_extra: bool,
     opened_at: Option<DateTime<Utc>>,
+    assignee: Json<Assignee>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -167,6 +172,7 @@ pub struct ProcedureStepFilter {
     pub customer_id: Option<CustomerId>,
     pub caretaker_id: Option<OperatorId>,
     pub period_start_on: Option<NaiveDate>,
+    pub state: Option<StepState>,
     /// Whether it can be done and should have been by now.
     pub late: Option<bool>,
 }
@@ -254,7 +260,8 @@ pub fn start_all(
     records.extend(steps.iter().filter(|step| step.opened_at.is_some()).map(|step| step_change("opened", step)));
     changes::record_all(tx, records)?;
     let customers: HashMap<ProcedureRunId, CustomerId> = runs.iter().map(|run| (run.id, run.customer_id)).collect();
-    ask_surveys(tx, steps.iter().filter(|step| step.opened_at.is_some()), |run_id| customers.get(&run_id).copied())?;
+    let opened = steps.iter().filter(|step| step.opened_at.is_some());
+    ask_surveys(tx, opened.filter_map(|step| Some((step, *customers.get(&step.run_id)?))))?;
     Ok(runs)
 }
 
@@ -341,6 +348,7 @@ impl Planned {
             article_id: step.article_id,
             is_extra,
             opened_at: is_open.then_some(tx.now),
+            assignee: Json(step.assignee.clone()),
             created_at: tx.now,
             updated_at: tx.now,
         };
@@ -453,7 +461,7 @@ pub fn add_step(
     let steps = insert_steps(tx, vec![row])?;
     if is_open {
         changes::record_all(tx, steps.iter().map(|step| step_change("opened", step)).collect())?;
-        ask_surveys(tx, steps.iter(), |_| Some(run.customer_id))?;
+        ask_surveys(tx, steps.iter().map(|step| (step, run.customer_id)))?;
     }
     // What has more to be done is as far as that.
     task_progress::roll_up(tx, Some(main.id))?;
@@ -462,6 +470,9 @@ pub fn add_step(
 
 /// Leaves out a step of a locked run that nobody has closed. What waits for it does not any more.
 pub fn skip(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep, reason: String) -> Result<()> {
+    let below = task_progress::lock_open_below(tx, step.task_id)?;
+    // Before its step, which follows it whoever changes it.
+    let task = crate::tasks::lock(tx, step.task_id, None)?;
     diesel::update(procedure_steps::table.find((tx.organization_id(), step.id)))
         .set((
             procedure_steps::skip_reason.eq(reason),
@@ -469,9 +480,7 @@ pub fn skip(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep, reason: S
             procedure_steps::updated_at.eq(tx.now),
         ))
         .execute(tx.conn)?;
-    let below = task_progress::lock_open_below(tx, step.task_id)?;
     task_progress::close_all(tx, &below, TaskStatus::Cancelled)?;
-    let task = crate::tasks::lock(tx, step.task_id, None)?;
     let progress = Progress::recorded(TaskStatus::Cancelled, task.percent_done);
     crate::tasks::update(tx, &task, task.fields.clone(), progress, None)?;
     changed(tx, run, "step_skipped")
@@ -486,7 +495,7 @@ fn changed(tx: &mut Tx<'_>, run: &ProcedureRun, action: &'static str) -> Result<
 }
 
 /// What follows from a task that was just opened again: its step is not skipped any more, and can be done if what it waits
-/// for is.
+/// for is. Its survey waits again for the customer who has not answered it.
 pub(crate) fn reopen(tx: &mut Tx<'_>, task_id: TaskId) -> Result<()> {
     diesel::update(procedure_steps::table)
         .filter(procedure_steps::organization_id.eq(tx.organization_id()))
@@ -498,7 +507,22 @@ pub(crate) fn reopen(tx: &mut Tx<'_>, task_id: TaskId) -> Result<()> {
             procedure_steps::updated_at.eq(tx.now),
         ))
         .execute(tx.conn)?;
+    let opened: Vec<(ProcedureStep, CustomerId)> = procedure_steps::table
+        .filter(procedure_steps::organization_id.eq(tx.organization_id()))
+        .filter(procedure_steps::task_id.eq(task_id))
+        .filter(procedure_steps::opened_at.is_not_null())
+        .select((ProcedureStep::as_select(), procedure_steps::customer_id))
+        .load(tx.conn)?;
+    ask_surveys(tx, opened.iter().map(|(step, customer_id)| (step, *customer_id)))?;
     follow(tx, &[task_id], Finish::Nothing)
+}
+
+/// Whether a task is a step of a run.
+pub fn is_step(tx: &mut Tx<'_>, task_id: TaskId) -> Result<bool> {
+    let of_task = procedure_steps::table
+        .filter(procedure_steps::organization_id.eq(tx.organization_id()))
+        .filter(procedure_steps::task_id.eq(task_id));
+    Ok(diesel::select(diesel::dsl::exists(of_task)).get_result(tx.conn)?)
 }
 
 /// Locks the run of which a task is a step, or the main task, if there is one: before the task itself, as whoever closes
@@ -551,6 +575,17 @@ pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Resu
     let asked = steps.iter().filter(|(step, task)| step.survey_id.is_some() && task.closed_at.is_some());
     let asked: Vec<TaskId> = asked.map(|(_, task)| task.id).filter(|id| closed.contains(id)).collect();
     survey_responses::delete_unanswered(tx, &asked)?;
+    let zone = organizations::find(tx)?.time_zone();
+    let caretakers: HashMap<CustomerId, Option<OperatorId>> = customers::table
+        .filter(customers::organization_id.eq(organization_id))
+        .filter(customers::id.eq_any(runs.iter().map(|run| run.customer_id)))
+        .select((customers::id, customers::caretaker_id))
+        .load::<(CustomerId, Option<OperatorId>)>(tx.conn)?
+        .into_iter()
+        .collect();
+    let unopened = || steps.iter().filter(|(step, _)| step.opened_at.is_none()).map(|(step, _)| step);
+    let hands = unopened().flat_map(|step| step.assignee.0.named().iter().copied().chain(step.caretaker_id));
+    let works = operators::working(tx, hands.chain(caretakers.values().copied().flatten()))?;
     for run in &runs {
         let of_run: Vec<_> = steps.iter().filter(|(step, _)| step.run_id == run.id).collect();
         let is_closed = |key: &str| of_run.iter().any(|(step, task)| step.key == key && task.closed_at.is_some());
@@ -563,9 +598,12 @@ pub(crate) fn follow(tx: &mut Tx<'_>, closed: &[TaskId], finish: Finish) -> Resu
         let task_ids: Vec<TaskId> = ready.iter().map(|step| step.task_id).collect();
         let tasks: HashMap<TaskId, Task> =
             crate::tasks::lock_all(tx, &task_ids)?.into_iter().map(|task| (task.id, task)).collect();
+        let caretaker_id = caretakers.get(&run.customer_id).copied().flatten();
         for step in ready {
             let task = tasks.get(&step.task_id).ok_or(StoreError::NotFound("task"))?;
-            open(tx, run, step, task)?;
+            let planned =
+                step.assignee.0.operator_at_opening(step.caretaker_id, caretaker_id, |id| works.contains(&id));
+            open(tx, run, (step, planned), task, zone)?;
         }
         if finish == Finish::Main && of_run.iter().all(|(_, task)| task.closed_at.is_some()) {
             let main = crate::tasks::lock(tx, run.task_id, None)?;
@@ -587,11 +625,15 @@ pub(crate) enum Finish {
 }
 
 /// Opens a step of a locked run: its locked task gets who is to do it and by when, where nobody has said so already.
-fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep, task: &Task) -> Result<()> {
-    let zone = organizations::find(tx)?.time_zone();
-    let works = operators::working(tx, step.caretaker_id.into_iter())?;
+fn open(
+    tx: &mut Tx<'_>,
+    run: &ProcedureRun,
+    (step, caretaker_id): (&ProcedureStep, Option<OperatorId>),
+    task: &Task,
+    zone: Tz,
+) -> Result<()> {
     let mut fields = task.fields.clone();
-    fields.caretaker_id = fields.caretaker_id.or(step.caretaker_id.filter(|id| works.contains(id)));
+    fields.caretaker_id = fields.caretaker_id.or(caretaker_id);
     let opened: ProcedureStep = diesel::update(procedure_steps::table.find((tx.organization_id(), step.id)))
         .set((
             procedure_steps::opened_at.eq(tx.now),
@@ -609,33 +651,52 @@ fn open(tx: &mut Tx<'_>, run: &ProcedureRun, step: &ProcedureStep, task: &Task) 
     }
     crate::tasks::update(tx, task, fields, task.progress(), None)?;
     changes::record(tx, step_change("opened", &opened))?;
-    ask_surveys(tx, std::iter::once(&opened), |_| Some(run.customer_id))
+    ask_surveys(tx, std::iter::once((&opened, run.customer_id)))
 }
 
-/// Puts the surveys of opened steps before the customers, those that can be answered.
-fn ask_surveys<'a>(
-    tx: &mut Tx<'_>,
-    opened: impl Iterator<Item = &'a ProcedureStep>,
-    customer: impl Fn(ProcedureRunId) -> Option<CustomerId>,
-) -> Result<()> {
-    let asked: Vec<(&ProcedureStep, SurveyId)> = opened.filter_map(|step| Some((step, step.survey_id?))).collect();
+/// Puts a survey that was just opened before the customers of whose runs open steps ask for it. The trees are kept in their
+/// shape, so that nobody opens or closes a step meanwhile.
+pub fn ask_for_open_steps(tx: &mut Tx<'_>, survey_id: SurveyId) -> Result<()> {
+    let open: Vec<(ProcedureStep, CustomerId)> = procedure_steps::table
+        .filter(procedure_steps::organization_id.eq(tx.organization_id()))
+        .filter(procedure_steps::survey_id.eq(survey_id))
+        .filter(procedure_steps::opened_at.is_not_null())
+        .filter(procedure_steps::closed_at.is_null())
+        .order(procedure_steps::id)
+        .select((ProcedureStep::as_select(), procedure_steps::customer_id))
+        .load(tx.conn)?;
+    ask_surveys(tx, open.iter().map(|(step, customer_id)| (step, *customer_id)))
+}
+
+/// Puts the surveys of opened steps before the customers, those that can be answered, where none is there already: begun,
+/// answered, or still waiting.
+fn ask_surveys<'a>(tx: &mut Tx<'_>, opened: impl Iterator<Item = (&'a ProcedureStep, CustomerId)>) -> Result<()> {
+    let mut asked: Vec<(&ProcedureStep, CustomerId, SurveyId)> =
+        opened.filter_map(|(step, customer_id)| Some((step, customer_id, step.survey_id?))).collect();
     if asked.is_empty() {
         return Ok(());
     }
-    let ids: BTreeSet<SurveyId> = asked.iter().map(|(_, survey_id)| *survey_id).collect();
+    let tasks: Vec<TaskId> = asked.iter().map(|(step, ..)| step.task_id).collect();
+    let there = survey_responses::of_tasks(tx, &tasks)?;
+    asked.retain(|(step, _, survey_id)| !there.contains(&(step.task_id, *survey_id)));
+    let ids: BTreeSet<SurveyId> = asked.iter().map(|(.., survey_id)| *survey_id).collect();
     let published: HashMap<SurveyId, Option<i32>> = surveys::table
         .filter(surveys::organization_id.eq(tx.organization_id()))
         .filter(surveys::id.eq_any(ids))
-        .filter(surveys::status.eq(SurveyStatus::Open))
-        .select((surveys::id, surveys::published_version))
-        .load::<(SurveyId, Option<i32>)>(tx.conn)?
+        .select((surveys::id, surveys::status, surveys::published_version))
+        // Whoever opens it meanwhile comes first, or sees these steps.
+        .order(surveys::id)
+        .for_share()
+        .load::<(SurveyId, SurveyStatus, Option<i32>)>(tx.conn)?
         .into_iter()
+        .filter(|(_, status, _)| *status == SurveyStatus::Open)
+        .map(|(id, _, published_version)| (id, published_version))
         .collect();
-    let rows = asked.into_iter().filter_map(|(step, survey_id)| {
+    let rows = asked.into_iter().filter_map(|(step, customer_id, survey_id)| {
         let survey_version = published.get(&survey_id).copied().flatten()?;
         let asked = Asked { survey_id, survey_version, link_id: None, registered_by_id: None };
         let fields = SurveyResponseFields {
-            customer_id: customer(step.run_id),
+            customer_id: Some(customer_id),
             person_id: None,
             operator_id: step.caretaker_id,
             interaction_id: None,
@@ -668,6 +729,25 @@ pub fn list(tx: &mut Tx<'_>, filter: &ProcedureRunFilter, page: &PageRequest<()>
     let total = page.total(|cap| filtered().select(sql::<Integer>("1")).limit(cap).load(tx.conn))?;
     let rows = keyset!(filtered(), page, procedure_runs::id).select(ProcedureRun::as_select()).load(tx.conn)?;
     Ok(Page::cut(rows, page, total, |run| Cursor::new((), run.id)))
+}
+
+/// A step with its run and its task.
+pub fn find_step(tx: &mut Tx<'_>, id: ProcedureStepId) -> Result<(ProcedureStep, ProcedureRun, Task)> {
+    procedure_steps::table
+        .inner_join(
+            procedure_runs::table.on(procedure_runs::organization_id
+                .eq(procedure_steps::organization_id)
+                .and(procedure_runs::id.eq(procedure_steps::run_id))),
+        )
+        .inner_join(tasks::table.on(
+            tasks::organization_id.eq(procedure_steps::organization_id).and(tasks::id.eq(procedure_steps::task_id)),
+        ))
+        .filter(procedure_steps::organization_id.eq(tx.organization_id()))
+        .filter(procedure_steps::id.eq(id))
+        .select((ProcedureStep::as_select(), ProcedureRun::as_select(), Task::as_select()))
+        .first(tx.conn)
+        .optional()
+        .or_not_found("procedure step")
 }
 
 /// A page of steps with their runs and tasks.
@@ -703,6 +783,9 @@ pub fn list_steps(
         }
         if let Some(period_start_on) = filter.period_start_on {
             query = query.filter(procedure_steps::period_start_on.eq(period_start_on));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(procedure_steps::state.eq(state));
         }
         match filter.late {
             Some(true) => query

@@ -226,6 +226,29 @@ pub fn customers_of(
         .load(tx.conn)?)
 }
 
+/// What schedules of a procedure have for single customers beside its steps.
+pub fn extra_steps_of(
+    tx: &mut Tx<'_>,
+    procedure_id: ProcedureId,
+) -> Result<Vec<(ProcedureScheduleId, CustomerId, Json<Vec<Step>>)>> {
+    Ok(procedure_schedule_customers::table
+        .inner_join(
+            procedure_schedules::table.on(procedure_schedules::organization_id
+                .eq(procedure_schedule_customers::organization_id)
+                .and(procedure_schedules::id.eq(procedure_schedule_customers::schedule_id))),
+        )
+        .filter(procedure_schedules::organization_id.eq(tx.organization_id()))
+        .filter(procedure_schedules::procedure_id.eq(procedure_id))
+        .filter(procedure_schedule_customers::extra_steps.ne(Json(Vec::<Step>::new())))
+        .order((procedure_schedule_customers::schedule_id, procedure_schedule_customers::customer_id))
+        .select((
+            procedure_schedule_customers::schedule_id,
+            procedure_schedule_customers::customer_id,
+            procedure_schedule_customers::extra_steps,
+        ))
+        .load(tx.conn)?)
+}
+
 fn put_customers(tx: &mut Tx<'_>, id: ProcedureScheduleId, scheduled: Vec<ScheduledCustomer>) -> Result<()> {
     /// Parameters of one statement are limited.
     const ROWS_AT_ONCE: usize = 5_000;

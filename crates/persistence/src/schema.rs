@@ -954,6 +954,9 @@ diesel::table! {
         customer_id -> Uuid,
         period_start_on -> Nullable<Date>,
         article_id -> Nullable<Uuid>,
+        assignee -> Jsonb,
+        is_done -> Bool,
+        state -> Text,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::json::Json;
 use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::{survey_links, survey_responses, surveys};
+use crate::schema::{survey_links, survey_responses, surveys, tasks};
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -16,6 +16,7 @@ use opiekun_domain::ids::{
 };
 use opiekun_domain::survey::{Answers, SurveyStatus};
 use serde::Serialize;
+use std::collections::HashSet;
 
 #[derive(Debug, Clone, Queryable, Selectable, Serialize)]
 #[diesel(table_name = survey_responses, check_for_backend(diesel::pg::Pg))]
@@ -107,7 +108,8 @@ pub struct SurveyResponseFilter {
     pub task_id: Option<TaskId>,
     pub thread_id: Option<ThreadId>,
     pub complete: Option<bool>,
-    /// Whether it is not complete and can be answered: its survey is open, and its address, if it has one, not run out.
+    /// Whether it is not complete and can be answered: its survey is open, its address, if it has one, not run out, and its
+    /// task, if it has one, not closed.
     pub waiting: Option<bool>,
     pub dated_from: Option<DateTime<Utc>>,
     pub dated_before: Option<DateTime<Utc>>,
@@ -171,8 +173,10 @@ pub fn await_at_link(tx: &mut Tx<'_>, asked: Asked, fields: SurveyResponseFields
 
 /// Puts surveys before customers, each as a response without answers.
 pub(crate) fn create_all(tx: &mut Tx<'_>, rows: Vec<(Asked, SurveyResponseFields)>) -> Result<()> {
+    /// Parameters of one statement are limited.
+    const ROWS_AT_ONCE: usize = 1_000;
     let (organization_id, now) = (tx.organization_id(), tx.now);
-    let rows: Vec<NewSurveyResponse> = rows
+    let mut rows: Vec<NewSurveyResponse> = rows
         .into_iter()
         .map(|(asked, fields)| NewSurveyResponse {
             organization_id,
@@ -187,15 +191,30 @@ pub(crate) fn create_all(tx: &mut Tx<'_>, rows: Vec<(Asked, SurveyResponseFields
             updated_at: now,
         })
         .collect();
-    let responses: Vec<SurveyResponse> = diesel::insert_into(survey_responses::table)
-        .values(rows)
-        .returning(SurveyResponse::as_returning())
-        .get_results(tx.conn)?;
-    let records = responses
-        .iter()
-        .map(|row| Change::new("survey_response", "created", (row.id, row.version), None, Some(row)))
-        .collect();
-    changes::record_all(tx, records)
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS_AT_ONCE));
+        let responses: Vec<SurveyResponse> = diesel::insert_into(survey_responses::table)
+            .values(rows)
+            .returning(SurveyResponse::as_returning())
+            .get_results(tx.conn)?;
+        let records = responses
+            .iter()
+            .map(|row| Change::new("survey_response", "created", (row.id, row.version), None, Some(row)))
+            .collect();
+        changes::record_all(tx, records)?;
+        rows = rest;
+    }
+    Ok(())
+}
+
+/// Which surveys there are responses to for some tasks, of whatever kind.
+pub(crate) fn of_tasks(tx: &mut Tx<'_>, task_ids: &[TaskId]) -> Result<HashSet<(TaskId, SurveyId)>> {
+    let rows: Vec<(Option<TaskId>, SurveyId)> = survey_responses::table
+        .filter(survey_responses::organization_id.eq(tx.organization_id()))
+        .filter(survey_responses::task_id.eq_any(task_ids))
+        .select((survey_responses::task_id, survey_responses::survey_id))
+        .load(tx.conn)?;
+    Ok(rows.into_iter().filter_map(|(task_id, survey_id)| Some((task_id?, survey_id))).collect())
 }
 
 pub fn find(tx: &mut Tx<'_>, id: SurveyResponseId) -> Result<SurveyResponse> {
@@ -352,6 +371,13 @@ pub fn list(
                     .filter(survey_links::organization_id.eq(survey_responses::organization_id))
                     .filter(survey_links::id.nullable().eq(survey_responses::link_id))
                     .filter(survey_links::expires_at.le(now))
+                    .offset(0),
+            )))
+            .and(diesel::dsl::not(diesel::dsl::exists(
+                tasks::table
+                    .filter(tasks::organization_id.eq(survey_responses::organization_id))
+                    .filter(tasks::id.nullable().eq(survey_responses::task_id))
+                    .filter(tasks::closed_at.is_not_null())
                     .offset(0),
             )));
         query = match filter.waiting {

@@ -68,7 +68,7 @@ impl From<SubtaskSums> for Subtasks {
 
 /// Lets a task follow its subtasks, and those above it follow in their turn, as far as something changes.
 pub(crate) fn roll_up(tx: &mut Tx<'_>, from: Option<TaskId>) -> Result<()> {
-    let (mut next, mut records) = (from, Vec::new());
+    let (mut next, mut records, mut reopened) = (from, Vec::new(), Vec::new());
     while let Some(id) = next {
         // The lock comes before the sums, so that of two who move subtasks at once the second counts both.
         let task = crate::tasks::lock(tx, id, None)?;
@@ -92,10 +92,12 @@ pub(crate) fn roll_up(tx: &mut Tx<'_>, from: Option<TaskId>) -> Result<()> {
         records.push(change("updated", Some(&task), Some(&after), &after));
         if task.closed_at.is_some() && after.closed_at.is_none() {
             crate::tasks::set_reminders(tx, &after)?;
+            reopened.push(id);
         }
         next = after.fields.parent_task_id;
     }
-    changes::record_all(tx, records)
+    changes::record_all(tx, records)?;
+    reopened.into_iter().try_for_each(|id| procedure_runs::reopen(tx, id))
 }
 
 /// Every task below one, to any depth, with something left to do: locked, in the order of their ids. Moves of the trees

@@ -278,6 +278,12 @@ pub fn lock(tx: &mut Tx<'_>, id: TaskId, seen: Option<i32>) -> Result<Task> {
     Ok(task)
 }
 
+/// A task as it is until the transaction ends, for whoever writes down something that follows it from thread to thread or
+/// goes when it is closed: before what is written. None where there is none.
+pub fn hold(tx: &mut Tx<'_>, id: TaskId) -> Result<Option<Task>> {
+    Ok(tasks::table.find((tx.organization_id(), id)).select(Task::as_select()).for_share().first(tx.conn).optional()?)
+}
+
 /// Locks rows, in the order of their ids.
 pub(crate) fn lock_all(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>> {
     if ids.is_empty() {

@@ -245,11 +245,15 @@ pub fn merged_into(tx: &mut Tx<'_>, id: ThreadId) -> Result<Option<ThreadId>> {
     Ok(found.flatten())
 }
 
-/// Takes an item with everything below it to a thread, or out of any. The trees are the caller's to change.
+/// Takes an item with everything below it to a thread, or out of any. The trees are the caller's to change. A step of a
+/// procedure run goes with its whole run only.
 pub fn carry(tx: &mut Tx<'_>, item: WorkItem, thread_id: Option<ThreadId>) -> Result<Carried> {
     let mut items = work_tree::below(tx, item)?;
     items.push(item);
-    carry_all(tx, &items, thread_id)
+    let carried = carry_all(tx, &items, thread_id)?;
+    // Refused here, where the caller knows what was asked for, and not when the transaction ends.
+    diesel::sql_query("set constraints tasks_keep_thread_of_run immediate").execute(tx.conn)?;
+    Ok(carried)
 }
 
 /// Takes everything that is in a locked thread, and the files on it, to another locked one, and closes the first for good.

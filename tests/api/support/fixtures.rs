@@ -150,6 +150,14 @@ const KINDS: &[Kind] = &[
         make: |w| w.procedure_run(any_procedure(w).id(), w.customer().create().id()).create(),
     },
     Kind {
+        collection: "procedure-steps",
+        names: &["procedure_step_id", "step_id"],
+        make: |w| {
+            let run = w.procedure_run(any_procedure(w).id(), w.customer().create().id()).create();
+            w.owner.get(&format!("/procedure-steps/{}", run["steps"][0]["id"].as_str().unwrap())).expect(200)
+        },
+    },
+    Kind {
         collection: "procedure-schedules",
         names: &["procedure_schedule_id", "schedule_id"],
         make: |w| w.procedure_schedule(any_procedure(w).id()).create(),

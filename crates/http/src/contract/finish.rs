@@ -171,6 +171,9 @@ fn complete(operation: &mut Value, word: &str, path: &str, document: &Value) -> 
     }
     if word != "get" {
         codes.extend([Code::Conflict, Code::Duplicate, Code::StateInvalid]);
+    } else if operation["x-state-bound"] == true {
+        // What can be read only of a record in some state: the handler says so.
+        codes.push(Code::StateInvalid);
     }
     if guarded {
         codes.extend([Code::PreconditionFailed, Code::PreconditionRequired]);

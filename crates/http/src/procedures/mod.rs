@@ -9,18 +9,19 @@ use crate::body::{Patch, Valid};
 use crate::listing::{Id, Listing, Sorting};
 use crate::once::Once;
 use crate::precondition::IfMatch;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Wrong};
 use crate::reply::Reply;
 use crate::shape::{PageBody, Shape};
 use crate::state::State;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
+use opiekun_domain::authority::Authority;
 use opiekun_domain::ids::{ArticleId, OperatorId, ProcedureId, SurveyId};
 use opiekun_domain::permission::Permission;
-use opiekun_domain::procedure::Step;
+use opiekun_domain::procedure::{Node, Step, check};
 use opiekun_persistence::articles::{self, ArticleReader};
 use opiekun_persistence::procedures::{Procedure, ProcedureFields, ProcedureSort};
-use opiekun_persistence::{Json, Page, StoreError, Tx, operators, procedures, surveys};
+use opiekun_persistence::{Json, Page, StoreError, Tx, operators, procedure_schedules, procedures, surveys};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +99,35 @@ impl ProcedureInput {
         Ok(ProcedureFields { name, description, steps: Json(steps) })
     }
 }
+
+/// Steps that are nobody's procedure give work only to those whom the caller may assign it to.
+fn check_assignments(authority: &Authority, steps: &[Step]) -> Result<(), ApiError> {
+    let mut named = steps.iter().flat_map(|step| step.assignee.named());
+    named.try_for_each(|id| authority.may_assign(*id)).map_err(ApiError::forbidden)
+}
+
+/// Extra steps of schedules that fitted a procedure fit it with these steps, too: nothing of theirs would be left out, or
+/// come before what it waits for.
+fn check_schedules(tx: &mut Tx<'_>, id: ProcedureId, steps: &[Step]) -> Result<(), ApiError> {
+    let of_procedure: Vec<Node<'_>> = steps.iter().map(Node::from).collect();
+    let misfits =
+        procedure_schedules::extra_steps_of(tx, id)?.into_iter().flat_map(|(schedule_id, customer_id, extra)| {
+            let nodes: Vec<Node<'_>> = of_procedure.iter().copied().chain(extra.0.iter().map(Node::from)).collect();
+            let first = check(&nodes).into_iter().next();
+            first.map(|problem| {
+                let detail = format!(
+                    "The steps of customer {customer_id} in schedule {schedule_id} do not fit any more: {}",
+                    problem.fault
+                );
+                Wrong::field("/steps", "schedule", detail)
+            })
+        });
+    let wrong: Vec<Wrong> = misfits.take(MISFITS_TOLD).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(wrong)) }
+}
+
+/// Of extra steps that fit no more so many are told.
+const MISFITS_TOLD: usize = 20;
 
 /// Operators, surveys and articles that steps name are there, and the operators at work. The first that is not is told with its place.
 fn check_references(tx: &mut Tx<'_>, steps: &[Step], pointer: &str) -> Result<(), ApiError> {
@@ -216,7 +246,8 @@ async fn get_procedure(
 
 /// Change a procedure.
 ///
-/// Runs that were started keep their steps. For managers and owners.
+/// Runs that were started keep their steps. The extra steps that schedules have for single customers have to fit the new ones
+/// (422 at `/steps` names the schedule). For managers and owners.
 #[utoipa::path(tag = "Procedures", security(("sign_in" = ["crm:write"])), params(IfMatch),
     request_body(content = ProcedureInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = ProcedureBody)))]
@@ -236,6 +267,7 @@ async fn update_procedure(
             let fields = patch.apply(&procedure.fields.clone().into())?.fields()?;
             if fields.steps != procedure.fields.steps {
                 check_references(tx, &fields.steps.0, "/steps")?;
+                check_schedules(tx, procedure.id, &fields.steps.0)?;
             }
             let procedure = procedures::update(tx, &procedure, fields)?;
             Ok(Reply::at_version(procedure.version, &ProcedureBody::from(procedure)))

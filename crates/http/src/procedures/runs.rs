@@ -1,7 +1,7 @@
 //! Runs: a procedure that is done for a customer, how far it has come, and who is late at which step.
 
 use super::steps::{StepBody, check_steps};
-use super::{check_references, named};
+use super::{check_assignments, check_references, named};
 use crate::actor::Actor;
 use crate::body::Valid;
 use crate::listing::{Filters, Id, Listing, Sorting};
@@ -37,7 +37,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(add_procedure_step)
         .service(skip_procedure_step)
         .service(cancel_procedure_run)
-        .service(list_procedure_steps);
+        .service(list_procedure_steps)
+        .service(get_procedure_step);
 }
 
 /// The days that a run is for.
@@ -166,6 +167,23 @@ pub struct ProcedureStepBody {
     pub period: Option<PeriodBody>,
     #[serde(flatten)]
     pub step: RunStepBody,
+    /// Counts up when it is opened, skipped, or opened again after that; `ETag` holds it too. What changes with its task
+    /// does not count.
+    #[schema(minimum = 1)]
+    pub version: i32,
+}
+
+impl ProcedureStepBody {
+    fn new((step, run, task): (ProcedureStep, ProcedureRun, Task), now: DateTime<Utc>) -> Self {
+        Self {
+            run_id: run.id,
+            procedure_id: run.procedure_id,
+            customer_id: run.customer_id,
+            period: period_of(&run),
+            version: step.version,
+            step: RunStepBody::new(step, task, now),
+        }
+    }
 }
 
 fn period_of(run: &ProcedureRun) -> Option<PeriodBody> {
@@ -175,12 +193,6 @@ fn period_of(run: &ProcedureRun) -> Option<PeriodBody> {
 impl RunStepBody {
     fn new(step: ProcedureStep, task: Task, now: DateTime<Utc>) -> Self {
         let late = step.opened_at.is_some() && task.is_overdue(now);
-        let state = match task.status {
-            TaskStatus::Done => StepState::Done,
-            TaskStatus::Cancelled => StepState::Skipped,
-            TaskStatus::Open | TaskStatus::InProgress if step.opened_at.is_none() => StepState::Waiting,
-            TaskStatus::Open | TaskStatus::InProgress => StepState::Open,
-        };
         let ProcedureStep {
             id,
             run_id: _,
@@ -198,6 +210,8 @@ impl RunStepBody {
             opened_at,
             closed_at: _,
             skip_reason,
+            assignee: _,
+            state,
             version: _,
             created_at: _,
             updated_at: _,
@@ -341,6 +355,7 @@ async fn start_procedure(
             let procedure = named(tx, procedure_id)?;
             let others: Vec<Node<'_>> = procedure.fields.steps.0.iter().map(Node::from).collect();
             check_steps(&extra_steps, &others, "/extra_steps")?;
+            check_assignments(&actor.authority(tx)?, &extra_steps)?;
             check_references(tx, &extra_steps, "/extra_steps")?;
             let period = period.map(|period| (period.start_on, period.end_on));
             let start = procedure_runs::start_for(tx, customer_id, period)?;
@@ -389,9 +404,8 @@ async fn get_procedure_run(
 fn lock(tx: &mut Tx<'_>, actor: &Actor, id: ProcedureRunId) -> Result<(ProcedureRun, Task), ApiError> {
     // Nobody closes a step meanwhile, so that the locks of its tasks may come in any order.
     work_tree::change(tx)?;
-    let run = procedure_runs::find(tx, id)?;
+    let run = procedure_runs::lock(tx, id)?;
     let main = tasks::lock(tx, run.task_id, None)?;
-    let run = procedure_runs::lock(tx, run.id)?;
     actor.authority(tx)?.may_change(&main.holders()).map_err(ApiError::forbidden)?;
     match state_of(&main) {
         RunState::Open => Ok((run, main)),
@@ -426,6 +440,7 @@ async fn add_procedure_step(
             let others: Vec<Node<'_>> =
                 steps.iter().map(|(step, _)| Node { key: &step.key, waits_for: &step.waits_for }).collect();
             check_steps(std::slice::from_ref(&step), &others, "").map_err(without_index)?;
+            check_assignments(&actor.authority(tx)?, std::slice::from_ref(&step))?;
             check_references(tx, std::slice::from_ref(&step), "").map_err(without_index)?;
             if steps.len() >= STEPS_MAX {
                 return Err(ApiError::state_invalid("full", "A run has no more than 200 steps"));
@@ -480,7 +495,6 @@ async fn skip_procedure_step(
     let ProcedureStepSkip { key, reason } = input.0;
     state
         .submit(scope, once, move |tx| {
-            work_tree::change(tx)?;
             let (run, _) = lock(tx, &actor, id.0)?;
             let steps = procedure_runs::steps_of(tx, &[run.id])?;
             let Some((step, task)) = steps.iter().find(|(step, _)| step.key == key) else {
@@ -498,7 +512,8 @@ async fn skip_procedure_step(
 
 /// Cancel a procedure run.
 ///
-/// Its main task and every step that is not done are cancelled. A cancelled run stays so, also when it is cancelled again.
+/// Its main task and every step that is not done are cancelled. A cancelled run stays so, also when it is cancelled again:
+/// its tasks are not opened again, and nothing comes below its main task (409).
 #[utoipa::path(tag = "Procedures", security(("sign_in" = ["crm:write"])),
     responses((status = 200, body = ProcedureRunDetail)))]
 #[post("/procedure-runs/{id}/cancellation")]
@@ -512,7 +527,7 @@ async fn cancel_procedure_run(
     state
         .submit(scope, once, move |tx| {
             work_tree::change(tx)?;
-            let run = procedure_runs::find(tx, id.0)?;
+            let run = procedure_runs::lock(tx, id.0)?;
             let main = tasks::lock(tx, run.task_id, None)?;
             actor.authority(tx)?.may_change(&main.holders()).map_err(ApiError::forbidden)?;
             match state_of(&main) {
@@ -546,6 +561,7 @@ pub struct ProcedureStepQuery {
     caretaker_id: Option<OperatorId>,
     /// Of the period that begins on this day.
     period_start_on: Option<NaiveDate>,
+    state: Option<StepState>,
     /// Whether it can be done and should have been by now.
     late: Option<bool>,
 }
@@ -565,20 +581,38 @@ async fn list_procedure_steps(
     shape: Shape,
 ) -> Result<Reply, ApiError> {
     let scope = actor.scope(Permission::CrmRead)?;
-    let ProcedureStepQuery { run_id, procedure_id, customer_id, caretaker_id, period_start_on, late } = filters.0;
-    let filter = ProcedureStepFilter { run_id, procedure_id, customer_id, caretaker_id, period_start_on, late };
+    let ProcedureStepQuery { run_id, procedure_id, customer_id, caretaker_id, period_start_on, state: is, late } =
+        filters.0;
+    let filter =
+        ProcedureStepFilter { run_id, procedure_id, customer_id, caretaker_id, period_start_on, state: is, late };
     state
         .snapshot(scope, move |tx| {
             let now = tx.now;
             let Page { items, next, total } = procedure_runs::list_steps(tx, &filter, &listing.page)?;
-            let items = items.into_iter().map(|(step, run, task)| ProcedureStepBody {
-                run_id: run.id,
-                procedure_id: run.procedure_id,
-                customer_id: run.customer_id,
-                period: period_of(&run),
-                step: RunStepBody::new(step, task, now),
-            });
+            let items = items.into_iter().map(|found| ProcedureStepBody::new(found, now));
             shape.page(tx, Page { items: items.collect(), next, total })
+        })
+        .await
+}
+
+/// Show a step of a procedure run.
+///
+/// With the run that it is of. It is always sent whole: its task changes without it.
+#[utoipa::path(tag = "Procedures", security(("sign_in" = ["crm:read"])), extensions(("x-derived" = json!(true))),
+    responses((status = 200, body = ProcedureStepBody)))]
+#[get("/procedure-steps/{id}")]
+async fn get_procedure_step(
+    state: web::Data<State>,
+    actor: Actor,
+    id: Id<ProcedureStepId>,
+    shape: Shape,
+) -> Result<Reply, ApiError> {
+    let scope = actor.scope(Permission::CrmRead)?;
+    state
+        .read(scope, move |tx| {
+            let found = procedure_runs::find_step(tx, id.0)?;
+            let version = found.0.version;
+            shape.one(tx, version, &ProcedureStepBody::new(found, tx.now))
         })
         .await
 }

@@ -2,7 +2,7 @@
 
 use super::runs::PeriodBody;
 use super::steps::{StepBody, check_steps};
-use super::{check_references, named};
+use super::{check_assignments, check_references, named};
 use crate::actor::Actor;
 use crate::body::{Patch, Valid};
 use crate::listing::{Filters, Id, Listing};
@@ -16,6 +16,7 @@ use crate::subscriptions::{EveryBody, ScheduleDayBody};
 use crate::values::capitalised;
 use actix_web::{delete, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
+use opiekun_domain::authority::Authority;
 use opiekun_domain::ids::{CustomerId, OperatorId, ProcedureId, ProcedureScheduleId};
 use opiekun_domain::permission::Permission;
 use opiekun_domain::procedure::{Node, Step};
@@ -234,6 +235,7 @@ impl ProcedureScheduleInput {
     fn split(
         self,
         tx: &mut Tx<'_>,
+        authority: &Authority,
         procedure: &Procedure,
         known: &[ScheduledCustomer],
     ) -> Result<(ProcedureScheduleFields, Vec<ScheduledCustomer>), ApiError> {
@@ -250,9 +252,10 @@ impl ProcedureScheduleInput {
         for (index, extra) in self.extra_steps.into_iter().enumerate() {
             let pointer = format!("/extra_steps/{index}");
             let steps: Vec<Step> = extra.steps.into_iter().map(Step::from).collect();
-            // Those that are there already fitted once, and are made to fit when they are started.
+            // Those that are there already fitted once, and are somebody's work.
             if !known.iter().any(|known| known.customer_id == extra.customer_id && known.extra_steps.0 == steps) {
                 check_steps(&steps, &of_procedure, &format!("{pointer}/steps"))?;
+                check_assignments(authority, &steps)?;
                 check_references(tx, &steps, &format!("{pointer}/steps"))?;
             }
             let scheduled = scheduled.entry(extra.customer_id).or_insert_with(|| row(extra.customer_id, false));
@@ -398,9 +401,10 @@ async fn create_procedure_schedule(
     let input = input.0;
     let reply = state
         .submit(scope, once, move |tx| {
-            actor.authority(tx)?.may_manage().map_err(ApiError::forbidden)?;
+            let authority = actor.authority(tx)?;
+            authority.may_manage().map_err(ApiError::forbidden)?;
             let procedure = named(tx, input.procedure_id)?;
-            let (fields, scheduled) = input.split(tx, &procedure, &[])?;
+            let (fields, scheduled) = input.split(tx, &authority, &procedure, &[])?;
             let schedule = procedure_schedules::create(tx, fields, scheduled)?;
             let location = format!("/api/v1/procedure-schedules/{}", schedule.id);
             let body = body(tx, schedule)?;
@@ -451,7 +455,8 @@ async fn update_procedure_schedule(
     let scope = actor.scope(Permission::CrmWrite)?;
     state
         .transaction(scope, move |tx| {
-            actor.authority(tx)?.may_manage().map_err(ApiError::forbidden)?;
+            let authority = actor.authority(tx)?;
+            authority.may_manage().map_err(ApiError::forbidden)?;
             let schedule = procedure_schedules::lock(tx, id.0, seen.0)?;
             let current = body(tx, schedule.clone())?.schedule;
             let input = patch.apply(&current)?;
@@ -459,10 +464,11 @@ async fn update_procedure_schedule(
                 let detail = "A schedule stays one of its procedure";
                 return Err(ApiError::invalid_field("/procedure_id", "fixed", detail));
             }
-            let procedure = procedures::find(tx, input.procedure_id)?;
+            // Its steps stay as they are meanwhile.
+            let procedure = procedures::lock(tx, input.procedure_id, None)?;
             let known = procedure_schedules::customers_of(tx, &[schedule.id])?;
             let known: Vec<ScheduledCustomer> = known.into_iter().map(|(_, known)| known).collect();
-            let (fields, scheduled) = input.split(tx, &procedure, &known)?;
+            let (fields, scheduled) = input.split(tx, &authority, &procedure, &known)?;
             let begun = schedule.next_index > 0 || schedule.reached.is_some();
             let before = &schedule.fields;
             if begun

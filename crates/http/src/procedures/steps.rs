@@ -28,7 +28,9 @@ pub struct StepBody {
     #[schema(max_length = 10000)]
     #[serde(default)]
     pub instructions: Option<String>,
-    /// Who does it; the customer's caretaker unless told.
+    /// Who does it; the customer's caretaker unless told. It is settled when the step is opened, for those who are at work
+    /// then: where nobody else is, it is the customer's caretaker, and nobody where there is none. For a step of one run or
+    /// customer you name those whom you may assign work to, or there is 403.
     #[serde(default = "caretaker")]
     pub assignee: AssigneeBody,
     /// By which day it is done; without it there is none.
@@ -82,10 +84,10 @@ pub enum AssigneeBody {
     /// This operator.
     #[schema(title = "NamedAssignee")]
     Named { operator_id: OperatorId },
-    /// The customer's caretaker.
+    /// The customer's caretaker when the step is opened.
     #[schema(title = "CaretakerAssignee")]
     Caretaker,
-    /// Whoever starts the run; the customer's caretaker where a schedule or a script does.
+    /// Whoever starts the run; the customer's caretaker at that time where a schedule or a script does.
     #[schema(title = "StarterAssignee")]
     Starter,
     /// These operators in turn, run by run.
@@ -101,8 +103,8 @@ pub enum AssigneeBody {
 #[schema(as = ProcedureDue)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum DueBody {
-    /// So many working days (in Poland) after the day on which the run starts. 0 is that day, or the first working day
-    /// after it.
+    /// So many working days (in Poland) after the day on which the run starts, whether that is worked or not. 0 is that
+    /// day, or the first working day after it.
     #[schema(title = "DueAfterStart")]
     AfterStart {
         #[schema(minimum = 0, maximum = 366, example = 3)]

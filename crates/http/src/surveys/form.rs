@@ -2,7 +2,7 @@
 
 use super::links::unanswered;
 use super::questions::{AnswersBody, QuestionBody, settled};
-use super::responses::asked;
+use super::responses::{asked, held_task};
 use crate::actor::answering_survey;
 use crate::body::Valid;
 use crate::context::RequestContext;
@@ -17,7 +17,9 @@ use opiekun_domain::survey::{Answers, Question, SurveyStatus};
 use opiekun_persistence::survey_links::SurveyLink;
 use opiekun_persistence::survey_responses::{Asked, SurveyResponse, SurveyResponseFields};
 use opiekun_persistence::surveys::Survey;
-use opiekun_persistence::{Json, Scope, StoreError, Tx, credentials, survey_links, survey_responses, surveys};
+use opiekun_persistence::{
+    Json, Scope, StoreError, Tx, credentials, survey_links, survey_responses, surveys, work_tree,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -89,12 +91,14 @@ struct Standing {
 impl Standing {
     /// Locks what stands there. An address that is of no use is refused as one that is none.
     fn lock(tx: &mut Tx<'_>, link: &SurveyLink) -> Result<Self, ApiError> {
+        work_tree::hold(tx)?;
         let link = survey_links::lock(tx, link.id, None).map_err(hidden)?;
         let survey = surveys::hold(tx, link.survey_id).map_err(hidden)?;
         let (SurveyStatus::Open, Some(published_version)) = (survey.fields.status, survey.published_version) else {
             return Err(not_found());
         };
-        if !link.is_of_use(tx.now) {
+        let task = held_task(tx, link.fields.task_id)?;
+        if !link.is_of_use(tx.now) || task.is_some_and(|task| task.closed_at.is_some()) {
             return Err(not_found());
         }
         let (survey_version, questions, response) = if link.fields.single_use {
@@ -137,15 +141,15 @@ async fn found(
         state.limits.count_wrong_form(address)?;
         return Err(not_found());
     };
-    state.limits.count_form(secret_hash)?;
+    state.limits.count_form(secret_hash, address)?;
     Ok((answering_survey(organization_id, context.request_id), link))
 }
 
 /// Read a survey form.
 ///
 /// For the customer who was sent the address, without signing in, since the address is the secret. It tells the survey's
-/// text and what was answered at the address so far, and nothing else. An address that is none, has run out, was used, or
-/// is one of a survey that is not open answers 404, each in the same words.
+/// text and what was answered at the address so far, and nothing else. An address that is none, has run out, was used, is
+/// one of a survey that is not open, or is for a task that is closed answers 404, each in the same words.
 #[utoipa::path(tag = "Surveys", security(()),
     params(("secret" = String, Path, description = "The secret that `POST /surveys/{id}/links` answered.",
         min_length = 1, max_length = 4000, example = "ops_0YpXqJrN1mB9c2T5vW8xZ3aD6eF4gH7iK0lM2nO5pQs")),

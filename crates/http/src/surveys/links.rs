@@ -1,6 +1,6 @@
 //! Links: secret addresses at which customers answer a survey alone.
 
-use super::responses::{customer_asked, open_survey};
+use super::responses::{customer_asked, held_task, open_survey};
 use crate::actor::Actor;
 use crate::body::Valid;
 use crate::calendar_feeds::server_of;
@@ -19,7 +19,7 @@ use opiekun_domain::permission::Permission;
 use opiekun_domain::survey::Answers;
 use opiekun_persistence::survey_links::{SurveyLink, SurveyLinkFields, SurveyLinkFilter};
 use opiekun_persistence::survey_responses::{Asked, SurveyResponseFields};
-use opiekun_persistence::{Json, Page, Tx, survey_links, survey_responses, surveys};
+use opiekun_persistence::{Json, Page, Tx, survey_links, survey_responses, surveys, work_tree};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -50,7 +50,7 @@ pub struct SurveyLinkInput {
     #[serde(default)]
     pub person_id: Option<PersonId>,
     /// The task that it is answered for: the answer to the survey that a step of a procedure run asks for is the step's.
-    /// Whose answers they are is the task's customer, unless told.
+    /// Whose answers they are is the task's customer, unless told. A task that is closed asks for nothing (409).
     #[serde(default)]
     pub task_id: Option<TaskId>,
     /// Whether it is good for one response, which can be begun and gone on with until it is complete; unless told, it is.
@@ -200,7 +200,15 @@ async fn create_survey_link(
     let server = server_of(&req)?;
     state
         .submit(scope, once, move |tx| {
+            work_tree::hold(tx)?;
             let (survey, survey_version) = open_survey(tx, id.0)?;
+            let task = held_task(tx, input.0.task_id)?;
+            if task.is_some_and(|task| task.closed_at.is_some()) {
+                return Err(ApiError::state_invalid(
+                    "task_closed",
+                    "The task is closed: nobody is asked for it any more",
+                ));
+            }
             let fields = input.0.fields(tx)?;
             let secret = random_survey_secret();
             let link = survey_links::create(tx, survey.id, fields, hash_of(&secret))?;

@@ -24,7 +24,7 @@ use opiekun_domain::ids::SurveyId;
 use opiekun_domain::permission::Permission;
 use opiekun_domain::survey::SurveyStatus;
 use opiekun_persistence::surveys::{Survey, SurveyFields, SurveyFilter, SurveySort};
-use opiekun_persistence::{Json, Page, Tx, surveys};
+use opiekun_persistence::{Json, Page, Tx, procedure_runs, surveys, work_tree};
 use questions::{QuestionBody, checked};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -203,8 +203,8 @@ async fn get_survey(state: web::Data<State>, actor: Actor, id: Id<SurveyId>, sha
 
 /// Change a survey.
 ///
-/// Other questions for one that has been open are published as another version; responses that were begun keep theirs.
-/// For managers and owners.
+/// Other questions for one that has been open are published as another version; responses that were begun keep theirs. Once
+/// it is opened it waits for the customers of the open steps of procedure runs that ask for it. For managers and owners.
 #[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:write"])), params(IfMatch),
     request_body(content = SurveyInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = SurveyBody)))]
@@ -220,9 +220,16 @@ async fn update_survey(
     state
         .transaction(scope, move |tx| {
             actor.authority(tx)?.may_manage().map_err(ApiError::forbidden)?;
-            let survey = surveys::lock(tx, id.0, seen.0)?;
-            let fields = patch.apply(&survey.fields.clone().into())?.fields(survey.fields.status)?;
-            let survey = surveys::update(tx, &survey, fields)?;
+            if patch.field("status").is_some() {
+                // Nobody opens or closes a step meanwhile.
+                work_tree::change(tx)?;
+            }
+            let before = surveys::lock(tx, id.0, seen.0)?;
+            let fields = patch.apply(&before.fields.clone().into())?.fields(before.fields.status)?;
+            let survey = surveys::update(tx, &before, fields)?;
+            if before.fields.status != SurveyStatus::Open && survey.fields.status == SurveyStatus::Open {
+                procedure_runs::ask_for_open_steps(tx, survey.id)?;
+            }
             Ok(Reply::at_version(survey.version, &SurveyBody::from(survey)))
         })
         .await

@@ -23,7 +23,8 @@ use opiekun_persistence::survey_responses::{
     Asked, SurveyResponse, SurveyResponseFields, SurveyResponseFilter, SurveyResponseSort,
 };
 use opiekun_persistence::surveys::Survey;
-use opiekun_persistence::{Json, Page, StoreError, Tx, interactions, survey_responses, surveys, tasks};
+use opiekun_persistence::tasks::Task;
+use opiekun_persistence::{Json, Page, StoreError, Tx, interactions, survey_responses, surveys, tasks, work_tree};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use utoipa::{IntoParams, ToSchema};
@@ -196,6 +197,14 @@ pub(super) fn customer_asked(
     Ok(customer_id)
 }
 
+/// The task that a response is about, as it is until the transaction ends, before the response is locked or written: whoever
+/// closes a task or takes it to another thread has the task before its responses. The trees are kept in their shape, and with
+/// them the interactions in their threads.
+pub(super) fn held_task(tx: &mut Tx<'_>, task_id: Option<TaskId>) -> Result<Option<Task>, ApiError> {
+    // One that is not there is refused by the reference.
+    Ok(task_id.map(|id| tasks::hold(tx, id)).transpose()?.flatten())
+}
+
 /// A survey that can be answered, as it is until the transaction ends.
 pub(super) fn open_survey(tx: &mut Tx<'_>, id: SurveyId) -> Result<(Survey, i32), ApiError> {
     let survey = surveys::hold(tx, id)?;
@@ -244,7 +253,8 @@ pub struct SurveyResponseQuery {
     thread_id: Option<ThreadId>,
     /// Complete ones, or those that are not.
     complete: Option<bool>,
-    /// Those that wait to be answered and can be: not complete, to a survey that is open, at no address that has run out.
+    /// Those that wait to be answered and can be: not complete, to a survey that is open, at no address that has run out, and
+    /// for no task that is closed.
     waiting: Option<bool>,
     /// When it was completed, else when it was begun.
     #[serde(rename = "dated_at[gte]")]
@@ -480,10 +490,12 @@ async fn create_survey_response(
     let mut input = input.0;
     state
         .submit(scope, once, move |tx| {
+            work_tree::hold(tx)?;
             let (survey, survey_version) = open_survey(tx, input.survey_id).map_err(|error| match error.code {
                 Code::NotFound => StoreError::no_reference("survey_responses", "survey_id").into(),
                 _ => error,
             })?;
+            held_task(tx, input.task_id)?;
             input.operator_id = input.operator_id.or(actor.operator_id());
             let mut fields = input.fields(tx)?;
             let answers = Answers::from(input.answers);
@@ -541,10 +553,18 @@ async fn update_survey_response(
     let scope = actor.scope(Permission::CrmWrite)?;
     state
         .transaction(scope, move |tx| {
-            let survey_id = survey_responses::find(tx, id.0)?.survey_id;
+            work_tree::hold(tx)?;
+            let found = survey_responses::find(tx, id.0)?;
+            let survey_id = found.survey_id;
             // The survey before its response, as whoever answers by a link has them.
             let held = open_survey(tx, survey_id);
+            let wanted = patch.apply(&SurveyResponseInput::of(&found));
+            held_task(tx, wanted.map_or(found.fields.task_id, |input| input.task_id))?;
             let response = survey_responses::lock(tx, id.0, seen.0)?;
+            if response.fields.task_id != found.fields.task_id {
+                // Another task than the one that is held.
+                return Err(StoreError::Stale { current: response.version }.into());
+            }
             let mut holders = response.holders();
             if let Some(task_id) = response.fields.task_id {
                 // Whoever the step was given to since.
@@ -575,7 +595,13 @@ async fn update_survey_response(
                 }
             }
             let (survey_version, questions) = asked(tx, &survey, published_version, &response)?;
-            let mut fields = input.fields(tx)?;
+            // Whose it is was settled when it was written down: what it is about may have come to another customer since.
+            let about = ["customer_id", "person_id", "interaction_id", "task_id"];
+            let mut fields = if about.iter().any(|field| patch.field(field).is_some()) {
+                input.fields(tx)?
+            } else {
+                SurveyResponseFields { operator_id: input.operator_id, ..response.fields.clone() }
+            };
             let sent = |key: &str| patch.field("answers").is_some_and(|answers| answers.get(key).is_some());
             fields.answers = Json(settled(&questions, &Answers::from(input.answers), sent, input.complete)?);
             let response = survey_responses::update(tx, &response, survey_version, fields, input.complete)?;

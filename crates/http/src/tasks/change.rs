@@ -7,7 +7,7 @@ use crate::body::Patch;
 use crate::customers::check_caretaker;
 use crate::listing::{Filters, Id};
 use crate::precondition::IfMatch;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, skip_instead};
 use crate::reply::Reply;
 use crate::state::State;
 use crate::threads::check_takes;
@@ -17,7 +17,7 @@ use opiekun_domain::authority::Authority;
 use opiekun_domain::ids::TaskId;
 use opiekun_domain::permission::Permission;
 use opiekun_domain::recurrence::Rule;
-use opiekun_domain::task::Progress;
+use opiekun_domain::task::{Progress, TaskStatus};
 use opiekun_domain::work_item::WorkItem;
 use opiekun_persistence::tasks::{Instance, Task, TaskFields};
 use opiekun_persistence::{
@@ -52,7 +52,7 @@ pub enum ApplyTo {
 /// Who registered it may, its caretaker, and those above them; a new caretaker is the caller or somebody below. Main
 /// tasks above follow. A moved task takes everything below it along, and so does one that goes to another thread.
 /// Closing an instance of a series makes the next one: cancelling it skips it. While time of it is invoiced its customer
-/// stays, or there is 409.
+/// stays, or there is 409. A step of a procedure run is not cancelled but skipped, at the run, and does not come again (409).
 #[utoipa::path(tag = "Tasks", security(("sign_in" = ["crm:write"])), params(TaskChangeQuery, IfMatch),
     request_body(content = TaskInput, content_type = "application/merge-patch+json"),
     responses((status = 200, body = TaskBody)))]
@@ -102,6 +102,10 @@ pub(super) async fn update_task(
                 check_parent(tx, &authority, &input)?;
             }
             let progress = progress_of(tx, &task, &input, &authority, close_subtasks)?;
+            let is_cancelled = progress.status() == TaskStatus::Cancelled && task.status != TaskStatus::Cancelled;
+            if is_cancelled && procedure_runs::is_step(tx, task.id)? {
+                return Err(skip_instead());
+            }
             let change = SeriesChange::of(&current, &input, apply_to.unwrap_or(ApplyTo::This))?;
             if input.thread_id != current.thread_id {
                 check_takes(tx, input.thread_id)?;

@@ -27,7 +27,7 @@ use opiekun_domain::permission::Permission;
 use opiekun_domain::task::{Progress, Subtasks, TaskPriority, TaskStatus};
 use opiekun_domain::work_item::WorkItem;
 use opiekun_persistence::tasks::{Origin, Task, TaskFilter, TaskSort};
-use opiekun_persistence::{Page, Tx, task_progress, task_series, tasks, work_tree};
+use opiekun_persistence::{Page, Tx, procedure_runs, task_progress, task_series, tasks, work_tree};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -151,6 +151,10 @@ async fn create_task(
 /// Writes down a task for a caller. The shape of the trees is held.
 pub(crate) fn create(tx: &mut Tx<'_>, actor: &Actor, input: TaskInput) -> Result<TaskBody, ApiError> {
     let rule = input.rule()?;
+    if let Some(WorkItem::Task(id)) = input.parent.map(WorkItem::from) {
+        // A run whose main task is opened again by it: before the task, as whoever closes one of its steps has them.
+        procedure_runs::hold_of_task(tx, id)?;
+    }
     check_takes(tx, input.thread_id)?;
     let progress = Progress::NEW.change(input.status, input.percent_done, &Subtasks::default()).map_err(no_progress)?;
     let authority = actor.authority(tx)?;

@@ -139,5 +139,5 @@ fn address(dice: &mut Dice) -> Address {
 }
 
 fn phone(dice: &mut Dice) -> String {
-    format!("+48 61 {:03} {:02} {:02}", dice.below(1_000), dice.below(100), dice.below(100))
+    format!("+4861{:03}{:02}{:02}", dice.below(1_000), dice.below(100), dice.below(100))
 }

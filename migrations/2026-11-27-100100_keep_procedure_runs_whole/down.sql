@@ -1,0 +1,12 @@
+drop trigger tasks_refuse_series_of_run on tasks;
+drop function refuse_series_of_run();
+drop trigger threads_keep_customer_of_run on threads;
+drop function keep_customer_of_run();
+drop trigger tasks_keep_thread_of_run on tasks;
+drop function keep_thread_of_run();
+drop trigger tasks_keep_reason_of_skipped_step on tasks;
+drop function keep_reason_of_skipped_step();
+drop trigger tasks_move_nothing_to_cancelled_run on tasks;
+drop trigger tasks_add_nothing_to_cancelled_run on tasks;
+drop trigger tasks_keep_cancelled_run on tasks;
+drop function keep_cancelled_run();

@@ -1,0 +1,1 @@
+alter table procedure_steps drop column assignee;
