@@ -668,10 +668,15 @@ fn nobody_gives_a_step_to_somebody_above() {
     let extra_steps = json!([{ "customer_id": customer.id(), "steps": [up] }]);
     let schedule = w.procedure_schedule(procedure.id()).with("active", false);
     schedule.clone().by(&manager).with("extra_steps", extra_steps.clone()).send().refused(403, "forbidden");
-    let schedule = schedule.with("extra_steps", extra_steps).create();
+    let schedule = schedule.with("extra_steps", extra_steps.clone()).create();
     // What is there stays, whoever changes the rest.
     let path = format!("/procedure-schedules/{}", schedule.id());
     manager.at(1).patch(&path, json!({ "catch_up": "all" })).expect(200);
+    let mut extra_steps = extra_steps;
+    extra_steps[0]["steps"].as_array_mut().unwrap().push(step("another", &[]));
+    manager.at(2).patch(&path, json!({ "extra_steps": extra_steps })).expect(200);
+    extra_steps[0]["steps"][1]["assignee"] = json!({ "kind": "named", "operator_id": w.owner.id });
+    manager.at(3).patch(&path, json!({ "extra_steps": extra_steps })).refused(403, "forbidden");
 }
 
 #[test]
