@@ -1,6 +1,6 @@
 //! Procedures: steps that wait for each other, runs that are whole, and who is late at which step.
 
-use crate::support::{Answer, Client, Record, World, at_once, execute, now};
+use crate::support::{Answer, Client, Record, World, at_once, eventually, execute, now};
 use crate::surveys::answer;
 use chrono::{Datelike, Days, Months, NaiveDate, TimeDelta};
 use serde_json::{Value, json};
@@ -668,10 +668,15 @@ fn nobody_gives_a_step_to_somebody_above() {
     let extra_steps = json!([{ "customer_id": customer.id(), "steps": [up] }]);
     let schedule = w.procedure_schedule(procedure.id()).with("active", false);
     schedule.clone().by(&manager).with("extra_steps", extra_steps.clone()).send().refused(403, "forbidden");
-    let schedule = schedule.with("extra_steps", extra_steps).create();
+    let schedule = schedule.with("extra_steps", extra_steps.clone()).create();
     // What is there stays, whoever changes the rest.
     let path = format!("/procedure-schedules/{}", schedule.id());
     manager.at(1).patch(&path, json!({ "catch_up": "all" })).expect(200);
+    let mut extra_steps = extra_steps;
+    extra_steps[0]["steps"].as_array_mut().unwrap().push(step("another", &[]));
+    manager.at(2).patch(&path, json!({ "extra_steps": extra_steps })).expect(200);
+    extra_steps[0]["steps"][1]["assignee"] = json!({ "kind": "named", "operator_id": w.owner.id });
+    manager.at(3).patch(&path, json!({ "extra_steps": extra_steps })).refused(403, "forbidden");
 }
 
 #[test]
@@ -799,11 +804,11 @@ fn a_step_has_an_address() {
     assert_eq!(w.owner.get(&path).expect(200).0, listed[0].0);
     let expanded = w.owner.get(&format!("{path}?expand=task,customer")).expect(200);
     assert_eq!(expanded["task"]["id"], listed[0]["task_id"]);
-    let events = w.owner.get("/events?type=procedure_step.opened").expect(200).items();
-    assert_eq!(
-        events[0]["data"]["url"],
-        json!(format!("/api/v1/procedure-steps/{}", of(&run, "collect")["id"].as_str().unwrap()))
-    );
+    let url = format!("/api/v1/procedure-steps/{}", of(&run, "collect")["id"].as_str().unwrap());
+    eventually("the event is told", || {
+        let events = w.owner.get("/events?type=procedure_step.opened").expect(200).items();
+        events.first().map(|event| assert_eq!(event["data"]["url"], json!(url)))
+    });
     World::new().owner.get(&path).refused(404, "not_found");
     let in_state = |state: &str| -> Vec<String> {
         let found = w.owner.get(&format!("/procedure-steps?run_id={}&state={state}", run.id())).expect(200).items();

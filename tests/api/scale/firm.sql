@@ -223,10 +223,10 @@ from firm join tasks k using (organization_id) join task on task.id = k.id and t
 cross join lateral (select since::date + (task.n / 20000 * 100)::integer as day) period
 join (select row_number() over (order by id) - 1 as n, id from procedures) p on p.n = task.n / 10 % 20;
 insert into procedure_steps (organization_id, id, run_id, position, key, waits_for, task_id, caretaker_id, due_on, files_required,
-    is_extra, opened_at, created_at, updated_at, closed_at, procedure_id, customer_id, period_start_on)
+    is_extra, opened_at, created_at, updated_at, closed_at, procedure_id, customer_id, period_start_on, assignee, is_done)
 select k.organization_id, k.id, r.id, task.n % 10, 'step' || task.n % 10, '{}', k.id, k.caretaker_id, k.due_at::date, 0, false,
     case when task.n % 10 < 6 or k.closed_at is not null then k.created_at end, k.created_at, k.created_at, k.closed_at, r.procedure_id,
-    r.customer_id, r.period_start_on
+    r.customer_id, r.period_start_on, '{"kind": "caretaker"}', k.status = 'done'
 from tasks k join task on task.id = k.id and task.n % 10 between 1 and 6
 join task main on main.n = task.n / 10 * 10 join procedure_runs r on r.organization_id = k.organization_id and r.id = main.id;
 

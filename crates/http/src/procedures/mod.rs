@@ -100,9 +100,9 @@ impl ProcedureInput {
     }
 }
 
-/// Steps that are nobody's procedure give work only to those whom the caller may assign it to.
-fn check_assignments(authority: &Authority, steps: &[Step]) -> Result<(), ApiError> {
-    let mut named = steps.iter().flat_map(|step| step.assignee.named());
+/// Steps of one run or customer give work only to those whom the caller may assign it to.
+fn check_assignments<'a>(authority: &Authority, steps: impl IntoIterator<Item = &'a Step>) -> Result<(), ApiError> {
+    let mut named = steps.into_iter().flat_map(|step| step.assignee.named());
     named.try_for_each(|id| authority.may_assign(*id)).map_err(ApiError::forbidden)
 }
 
