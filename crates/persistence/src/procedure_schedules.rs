@@ -226,11 +226,11 @@ pub fn customers_of(
         .load(tx.conn)?)
 }
 
+/// What a schedule has for one customer beside the procedure's steps.
+pub type ExtraSteps = (ProcedureScheduleId, CustomerId, Json<Vec<Step>>);
+
 /// What schedules of a procedure have for single customers beside its steps.
-pub fn extra_steps_of(
-    tx: &mut Tx<'_>,
-    procedure_id: ProcedureId,
-) -> Result<Vec<(ProcedureScheduleId, CustomerId, Json<Vec<Step>>)>> {
+pub fn extra_steps_of(tx: &mut Tx<'_>, procedure_id: ProcedureId) -> Result<Vec<ExtraSteps>> {
     Ok(procedure_schedule_customers::table
         .inner_join(
             procedure_schedules::table.on(procedure_schedules::organization_id
