@@ -731,8 +731,9 @@ pub fn list(tx: &mut Tx<'_>, filter: &ProcedureRunFilter, page: &PageRequest<()>
     Ok(Page::cut(rows, page, total, |run| Cursor::new((), run.id)))
 }
 
-/// A step with its run and its task.
-pub fn find_step(tx: &mut Tx<'_>, id: ProcedureStepId) -> Result<(ProcedureStep, ProcedureRun, Task)> {
+/// Steps, each beside its run and its task.
+#[diesel::dsl::auto_type]
+fn steps_in_place() -> _ {
     procedure_steps::table
         .inner_join(
             procedure_runs::table.on(procedure_runs::organization_id
@@ -742,6 +743,11 @@ pub fn find_step(tx: &mut Tx<'_>, id: ProcedureStepId) -> Result<(ProcedureStep,
         .inner_join(tasks::table.on(
             tasks::organization_id.eq(procedure_steps::organization_id).and(tasks::id.eq(procedure_steps::task_id)),
         ))
+}
+
+/// A step with its run and its task.
+pub fn find_step(tx: &mut Tx<'_>, id: ProcedureStepId) -> Result<(ProcedureStep, ProcedureRun, Task)> {
+    steps_in_place()
         .filter(procedure_steps::organization_id.eq(tx.organization_id()))
         .filter(procedure_steps::id.eq(id))
         .select((ProcedureStep::as_select(), ProcedureRun::as_select(), Task::as_select()))
@@ -758,17 +764,7 @@ pub fn list_steps(
 ) -> Result<Page<(ProcedureStep, ProcedureRun, Task)>> {
     let (organization_id, now) = (tx.organization_id(), tx.now);
     let filtered = || {
-        let mut query = procedure_steps::table
-            .inner_join(
-                procedure_runs::table.on(procedure_runs::organization_id
-                    .eq(procedure_steps::organization_id)
-                    .and(procedure_runs::id.eq(procedure_steps::run_id))),
-            )
-            .inner_join(tasks::table.on(
-                tasks::organization_id.eq(procedure_steps::organization_id).and(tasks::id.eq(procedure_steps::task_id)),
-            ))
-            .filter(procedure_steps::organization_id.eq(organization_id))
-            .into_boxed();
+        let mut query = steps_in_place().filter(procedure_steps::organization_id.eq(organization_id)).into_boxed();
         if let Some(run_id) = filter.run_id {
             query = query.filter(procedure_steps::run_id.eq(run_id));
         }

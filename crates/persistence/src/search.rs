@@ -648,18 +648,17 @@ pub fn outdated(db: &Db) -> Result<Vec<OrganizationId>> {
 
 /// Indexes anew what of the scope's organization is indexed in an older way, unless another node is about it.
 pub fn renew(db: &Db, scope: Scope, clock: impl Fn() -> DateTime<Utc>) -> Result<()> {
-    alone(db, format!("search:{}", scope.organization_id), || {
+    alone(db, format!("search:{}", scope.organization_id), |conn| {
         // The other node may have come to its end meanwhile.
         let version: i32 = organization_rows::table
             .find(scope.organization_id)
             .select(organization_rows::search_version)
-            .first(&mut *db.connection()?)?;
+            .first(conn)?;
         if version != VERSION {
             reindex(db, scope, clock)?;
         }
         Ok(())
-    })?;
-    Ok(())
+    })
 }
 
 /// What was indexed anew.

@@ -18,14 +18,14 @@ pub(crate) fn unlock(conn: &mut PgConnection, name: &str) -> Result<bool> {
     Ok(diesel::select(query).get_result(conn)?)
 }
 
-/// Does some work while nobody else does what has the same name; `None` where somebody does it already.
-pub(crate) fn alone<T>(db: &Db, name: String, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+/// Does some work, unless somebody does what has the same name: then nothing is left to do.
+pub(crate) fn alone(db: &Db, name: String, work: impl FnOnce(&mut PgConnection) -> Result<()>) -> Result<()> {
     let mut conn = db.connection()?;
     if !try_lock(&mut conn, &name)? {
-        return Ok(None);
+        return Ok(());
     }
-    let _held = Held { conn, name };
-    work().map(Some)
+    let mut held = Held { conn, name };
+    work(&mut held.conn)
 }
 
 struct Held {

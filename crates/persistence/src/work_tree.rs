@@ -1,8 +1,8 @@
 //! The trees of work: tasks and interactions that hang below each other.
 //!
 //! Their shape changes under one lock of the organization, held alone; whoever relies on the shape meanwhile (to carry
-//! a percent upwards, to close a main task, to answer a survey for a task) holds it shared. Either is taken before any row is locked, so that nobody
-//! waits for somebody who waits for them; rows are then locked from a task upwards.
+//! a percent upwards, to close a main task, to answer a survey for a task) holds it shared. Either is taken before any row
+//! is locked, so that nobody waits for somebody who waits for them; rows are then locked from a task upwards.
 
 use crate::db::Tx;
 use crate::error::Result;

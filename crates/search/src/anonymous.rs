@@ -88,11 +88,10 @@ pub fn anonymous(text: &str, is_known: impl Fn(&str) -> bool, is_kept: impl Fn(&
     let has_first_name: Vec<bool> = pieces.iter().map(|piece| piece.words.iter().any(is_first_name)).collect();
     for place in 0..pieces.len() {
         let beside = |has: usize| has_first_name.get(has).copied().unwrap_or_default();
-        let is_beside = place.checked_sub(1).is_some_and(beside) || beside(place + 1);
+        let before = place.checked_sub(1);
+        let is_behind_title = before.and_then(|before| pieces.get(before)).is_some_and(|it| it.is_any_of(TITLES));
+        let is_beside = is_behind_title || before.is_some_and(beside) || beside(place + 1);
         let Some(piece) = pieces.get(place) else { continue };
-        let is_named =
-            place.checked_sub(1).and_then(|before| pieces.get(before)).is_some_and(|it| it.is_any_of(TITLES));
-        let is_beside = is_beside || is_named;
         let is_name = |word: &Word| {
             is_unknown(word)
                 && (is_beside
@@ -105,7 +104,7 @@ pub fn anonymous(text: &str, is_known: impl Fn(&str) -> bool, is_kept: impl Fn(&
         let is_name = piece.words.iter().any(is_name);
         // What "at" and "(at)" stand between is an address, too.
         let is_at = |at: usize| pieces.get(at).is_some_and(|piece| ["@", "(at)", "[at]"].contains(&piece.text));
-        let is_of_address = is_at(place) || is_at(place + 1) || place.checked_sub(1).is_some_and(is_at);
+        let is_of_address = is_at(place) || is_at(place + 1) || before.is_some_and(is_at);
         if let (true, Some(piece)) = (is_name || is_of_address, pieces.get_mut(place)) {
             piece.is_hidden = true;
         }
@@ -186,8 +185,7 @@ fn hide_days(pieces: &mut [Piece<'_>]) {
 
 /// Hides runs of pieces that have so many digits together.
 fn hide_numbers(pieces: &mut [Piece<'_>]) {
-    let is_number =
-        |piece: &Piece<'_>| piece.text.chars().any(char::is_numeric) && !piece.text.chars().any(char::is_alphabetic);
+    let is_number = |piece: &Piece<'_>| piece.has_digit() && !piece.text.chars().any(char::is_alphabetic);
     for run in pieces.chunk_by_mut(|one, other| is_number(one) && is_number(other)) {
         let digits: usize =
             run.iter().map(|piece| piece.text.chars().filter(|letter| letter.is_numeric()).count()).sum();

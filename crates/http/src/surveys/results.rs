@@ -434,7 +434,8 @@ fn results(tx: &mut Tx<'_>, survey_id: SurveyId, query: CountedQuery) -> Result<
 /// counts and shares of the answers, mean, median and deviation of numbers, the net promoter score of scales from 0 to 10.
 /// As JSON, or as a table (CSV or XLSX, by `Accept` or `format`): a row for each answer that can be given, and one for a
 /// question that has none such.
-#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])), extensions(("x-state-bound" = json!(true))), params(ResultsQuery, Format),
+#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])),
+    extensions(("x-state-bound" = json!(true))), params(ResultsQuery, Format),
     responses((status = 200, content((SurveyResults = "application/json"), (String = "text/csv"),
         (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/surveys/{id}/results")]
@@ -508,7 +509,8 @@ fn rows(survey_version: i32, question: QuestionResults) -> Vec<Vec<Cell>> {
 ///
 /// How many complete responses give each answer to the one together with each answer to the other. As JSON, or as a table
 /// (CSV or XLSX, by `Accept` or `format`): a row for each two answers that anybody has given together.
-#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])), extensions(("x-state-bound" = json!(true))), params(CrossTableQuery, Format),
+#[utoipa::path(tag = "Surveys", security(("sign_in" = ["crm:read"])),
+    extensions(("x-state-bound" = json!(true))), params(CrossTableQuery, Format),
     responses((status = 200, content((SurveyCrossTable = "application/json"), (String = "text/csv"),
         (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/surveys/{id}/cross-table")]
