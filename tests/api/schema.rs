@@ -42,6 +42,7 @@ const WRITTEN_ONCE: &[(&str, &str)] = &[
     ("sign_ins", "ended once"),
     ("stage_changes", "a record of the past"),
     ("survey_versions", "what was published, for good"),
+    ("synonym_keys", "made of its group, which has a version"),
     ("task_reminders", "gone when it was told; changes only with its task, which has a version"),
     ("task_tags", "follows its task, which has a version"),
     ("thread_tags", "follows its thread, which has a version"),

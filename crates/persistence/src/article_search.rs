@@ -7,7 +7,8 @@ use crate::articles::{self, Article, ArticleReader};
 use crate::db::{Db, Scope, Tx};
 use crate::error::Result;
 use crate::schema::{
-    article_indexes, article_postings, article_terms, articles as article_rows, organizations, search_words, synonyms,
+    article_indexes, article_postings, article_terms, articles as article_rows, organizations, search_words,
+    synonym_keys, synonyms,
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
@@ -231,9 +232,13 @@ fn understand(tx: &mut Tx<'_>, question: &mut Question) -> Result<()> {
             question.correct(word, &near);
         }
     }
+    let keyed = synonym_keys::table
+        .filter(synonym_keys::organization_id.eq(tx.organization_id()))
+        .filter(synonym_keys::key.eq_any(question.keys()))
+        .select(synonym_keys::synonym_id);
     let groups: Vec<Vec<String>> = synonyms::table
         .filter(synonyms::organization_id.eq(tx.organization_id()))
-        .filter(synonyms::keys.overlaps_with(question.keys().into_iter().collect::<Vec<_>>()))
+        .filter(synonyms::id.eq_any(keyed))
         .order(synonyms::id)
         .select(synonyms::terms)
         .load(tx.conn)?;
@@ -250,8 +255,8 @@ pub(crate) fn known_stems(tx: &mut Tx<'_>, question: &Question) -> Result<HashSe
     }
     let known: Vec<Known> = diesel::sql_query(
         "select term as stem from article_terms where organization_id = $1 and term = any ($2) and articles > 0
-         union
-         select stem from synonyms, unnest(keys) as stem where organization_id = $1 and keys && $2 and stem = any ($2)",
+         union all
+         select key from synonym_keys where organization_id = $1 and key = any ($2)",
     )
     .bind::<SqlUuid, _>(tx.organization_id())
     .bind::<Array<Text>, _>(question.stems().into_iter().collect::<Vec<_>>())
@@ -291,27 +296,12 @@ fn score(
     let articles_of = |lookup: &Lookup| articles_of.get(&lookup.term).copied().unwrap_or_default();
     lookups.sort_by(|one, other| (articles_of(one), &one.term).cmp(&(articles_of(other), &other.term)));
     let mut read = 0;
-    let rare = lookups.partition_point(|lookup| {
-        let is_within = read == 0 || read + articles_of(lookup) <= POSTINGS_MAX;
+    let is_frequent = |lookup: &Lookup| {
         read += articles_of(lookup);
-        is_within
-    });
-    let (rare, frequent) = lookups.split_at(rare.max(1).min(lookups.len()));
-    let mut hits = candidates(tx, search, rare)?;
-    let ids: BTreeSet<Uuid> = hits.iter().map(|hit| hit.article_id).collect();
-    if !frequent.is_empty() && !ids.is_empty() {
-        let terms: BTreeSet<&str> = frequent.iter().map(|lookup| lookup.term.as_str()).collect();
-        let further: Vec<Hit> = diesel::sql_query(
-            "select article_id, term, weight
-             from article_indexes, unnest(terms, weights) as posting (term, weight)
-             where organization_id = $1 and article_id = any ($3) and term = any ($2)",
-        )
-        .bind::<SqlUuid, _>(tx.organization_id())
-        .bind::<Array<Text>, _>(terms.into_iter().collect::<Vec<_>>())
-        .bind::<Array<SqlUuid>, _>(ids.into_iter().collect::<Vec<_>>())
-        .load(tx.conn)?;
-        hits.extend(further);
-    }
+        read > POSTINGS_MAX
+    };
+    let rare = lookups.iter().position(is_frequent).unwrap_or(lookups.len()).max(1).min(lookups.len());
+    let hits = hits(tx, search, &lookups, rare)?;
     let mut weights: HashMap<Uuid, HashMap<&str, i16>> = HashMap::new();
     for hit in &hits {
         weights.entry(hit.article_id).or_default().insert(&hit.term, hit.weight);
@@ -323,39 +313,44 @@ fn score(
     Ok(scored)
 }
 
-/// The postings, under some terms, of those articles that have most of them.
-fn candidates(tx: &mut Tx<'_>, search: &ArticleSearch, lookups: &[Lookup]) -> Result<Vec<Hit>> {
+/// The postings, under some terms, of those articles that have most of the first ones, which are the rare ones.
+fn hits(tx: &mut Tx<'_>, search: &ArticleSearch, lookups: &[Lookup], rare: usize) -> Result<Vec<Hit>> {
     let terms: Vec<&str> = lookups.iter().map(|lookup| lookup.term.as_str()).collect();
     let weights: Vec<i32> = lookups.iter().map(|lookup| lookup.weight).collect();
     let is_narrowed = search.language.is_some() || search.category_id.is_some() || search.valid_on.is_some();
+    // Only of the best it is asked whether they are wanted, one after the other.
+    let wanted = if is_narrowed {
+        "cross join lateral (
+             select from articles
+             where organization_id = $1 and id = article_id and ($6 is null or category_id in (select id from below))
+                 and ($7 is null or language = $7) and ($8 is null or valid_until_on is null or valid_until_on >= $8)
+             limit 1
+         ) wanted"
+    } else {
+        ""
+    };
     Ok(diesel::sql_query(format!(
-        "with recursive asked as materialized (
-             select * from unnest($2, $3) as asked (term, weight)
-         ), hits as materialized (
-             select posting.article_id, asked.term, posting.weight, posting.weight * asked.weight as worth
-             from asked join article_postings posting
-                 on posting.organization_id = $1 and posting.term = asked.term
-         ), below as (
-             select id from article_categories where organization_id = $1 and id = $5
+        "with recursive below as (
+             select id from article_categories where organization_id = $1 and id = $6
              union all
              select child.id from article_categories child join below on child.organization_id = $1 and child.parent_id = below.id
-         ), best as (
-             select article_id from hits {} group by article_id order by sum(worth) desc, article_id limit $4
+         ), ranked as materialized (
+             select article_id
+             from unnest($2[:$4], $3[:$4]) as asked (term, weight) join article_postings posting
+                 on posting.organization_id = $1 and posting.term = asked.term
+             group by article_id
+             order by sum(posting.weight * asked.weight) desc, article_id
+         ), best as materialized (
+             select article_id from ranked {wanted} limit $5
          )
-         select hits.article_id, hits.term, hits.weight from best join hits using (article_id)",
-        if is_narrowed {
-            "where article_id in (
-                 select id from articles
-                 where organization_id = $1 and ($5 is null or category_id in (select id from below))
-                     and ($6 is null or language = $6) and ($7 is null or valid_until_on is null or valid_until_on >= $7)
-             )"
-        } else {
-            ""
-        }
+         select article_id, posting.term, posting.weight
+         from article_indexes, unnest(terms, weights) as posting (term, weight)
+         where organization_id = $1 and article_id in (select article_id from best) and posting.term = any ($2)"
     ))
     .bind::<SqlUuid, _>(tx.organization_id())
     .bind::<Array<Text>, _>(terms)
     .bind::<Array<Integer>, _>(weights)
+    .bind::<Integer, _>(i32::try_from(rare).unwrap_or(i32::MAX))
     .bind::<BigInt, _>(CANDIDATES)
     .bind::<Nullable<SqlUuid>, _>(search.category_id)
     .bind::<Nullable<Text>, _>(search.language)

@@ -1183,11 +1183,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    synonym_keys (organization_id, key, synonym_id) {
+        organization_id -> Uuid,
+        key -> Text,
+        synonym_id -> Uuid,
+    }
+}
+
+diesel::table! {
     synonyms (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
         terms -> Array<Text>,
-        keys -> Array<Text>,
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
@@ -1444,6 +1451,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     stage_changes,
     stages,
     subscriptions,
+    synonym_keys,
     synonyms,
     survey_links,
     survey_responses,

@@ -1,19 +1,19 @@
 //! Synonyms: words and phrases of one meaning, which an organization edits.
 
 use crate::article_search;
+use crate::bulk::copy_rows;
 use crate::changes::{self, Change};
 use crate::db::Tx;
 use crate::error::{OrNotFound, Result, StoreError};
 use crate::page::{Cursor, Page, PageRequest, keyset};
-use crate::schema::synonyms;
+use crate::schema::{synonym_keys, synonyms};
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Integer, Jsonb, Uuid};
+use diesel::sql_types::Integer;
 use opiekun_domain::ids::{OrganizationId, SynonymGroupId};
 use opiekun_search::synonyms::{DEFAULTS, Group};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 pub use opiekun_search::synonyms::{TermFault, faults};
 
@@ -28,33 +28,18 @@ pub struct SynonymGroup {
     pub updated_at: DateTime<Utc>,
 }
 
-// COPY has no word for a default.
-#[derive(Insertable)]
-#[diesel(table_name = synonyms, treat_none_as_default_value = false)]
-struct NewSynonymGroup {
-    organization_id: OrganizationId,
-    id: SynonymGroupId,
-    terms: Vec<String>,
-    keys: Vec<String>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-fn row(tx: &Tx<'_>, Group { terms, keys }: Group) -> NewSynonymGroup {
-    NewSynonymGroup {
-        organization_id: tx.organization_id(),
-        id: SynonymGroupId::at(tx.now),
-        terms,
-        keys,
-        created_at: tx.now,
-        updated_at: tx.now,
-    }
-}
-
 /// Gives a new organization the groups that everybody begins with.
 pub(crate) fn begin(tx: &mut Tx<'_>) -> Result<()> {
-    let rows: Vec<NewSynonymGroup> = DEFAULTS.iter().map(|group| row(tx, group.clone())).collect();
-    diesel::copy_from(synonyms::table).from_insertable(rows).execute(tx.conn)?;
+    let (organization_id, now) = (tx.organization_id(), tx.now);
+    let groups: Vec<(SynonymGroupId, &Group)> = DEFAULTS.iter().map(|group| (SynonymGroupId::at(now), group)).collect();
+    copy_rows!(tx.conn, synonyms, &groups, |(id, group)| {
+        organization_id: OrganizationId = organization_id,
+        id: SynonymGroupId = *id,
+        terms: Vec<String> = group.terms.clone(),
+        created_at: DateTime<Utc> = now,
+        updated_at: DateTime<Utc> = now,
+    })?;
+    enter_keys(tx, groups.into_iter().map(|(id, group)| (id, &group.keys)))?;
     article_search::know_words(tx, DEFAULTS.iter().flat_map(|group| &group.terms))
 }
 
@@ -66,24 +51,37 @@ pub(crate) fn rekey(tx: &mut Tx<'_>) -> Result<()> {
         .order(synonyms::id)
         .select((synonyms::id, synonyms::terms))
         .load(tx.conn)?;
-    let keyed = groups.into_iter().map(|(id, terms)| json!({ "id": id, "keys": Group::new(terms).keys }));
-    diesel::sql_query(
-        "update synonyms set keys = keyed.keys from jsonb_to_recordset($2) as keyed (id uuid, keys text[])
-         where organization_id = $1 and synonyms.id = keyed.id",
-    )
-    .bind::<Uuid, _>(organization_id)
-    .bind::<Jsonb, _>(keyed.collect::<Value>())
-    .execute(tx.conn)?;
+    let groups: Vec<(SynonymGroupId, Group)> = groups.into_iter().map(|(id, terms)| (id, Group::new(terms))).collect();
+    diesel::delete(synonym_keys::table).filter(synonym_keys::organization_id.eq(organization_id)).execute(tx.conn)?;
+    enter_keys(tx, groups.iter().map(|(id, group)| (*id, &group.keys)))
+}
+
+/// Has groups looked up by their keys.
+fn enter_keys<'a>(tx: &mut Tx<'_>, groups: impl Iterator<Item = (SynonymGroupId, &'a Vec<String>)>) -> Result<()> {
+    let organization_id = tx.organization_id();
+    copy_rows!(tx.conn, synonym_keys, groups.flat_map(|(id, keys)| keys.iter().map(move |key| (id, key))), |(id, key)| {
+        organization_id: OrganizationId = organization_id,
+        key: String = key.clone(),
+        synonym_id: SynonymGroupId = id,
+    })?;
     Ok(())
 }
 
 pub fn create(tx: &mut Tx<'_>, terms: Vec<String>) -> Result<SynonymGroup> {
     article_search::hold(tx)?;
     article_search::know_words(tx, terms.iter())?;
+    let Group { terms, keys } = Group::new(terms);
     let group: SynonymGroup = diesel::insert_into(synonyms::table)
-        .values(row(tx, Group::new(terms)))
+        .values((
+            synonyms::organization_id.eq(tx.organization_id()),
+            synonyms::id.eq(SynonymGroupId::at(tx.now)),
+            synonyms::terms.eq(terms),
+            synonyms::created_at.eq(tx.now),
+            synonyms::updated_at.eq(tx.now),
+        ))
         .returning(SynonymGroup::as_returning())
         .get_result(tx.conn)?;
+    enter_keys(tx, [(group.id, &keys)].into_iter())?;
     record(tx, "created", None, Some(&group))?;
     Ok(group)
 }
@@ -117,14 +115,14 @@ pub fn update(tx: &mut Tx<'_>, group: &SynonymGroup, terms: Vec<String>) -> Resu
     article_search::forget_words(tx, group.terms.iter())?;
     let Group { terms, keys } = Group::new(terms);
     let after = diesel::update(synonyms::table.find((tx.organization_id(), group.id)))
-        .set((
-            synonyms::terms.eq(terms),
-            synonyms::keys.eq(keys),
-            synonyms::version.eq(synonyms::version + 1),
-            synonyms::updated_at.eq(tx.now),
-        ))
+        .set((synonyms::terms.eq(terms), synonyms::version.eq(synonyms::version + 1), synonyms::updated_at.eq(tx.now)))
         .returning(SynonymGroup::as_returning())
         .get_result(tx.conn)?;
+    diesel::delete(synonym_keys::table)
+        .filter(synonym_keys::organization_id.eq(tx.organization_id()))
+        .filter(synonym_keys::synonym_id.eq(group.id))
+        .execute(tx.conn)?;
+    enter_keys(tx, [(group.id, &keys)].into_iter())?;
     record(tx, "updated", Some(group), Some(&after))?;
     Ok(after)
 }
