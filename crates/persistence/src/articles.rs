@@ -1,8 +1,8 @@
 //! Articles: answers to questions that keep coming back, and every text that they had.
 //!
-//! What a published article is found by is written in the same transaction as its text, by [`article_search`].
+//! What a published article is found by is written in the same transaction as its text, by [`article_index`].
 
-use crate::article_search;
+use crate::article_index;
 use crate::attachments;
 use crate::changes::{self, Change};
 use crate::db::Tx;
@@ -177,7 +177,7 @@ pub fn create(tx: &mut Tx<'_>, fields: ArticleFields, related: &[ArticleId]) -> 
         diesel::insert_into(articles::table).values(row).returning(Article::as_returning()).get_result(tx.conn)?;
     keep_revision(tx, &article, None)?;
     link(tx, article.id, related)?;
-    article_search::keep(tx, &article)?;
+    article_index::keep(tx, &article)?;
     record(tx, "created", None, Some(&article))?;
     Ok(article)
 }
@@ -323,7 +323,7 @@ fn write(tx: &mut Tx<'_>, article: &Article, fields: ArticleFields, restored_fro
         publish_revision(tx, &after)?;
     }
     if is_new_text || after.fields.status != article.fields.status {
-        article_search::keep(tx, &after)?;
+        article_index::keep(tx, &after)?;
     }
     record(tx, "updated", Some(article), Some(&after))?;
     Ok(after)
@@ -332,7 +332,7 @@ fn write(tx: &mut Tx<'_>, article: &Article, fields: ArticleFields, restored_fro
 /// Removes a locked row with its revisions, votes, uses and files.
 pub fn delete(tx: &mut Tx<'_>, article: &Article) -> Result<()> {
     attachments::delete_all(tx, AttachmentSubject::Article(article.id))?;
-    article_search::forget(tx, article.id)?;
+    article_index::forget(tx, article.id)?;
     diesel::delete(articles::table.find((tx.organization_id(), article.id)))
         .execute(tx.conn)
         .map_err(StoreError::of_deletion)?;

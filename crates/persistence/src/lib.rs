@@ -15,6 +15,7 @@ mod session_lock;
 
 pub mod api_keys;
 pub mod article_categories;
+mod article_index;
 pub mod article_search;
 pub mod article_uses;
 pub mod article_votes;

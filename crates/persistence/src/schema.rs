@@ -42,7 +42,7 @@ diesel::table! {
         search_version -> Int4,
         words -> Array<Text>,
         terms -> Array<Text>,
-        weights -> Array<Int2>,
+        number -> Int4,
     }
 }
 
@@ -52,15 +52,6 @@ diesel::table! {
         article_id -> Uuid,
         related_article_id -> Uuid,
         position -> Int2,
-    }
-}
-
-diesel::table! {
-    article_postings (organization_id, term, article_id) {
-        organization_id -> Uuid,
-        term -> Text,
-        article_id -> Uuid,
-        weight -> Int2,
     }
 }
 
@@ -87,14 +78,6 @@ diesel::table! {
         tag -> Text,
         article_id -> Uuid,
         sort_title -> Text,
-    }
-}
-
-diesel::table! {
-    article_terms (organization_id, term) {
-        organization_id -> Uuid,
-        term -> Text,
-        articles -> Int4,
     }
 }
 
@@ -873,6 +856,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    posting_lists (organization_id, term, segment) {
+        organization_id -> Uuid,
+        term -> Text,
+        segment -> Int4,
+        postings -> Bytea,
+    }
+}
+
+diesel::table! {
     procedure_runs (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -1355,7 +1347,7 @@ diesel::table! {
 
 diesel::joinable!(api_keys -> organizations (organization_id));
 diesel::joinable!(article_categories -> organizations (organization_id));
-diesel::joinable!(article_terms -> organizations (organization_id));
+diesel::joinable!(posting_lists -> organizations (organization_id));
 diesel::joinable!(articles -> organizations (organization_id));
 diesel::joinable!(audit_entries -> organizations (organization_id));
 diesel::joinable!(calendar_feeds -> organizations (organization_id));
@@ -1389,10 +1381,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     article_categories,
     article_indexes,
     article_links,
-    article_postings,
     article_revisions,
     article_tags,
-    article_terms,
     article_uses,
     article_votes,
     articles,
@@ -1435,6 +1425,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     people,
     pipelines,
     price_changes,
+    posting_lists,
     procedure_runs,
     procedure_schedule_customers,
     procedure_schedules,

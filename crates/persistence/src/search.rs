@@ -11,7 +11,7 @@ use crate::files::Reader;
 use crate::organizations;
 use crate::schema::{number_series, organizations as organization_rows};
 use crate::session_lock::alone;
-use crate::{article_search, articles, customers, files, interactions, opportunities, people, tasks, threads};
+use crate::{article_index, articles, customers, files, interactions, opportunities, people, tasks, threads};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Date, Integer, SmallInt, Text, Uuid as SqlUuid};
@@ -673,7 +673,7 @@ pub struct Reindexed {
 /// Indexes everything of the scope's organization anew, some records a transaction, so that it is searched and changed
 /// meanwhile.
 pub fn reindex(db: &Db, scope: Scope, clock: impl Fn() -> DateTime<Utc>) -> Result<Reindexed> {
-    let articles = article_search::reindex(db, scope, &clock)?;
+    let articles = article_index::reindex(db, scope, &clock)?;
     let mut records = 0;
     for (_, table, numbers) in KINDS {
         records += reindex_table(db, scope, &clock, table, numbers)?;

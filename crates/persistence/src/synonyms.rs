@@ -1,6 +1,6 @@
 //! Synonyms: words and phrases of one meaning, which an organization edits.
 
-use crate::article_search;
+use crate::article_index;
 use crate::bulk::copy_rows;
 use crate::changes::{self, Change};
 use crate::db::Tx;
@@ -40,7 +40,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>) -> Result<()> {
         updated_at: DateTime<Utc> = now,
     })?;
     enter_keys(tx, groups.into_iter().map(|(id, group)| (id, &group.keys)))?;
-    article_search::know_words(tx, DEFAULTS.iter().flat_map(|group| &group.terms))
+    article_index::know_words(tx, DEFAULTS.iter().flat_map(|group| &group.terms))
 }
 
 /// Makes the keys of all groups anew.
@@ -68,8 +68,8 @@ fn enter_keys<'a>(tx: &mut Tx<'_>, groups: impl Iterator<Item = (SynonymGroupId,
 }
 
 pub fn create(tx: &mut Tx<'_>, terms: Vec<String>) -> Result<SynonymGroup> {
-    article_search::hold(tx)?;
-    article_search::know_words(tx, terms.iter())?;
+    article_index::hold(tx)?;
+    article_index::know_words(tx, terms.iter())?;
     let Group { terms, keys } = Group::new(terms);
     let group: SynonymGroup = diesel::insert_into(synonyms::table)
         .values((
@@ -110,9 +110,9 @@ pub fn lock(tx: &mut Tx<'_>, id: SynonymGroupId, seen: Option<i32>) -> Result<Sy
 
 /// Writes to a row that [`lock`] has returned, and counts its version up.
 pub fn update(tx: &mut Tx<'_>, group: &SynonymGroup, terms: Vec<String>) -> Result<SynonymGroup> {
-    article_search::hold(tx)?;
-    article_search::know_words(tx, terms.iter())?;
-    article_search::forget_words(tx, group.terms.iter())?;
+    article_index::hold(tx)?;
+    article_index::know_words(tx, terms.iter())?;
+    article_index::forget_words(tx, group.terms.iter())?;
     let Group { terms, keys } = Group::new(terms);
     let after = diesel::update(synonyms::table.find((tx.organization_id(), group.id)))
         .set((synonyms::terms.eq(terms), synonyms::version.eq(synonyms::version + 1), synonyms::updated_at.eq(tx.now)))
@@ -129,8 +129,8 @@ pub fn update(tx: &mut Tx<'_>, group: &SynonymGroup, terms: Vec<String>) -> Resu
 
 /// Removes a locked row.
 pub fn delete(tx: &mut Tx<'_>, group: &SynonymGroup) -> Result<()> {
-    article_search::hold(tx)?;
-    article_search::forget_words(tx, group.terms.iter())?;
+    article_index::hold(tx)?;
+    article_index::forget_words(tx, group.terms.iter())?;
     diesel::delete(synonyms::table.find((tx.organization_id(), group.id))).execute(tx.conn)?;
     record(tx, "deleted", Some(group), None)
 }

@@ -2,15 +2,18 @@
 //! well it answers. Text in, values out: no database.
 //!
 //! Words are compared by their stems (Snowball's, of Polish and English) and by their first letters, without diacritics. What
-//! an article is found by are [`postings`](document::postings): a weight for each term, so that a database only has to add.
-//! A [`Question`](question::Question) is the other side: its words, their corrections and synonyms, each with a weight.
+//! an article is found by are [`Posting`]s: a weight for each term, which a database keeps in [`PostingList`]s. A [`Question`]
+//! is the other side: its words, their corrections and synonyms. [`Weighted`], it ranks and scores articles by the lists of its
+//! terms.
 
 pub mod anonymous;
 pub mod document;
 pub mod excerpt;
 pub mod inflection;
 pub mod markdown;
+pub mod posting_list;
 pub mod question;
+pub mod scoring;
 pub mod sought;
 pub mod spelling;
 pub mod synonyms;
@@ -23,5 +26,7 @@ mod stop_words;
 pub const VERSION: i32 = 2;
 
 pub use document::{Document, Posting};
-pub use question::{Question, Weighted};
+pub use posting_list::{ArticleNumber, PostingList};
+pub use question::Question;
+pub use scoring::{TermPostings, Weighted};
 pub use sought::Sought;

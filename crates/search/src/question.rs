@@ -1,10 +1,10 @@
-//! A question: its words, what they may be slips and synonyms of, and how well an article answers it.
+//! A question: its words, and what they may be slips and synonyms of.
 
 use crate::courtesies::without_courtesies;
-use crate::document::WEIGHT_MAX;
+use crate::scoring::{Weighted, WeightedAlternative, WeightedWord};
 use crate::spelling;
 use crate::words::{Forms, Word, joined, words};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// Words past these are not looked at: nobody reads so long a question out on the phone.
 const WORDS_MAX: usize = 40;
@@ -21,22 +21,8 @@ const CORRECTIONS_MAX: usize = 4;
 const BEGINNING_OF_SYNONYM: f32 = 0.5;
 /// Rare words count more, if not quite as their logarithm has it.
 const RARITY: f32 = 0.8;
-/// How much of the score goes by how much of the question is there at all.
-const COVERAGE: f32 = 0.15;
 /// How far apart the words of a phrase may stand.
 const APART_MAX: usize = 3;
-
-/// An article that has all of the question but for a little answers it, in thousandths.
-const ANSWERED_WELL: i32 = 900;
-/// Or more than so much, and says something of it.
-const ANSWERED_HALF: i32 = 500;
-const EVIDENCE_OF_HALF: i32 = 300;
-/// Or a third, and is about that.
-const ANSWERED_THIRD: i32 = 350;
-const EVIDENCE_OF_THIRD: i32 = 600;
-/// Or so much of some words, whatever else is said.
-const WORDS_OF_EVIDENCE: i32 = 2;
-const EVIDENCE: i32 = 500;
 
 /// A question as it is understood so far.
 #[derive(Debug, Clone)]
@@ -70,7 +56,7 @@ struct Alternative {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+pub(crate) enum Source {
     Typed,
     Corrected,
     Synonym,
@@ -262,7 +248,7 @@ impl Question {
         let rarity_of = |found: i64| ((articles as f32 + 1.0) / (found as f32 + 0.5)).ln().max(0.01).powf(RARITY);
         let rarity = |term: &str| articles_of.get(term).map(|found| rarity_of(*found));
         let unheard_of = rarity_of(0);
-        let mut weighted = Weighted { words: Vec::new(), terms: BTreeMap::new(), rarest: rarity_of(1) };
+        let mut weighted = Weighted { words: Vec::new(), rarest: rarity_of(1) };
         for asked in self.asked {
             let typed = asked.alternatives.iter().filter(|it| it.source == Source::Typed).flat_map(|it| &it.parts);
             let typed = typed.flat_map(|forms| &forms.stems).filter_map(|stem| rarity(stem));
@@ -294,10 +280,6 @@ impl Question {
                     parts.iter().map(|terms| terms.iter().fold(0.0, |most: f32, (_, it)| most.max(*it))).sum();
                 word.most = word.most.max(most);
                 word.alternatives.push(WeightedAlternative { source, parts });
-            }
-            for (term, weight) in word.alternatives.iter().flat_map(|it| &it.parts).flatten() {
-                let most = weighted.terms.entry(term.clone()).or_default();
-                *most = most.max(*weight);
             }
             weighted.words.push(word);
         }
@@ -369,122 +351,6 @@ pub fn telling_words<'a>(synonyms: impl Iterator<Item = &'a String>) -> BTreeSet
 
 fn phrase<'a>(words: impl Iterator<Item = &'a Word>) -> String {
     words.map(|word| word.folded.as_str()).collect::<Vec<_>>().join(" ")
-}
-
-/// A question whose terms are weighed, to score articles by.
-#[derive(Debug, Clone)]
-pub struct Weighted {
-    words: Vec<WeightedWord>,
-    /// The most that a term is worth.
-    terms: BTreeMap<String, f32>,
-    /// What a term counts that one article has.
-    rarest: f32,
-}
-
-/// How well an article answers a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Score {
-    /// From 0 to 1000, where every word of the question is all that it is about.
-    pub score: i32,
-    /// How much of the question is there in more than first letters, from 0 to 1000: rare words are more of it.
-    pub answered: i32,
-    /// How many of its words that are.
-    pub words: i32,
-    /// How much the article says of them: 1000 is what there is to say of a word that no other article has.
-    pub evidence: i32,
-}
-
-impl Score {
-    /// Whether that is an answer; else the article has something of the question, and answers it hardly.
-    pub fn answers(self) -> bool {
-        self.answered >= ANSWERED_WELL
-            || self.answered > ANSWERED_HALF && self.evidence >= EVIDENCE_OF_HALF
-            || self.answered >= ANSWERED_THIRD && self.evidence >= EVIDENCE_OF_THIRD
-            || self.words >= WORDS_OF_EVIDENCE && self.evidence >= EVIDENCE
-    }
-}
-
-#[derive(Debug, Clone)]
-struct WeightedWord {
-    alternatives: Vec<WeightedAlternative>,
-    most: f32,
-    is_guess: bool,
-}
-
-#[derive(Debug, Clone)]
-struct WeightedAlternative {
-    source: Source,
-    /// The terms of each part.
-    parts: Vec<Vec<(String, f32)>>,
-}
-
-impl WeightedAlternative {
-    /// Whether a term says that the word is there: the first four letters may be those of any word, and of a synonym those
-    /// of another one more.
-    fn tells(&self, term: &str) -> bool {
-        let letters = term.strip_prefix('~').map(|letters| letters.chars().count());
-        letters.is_none_or(|letters| letters > 4 && self.source != Source::Synonym)
-    }
-}
-
-/// A term by which articles are looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lookup {
-    pub term: String,
-    /// In thousandths.
-    pub weight: i32,
-}
-
-impl Weighted {
-    /// Every term that is in any article.
-    pub fn lookups(&self) -> Vec<Lookup> {
-        let lookup = |(term, weight): (&String, &f32)| Lookup { term: term.clone(), weight: (weight * 1000.0) as i32 };
-        self.terms.iter().map(lookup).collect()
-    }
-
-    /// How well an article answers, by the weights that the terms have in it.
-    pub fn score(&self, weight_of: &HashMap<&str, i16>) -> Score {
-        let said = |term: &str| weight_of.get(term).map_or(0.0, |weight| f32::from(*weight) / f32::from(WEIGHT_MAX));
-        let (mut sum, mut covered, mut answered, mut whole) = (0.0, 0.0, 0.0, 0.0);
-        let (mut words, mut evidence) = (0, 0.0);
-        for word in &self.words {
-            let part =
-                |terms: &Vec<(String, f32)>| terms.iter().map(|(term, weight)| weight * said(term)).fold(0.0, f32::max);
-            // Of a phrase half of the words is less than half.
-            let worth = |alternative: &WeightedAlternative| {
-                let said: Vec<f32> = alternative.parts.iter().map(part).collect();
-                let there = said.iter().filter(|weight| **weight > 0.0).count();
-                said.iter().sum::<f32>() * there as f32 / said.len() as f32
-            };
-            let best = word.alternatives.iter().map(worth).fold(0.0, f32::max);
-            sum += best;
-            whole += word.most;
-            if best > 0.0 {
-                covered += word.most;
-            }
-            // Of a phrase one word is no answer.
-            let is_there = |alternative: &WeightedAlternative| {
-                let is_there = |(term, _): &(String, f32)| alternative.tells(term) && said(term) > 0.0;
-                alternative.parts.iter().all(|terms| terms.iter().any(is_there))
-            };
-            if !word.is_guess && word.alternatives.iter().any(is_there) {
-                answered += word.most;
-                words += 1;
-                evidence += best;
-            }
-        }
-        if whole <= 0.0 {
-            return Score::default();
-        }
-        let score = sum / whole * (1.0 - COVERAGE + COVERAGE * covered / whole);
-        let thousandths = |share: f32| ((share * 1000.0) as i32).clamp(0, 1000);
-        Score {
-            score: thousandths(score),
-            answered: thousandths(answered / whole),
-            words,
-            evidence: (evidence / self.rarest * 1000.0) as i32,
-        }
-    }
 }
 
 #[cfg(test)]
