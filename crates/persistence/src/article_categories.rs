@@ -8,7 +8,7 @@ use crate::schema::article_categories;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Integer;
+use diesel::sql_types::{Integer, Uuid as SqlUuid};
 use opiekun_domain::ids::{ArticleCategoryId, OrganizationId};
 use serde::Serialize;
 
@@ -92,6 +92,27 @@ pub fn find_all(tx: &mut Tx<'_>, ids: &[ArticleCategoryId]) -> Result<Vec<Articl
         .filter(article_categories::id.eq_any(ids))
         .select(ArticleCategory::as_select())
         .load(tx.conn)?)
+}
+
+/// A category and all that are below it.
+pub(crate) fn at_and_below(tx: &mut Tx<'_>, id: ArticleCategoryId) -> Result<Vec<ArticleCategoryId>> {
+    #[derive(QueryableByName)]
+    struct Below {
+        #[diesel(sql_type = SqlUuid)]
+        id: ArticleCategoryId,
+    }
+    let below: Vec<Below> = diesel::sql_query(
+        "with recursive below as (
+             select id from article_categories where organization_id = $1 and id = $2
+             union
+             select child.id from article_categories child join below on child.organization_id = $1 and child.parent_id = below.id
+         )
+         select id from below",
+    )
+    .bind::<SqlUuid, _>(tx.organization_id())
+    .bind::<SqlUuid, _>(id)
+    .load(tx.conn)?;
+    Ok(below.into_iter().map(|below| below.id).collect())
 }
 
 /// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.

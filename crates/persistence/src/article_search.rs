@@ -2,15 +2,15 @@
 //!
 //! All articles that have a term of the question are ranked, by the lists of those terms; the best are scored.
 
+use crate::article_categories;
 use crate::article_index::ALL;
 use crate::articles::{self, Article, ArticleReader};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::schema::{posting_lists, search_word_keys, search_words, synonym_keys, synonyms};
 use chrono::NaiveDate;
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Date, Integer, Nullable, Text, Uuid as SqlUuid};
 use opiekun_domain::ids::{ArticleCategoryId, ArticleId};
 use opiekun_domain::language::Language;
 use opiekun_search::excerpt::excerpt;
@@ -129,15 +129,19 @@ pub(crate) fn known_stems(tx: &mut Tx<'_>, question: &Question) -> Result<HashSe
     Ok(of_articles.union(of_synonyms).load(tx.conn)?.into_iter().collect())
 }
 
+diesel::define_sql_function! {
+    fn octet_length(bytes: Binary) -> Integer;
+}
+
 /// In how many articles each of some terms is, if in any.
 fn articles_of(tx: &mut Tx<'_>, terms: &BTreeSet<String>) -> Result<HashMap<String, i64>> {
-    let counted: Vec<(String, Option<i64>)> = posting_lists::table
+    let bytes: Vec<(String, Option<i64>)> = posting_lists::table
         .filter(posting_lists::organization_id.eq(tx.organization_id()))
         .filter(posting_lists::term.eq_any(terms))
         .group_by(posting_lists::term)
-        .select((posting_lists::term, sql::<Nullable<BigInt>>("sum(octet_length(postings) / 4)")))
+        .select((posting_lists::term, diesel::dsl::sum(octet_length(posting_lists::postings))))
         .load(tx.conn)?;
-    Ok(counted.into_iter().filter_map(|(term, articles)| Some((term, articles?))).collect())
+    Ok(bytes.into_iter().filter_map(|(term, bytes)| Some((term, bytes? / PostingList::BYTES as i64))).collect())
 }
 
 /// The lists of the terms that are in fewest articles, as many as may be read.
@@ -177,19 +181,15 @@ fn wanted(
         #[diesel(sql_type = Integer)]
         number: i32,
     }
+    let categories = search.category_id.map(|id| article_categories::at_and_below(tx, id)).transpose()?;
     // One after the other, until there are enough.
     let wanted: Vec<Wanted> = diesel::sql_query(
-        "with recursive below as (
-             select id from article_categories where organization_id = $1 and id = $4
-             union all
-             select child.id from article_categories child join below on child.organization_id = $1 and child.parent_id = below.id
-         )
-         select wanted.article_id, wanted.number
+        "select wanted.article_id, wanted.number
          from unnest($2) as ranked (number) cross join lateral (
              select known.article_id, known.number
              from article_indexes known join articles on articles.organization_id = $1 and articles.id = known.article_id
              where known.organization_id = $1 and known.number = ranked.number
-                 and ($4 is null or category_id in (select id from below)) and ($5 is null or language = $5)
+                 and ($4 is null or category_id = any ($4)) and ($5 is null or language = $5)
                  and ($6 is null or valid_until_on is null or valid_until_on >= $6)
              limit 1
          ) wanted
@@ -198,7 +198,7 @@ fn wanted(
     .bind::<SqlUuid, _>(tx.organization_id())
     .bind::<Array<Integer>, _>(ranked.iter().map(|number| number.0).collect::<Vec<_>>())
     .bind::<BigInt, _>(CANDIDATES)
-    .bind::<Nullable<SqlUuid>, _>(search.category_id)
+    .bind::<Nullable<Array<SqlUuid>>, _>(categories)
     .bind::<Nullable<Text>, _>(search.language)
     .bind::<Nullable<Date>, _>(search.valid_on)
     .load(tx.conn)?;

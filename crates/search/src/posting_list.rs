@@ -4,9 +4,6 @@
 //! in one segment: to change an article is to change a short list of each of its terms, and to read all articles that a
 //! frequent term is in is to read a few rows.
 
-/// Two bytes for the place in the segment and two for the weight, the higher ones first.
-const POSTING: usize = 4;
-
 /// The number of an article within its organization, from 0 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArticleNumber(pub i32);
@@ -34,6 +31,8 @@ pub struct PostingList(Vec<u8>);
 impl PostingList {
     /// So many articles are a segment.
     pub const PLACES: usize = 1024;
+    /// Of each posting: two for the place in the segment and two for the weight, the higher ones first.
+    pub const BYTES: usize = 4;
 
     /// A list that was kept as its [`bytes`](Self::bytes).
     pub const fn of_bytes(bytes: Vec<u8>) -> Self {
@@ -71,7 +70,7 @@ impl PostingList {
         self.0.drain(from..to);
     }
 
-    fn postings(&self) -> &[[u8; POSTING]] {
+    fn postings(&self) -> &[[u8; Self::BYTES]] {
         self.0.as_chunks().0
     }
 
@@ -82,17 +81,17 @@ impl PostingList {
     /// The bytes of a place; none, where they would be, if it is not in the list.
     fn range(&self, at: u16) -> (usize, usize) {
         match self.find(at) {
-            Ok(found) => (found * POSTING, (found + 1) * POSTING),
-            Err(before) => (before * POSTING, before * POSTING),
+            Ok(found) => (found * Self::BYTES, (found + 1) * Self::BYTES),
+            Err(before) => (before * Self::BYTES, before * Self::BYTES),
         }
     }
 }
 
-const fn place([a, b, ..]: &[u8; POSTING]) -> u16 {
+const fn place([a, b, ..]: &[u8; PostingList::BYTES]) -> u16 {
     u16::from_be_bytes([*a, *b])
 }
 
-const fn weight([.., c, d]: &[u8; POSTING]) -> i16 {
+const fn weight([.., c, d]: &[u8; PostingList::BYTES]) -> i16 {
     i16::from_be_bytes([*c, *d])
 }
 
