@@ -154,6 +154,9 @@ fn write_lists(tx: &mut Tx<'_>, changes: Changes) -> Result<()> {
     .bind::<Array<Integer>, _>(written.iter().map(|list| list.segment).collect::<Vec<_>>())
     .bind::<Array<Binary>, _>(written.iter().map(|list| list.postings.bytes()).collect::<Vec<_>>())
     .execute(tx.conn)?;
+    if gone.is_empty() {
+        return Ok(());
+    }
     diesel::sql_query(
         "delete from posting_lists list using unnest($2, $3) as gone (term, segment)
          where list.organization_id = $1 and list.term = gone.term and list.segment = gone.segment",
