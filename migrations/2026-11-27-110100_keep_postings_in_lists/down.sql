@@ -19,7 +19,7 @@ select list.organization_id, list.term, known.article_id,
 from posting_lists list
 cross join generate_series(0, octet_length(list.postings) - 4, 4) at
 join article_indexes known on known.organization_id = list.organization_id
-    and known.number = list.segment * 1024 + get_byte(list.postings, at) * 256 + get_byte(list.postings, at + 1)
+    and known.number = list.first_number + get_byte(list.postings, at) * 256 + get_byte(list.postings, at + 1)
 where list.term <> '';
 insert into article_terms (organization_id, term, articles)
 select organization_id, term, sum(octet_length(postings) / 4) from posting_lists group by organization_id, term;

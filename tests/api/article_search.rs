@@ -185,7 +185,7 @@ fn hostile_questions_are_questions() {
 /// All that articles of an organization are found by, and what misspelt words are compared with.
 fn index(w: &World) -> Vec<Option<String>> {
     text_rows(&format!(
-        "select concat_ws(' ', quote_literal(term), segment, encode(postings, 'hex')) from posting_lists where organization_id = '{id}'
+        "select concat_ws(' ', quote_literal(term), first_number, encode(postings, 'hex')) from posting_lists where organization_id = '{id}'
          union all
          select concat_ws(' ', word, uses) from search_words where organization_id = '{id}'
          order by 1",

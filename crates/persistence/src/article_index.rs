@@ -13,8 +13,8 @@ use opiekun_domain::article::ArticleStatus;
 use opiekun_domain::ids::{ArticleId, OrganizationId};
 use opiekun_search::document::Indexed;
 use opiekun_search::question::telling_words;
-use opiekun_search::{ArticleNumber, Document, Posting, PostingList, TermPostings, VERSION, spelling};
-use std::collections::{BTreeMap, HashMap};
+use opiekun_search::{ArticleNumber, Document, Posting, PostingList, PostingLists, VERSION, spelling};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The term of which all articles are.
 pub(crate) const ALL: &str = "";
@@ -46,8 +46,8 @@ fn keep_all(tx: &mut Tx<'_>, articles: &[Article]) -> Result<()> {
     write(tx, &ids, indexed.collect())
 }
 
-/// What is to become of lists, by term and segment: the weights at their places, or none.
-type Changes = BTreeMap<(String, i32), BTreeMap<u16, Option<i16>>>;
+/// What terms are to weigh in articles, or that they are gone from there.
+type Changes = BTreeMap<String, BTreeMap<ArticleNumber, Option<i16>>>;
 
 /// Has these articles found by nothing but what is told of some of them.
 fn write(tx: &mut Tx<'_>, ids: &[ArticleId], indexed: Vec<(ArticleId, Indexed)>) -> Result<()> {
@@ -69,7 +69,7 @@ fn write(tx: &mut Tx<'_>, ids: &[ArticleId], indexed: Vec<(ArticleId, Indexed)>)
         .load(tx.conn)?;
     let mut changes = Changes::new();
     let mut change = |term: String, number: ArticleNumber, weight: Option<i16>| {
-        changes.entry((term, number.segment())).or_default().insert(number.place(), weight);
+        changes.entry(term).or_default().insert(number, weight);
     };
     let mut uses: BTreeMap<String, i32> = BTreeMap::new();
     let mut numbers: HashMap<ArticleId, ArticleNumber> = HashMap::new();
@@ -107,65 +107,88 @@ fn write(tx: &mut Tx<'_>, ids: &[ArticleId], indexed: Vec<(ArticleId, Indexed)>)
 }
 
 fn write_lists(tx: &mut Tx<'_>, changes: Changes) -> Result<()> {
-    #[derive(QueryableByName)]
-    struct List {
-        #[diesel(sql_type = Text)]
-        term: String,
-        #[diesel(sql_type = Integer)]
-        segment: i32,
-        #[diesel(sql_type = Binary)]
-        postings: Vec<u8>,
+    let before = lists_of(tx, &changes)?;
+    let mut after = before.clone();
+    for (term, weights) in changes {
+        let lists = after.entry(term).or_default();
+        for (number, weight) in weights {
+            match weight {
+                Some(weight) => lists.put(number, weight),
+                None => lists.take(number),
+            }
+        }
     }
-    let (terms, segments): (Vec<&str>, Vec<i32>) =
-        changes.keys().map(|(term, segment)| (term.as_str(), *segment)).unzip();
-    let known: Vec<List> = diesel::sql_query(
-        "select list.term, list.segment, list.postings
-         from unnest($2, $3) as changed (term, segment) join posting_lists list
-             on list.organization_id = $1 and list.term = changed.term and list.segment = changed.segment",
+    let known: HashSet<(&str, &PostingList)> = lists_in(&before).collect();
+    let changed = lists_in(&after).filter(|list| !known.contains(list));
+    let (gone, written): (Vec<_>, Vec<_>) = changed.partition(|(_, list)| list.is_empty());
+    let keys = |lists: &[(&str, &PostingList)]| -> (Vec<String>, Vec<i32>) {
+        lists.iter().map(|(term, list)| ((*term).to_owned(), list.first().0)).unzip()
+    };
+    let (terms, first) = keys(&written);
+    diesel::sql_query(
+        "insert into posting_lists (organization_id, term, first_number, postings)
+         select $1, term, first_number, postings from unnest($2, $3, $4) as list (term, first_number, postings)
+         on conflict (organization_id, term, first_number) do update set postings = excluded.postings",
     )
     .bind::<SqlUuid, _>(tx.organization_id())
     .bind::<Array<Text>, _>(terms)
-    .bind::<Array<Integer>, _>(segments)
-    .load(tx.conn)?;
-    let known = known.into_iter().map(|list| ((list.term, list.segment), PostingList::of_bytes(list.postings)));
-    let mut known: HashMap<(String, i32), PostingList> = known.collect();
-    let mut changed = Vec::new();
-    for (key, weights) in changes {
-        let before = known.remove(&key).unwrap_or_default();
-        let mut postings = before.clone();
-        for (place, weight) in weights {
-            match weight {
-                Some(weight) => postings.put(place, weight),
-                None => postings.take(place),
-            }
-        }
-        if postings != before {
-            changed.push(TermPostings { term: key.0, segment: key.1, postings });
-        }
-    }
-    let (written, gone): (Vec<_>, Vec<_>) = changed.into_iter().partition(|list| !list.postings.is_empty());
-    diesel::sql_query(
-        "insert into posting_lists (organization_id, term, segment, postings)
-         select $1, term, segment, postings from unnest($2, $3, $4) as list (term, segment, postings)
-         on conflict (organization_id, term, segment) do update set postings = excluded.postings",
-    )
-    .bind::<SqlUuid, _>(tx.organization_id())
-    .bind::<Array<Text>, _>(written.iter().map(|list| list.term.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(written.iter().map(|list| list.segment).collect::<Vec<_>>())
-    .bind::<Array<Binary>, _>(written.iter().map(|list| list.postings.bytes()).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(first)
+    .bind::<Array<Binary>, _>(written.iter().map(|(_, list)| list.bytes()).collect::<Vec<_>>())
     .execute(tx.conn)?;
     if gone.is_empty() {
         return Ok(());
     }
+    let (terms, first) = keys(&gone);
     diesel::sql_query(
-        "delete from posting_lists list using unnest($2, $3) as gone (term, segment)
-         where list.organization_id = $1 and list.term = gone.term and list.segment = gone.segment",
+        "delete from posting_lists list using unnest($2, $3) as gone (term, first_number)
+         where list.organization_id = $1 and list.term = gone.term and list.first_number = gone.first_number",
     )
     .bind::<SqlUuid, _>(tx.organization_id())
-    .bind::<Array<Text>, _>(gone.iter().map(|list| list.term.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(gone.iter().map(|list| list.segment).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(terms)
+    .bind::<Array<Integer>, _>(first)
     .execute(tx.conn)?;
     Ok(())
+}
+
+fn lists_in(lists: &BTreeMap<String, PostingLists>) -> impl Iterator<Item = (&str, &PostingList)> {
+    lists.iter().flat_map(|(term, lists)| lists.iter().map(move |list| (term.as_str(), list)))
+}
+
+/// The lists that changes are to be made in, as far as there are any.
+fn lists_of(tx: &mut Tx<'_>, changes: &Changes) -> Result<BTreeMap<String, PostingLists>> {
+    #[derive(QueryableByName)]
+    struct Kept {
+        #[diesel(sql_type = Text)]
+        term: String,
+        #[diesel(sql_type = Integer)]
+        first_number: i32,
+        #[diesel(sql_type = Binary)]
+        postings: Vec<u8>,
+    }
+    let changed = changes.iter().flat_map(|(term, weights)| weights.keys().map(move |number| (term, number.0)));
+    let (terms, numbers): (Vec<&String>, Vec<i32>) = changed.unzip();
+    let kept: Vec<Kept> = diesel::sql_query(
+        "select list.term, list.first_number, list.postings
+         from (
+             select distinct changed.term, known.first_number
+             from unnest($2, $3) as changed (term, number) cross join lateral (
+                 select first_number from posting_lists
+                 where organization_id = $1 and term = changed.term and first_number <= changed.number
+                 order by first_number desc limit 1
+             ) known
+         ) known
+         join posting_lists list on list.organization_id = $1 and list.term = known.term
+             and list.first_number = known.first_number",
+    )
+    .bind::<SqlUuid, _>(tx.organization_id())
+    .bind::<Array<Text>, _>(terms)
+    .bind::<Array<Integer>, _>(numbers)
+    .load(tx.conn)?;
+    let mut lists: BTreeMap<String, PostingLists> = BTreeMap::new();
+    for Kept { term, first_number, postings } in kept {
+        lists.entry(term).or_default().extend([PostingList::kept(ArticleNumber(first_number), postings)]);
+    }
+    Ok(lists)
 }
 
 /// Has misspelt words compared with those of synonyms.

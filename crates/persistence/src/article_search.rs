@@ -15,7 +15,7 @@ use opiekun_domain::ids::{ArticleCategoryId, ArticleId};
 use opiekun_domain::language::Language;
 use opiekun_search::excerpt::excerpt;
 use opiekun_search::scoring::{Score, weights_in};
-use opiekun_search::{ArticleNumber, PostingList, Question, TermPostings, Weighted, spelling};
+use opiekun_search::{ArticleNumber, PostingList, Question, TermList, Weighted, spelling};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
@@ -145,7 +145,7 @@ fn articles_of(tx: &mut Tx<'_>, terms: &BTreeSet<String>) -> Result<HashMap<Stri
 }
 
 /// The lists of the terms that are in fewest articles, as many as may be read.
-fn lists(tx: &mut Tx<'_>, weighted: &Weighted, articles_of: &HashMap<String, i64>) -> Result<Vec<TermPostings>> {
+fn lists(tx: &mut Tx<'_>, weighted: &Weighted, articles_of: &HashMap<String, i64>) -> Result<Vec<TermList>> {
     let articles_of = |term: &str| articles_of.get(term).copied().unwrap_or_default();
     let mut terms: Vec<&str> = weighted.terms().into_iter().collect();
     terms.sort_by_key(|term| articles_of(term));
@@ -159,13 +159,10 @@ fn lists(tx: &mut Tx<'_>, weighted: &Weighted, articles_of: &HashMap<String, i64
     let lists: Vec<(String, i32, Vec<u8>)> = posting_lists::table
         .filter(posting_lists::organization_id.eq(tx.organization_id()))
         .filter(posting_lists::term.eq_any(terms))
-        .select((posting_lists::term, posting_lists::segment, posting_lists::postings))
+        .select((posting_lists::term, posting_lists::first_number, posting_lists::postings))
         .load(tx.conn)?;
-    let lists = lists.into_iter().map(|(term, segment, postings)| {
-        let postings = PostingList::of_bytes(postings);
-        TermPostings { term, segment, postings }
-    });
-    Ok(lists.collect())
+    let kept = |(term, first, bytes)| TermList { term, postings: PostingList::kept(ArticleNumber(first), bytes) };
+    Ok(lists.into_iter().map(kept).collect())
 }
 
 /// The first of some articles that are wanted.

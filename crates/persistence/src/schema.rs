@@ -856,10 +856,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    posting_lists (organization_id, term, segment) {
+    posting_lists (organization_id, term, first_number) {
         organization_id -> Uuid,
         term -> Text,
-        segment -> Int4,
+        first_number -> Int4,
         postings -> Bytea,
     }
 }

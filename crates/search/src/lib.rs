@@ -26,7 +26,7 @@ mod stop_words;
 pub const VERSION: i32 = 2;
 
 pub use document::{Document, Posting};
-pub use posting_list::{ArticleNumber, PostingList};
+pub use posting_list::{ArticleNumber, PostingList, PostingLists};
 pub use question::Question;
-pub use scoring::{TermPostings, Weighted};
+pub use scoring::{TermList, Weighted};
 pub use sought::Sought;

@@ -3,7 +3,7 @@
 use crate::document::WEIGHT_MAX;
 use crate::posting_list::{ArticleNumber, PostingList};
 use crate::question::Source;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// How much of the score goes by how much of the question is there at all.
 const COVERAGE: f32 = 0.15;
@@ -74,11 +74,10 @@ impl WeightedAlternative {
     }
 }
 
-/// A list of a term's postings, in one segment of articles.
+/// One of a term's lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TermPostings {
+pub struct TermList {
     pub term: String,
-    pub segment: i32,
     pub postings: PostingList,
 }
 
@@ -99,33 +98,30 @@ impl Weighted {
 
     /// The articles that have any of the terms, at most so many, the most promising first: by what the best term of each word
     /// says there. That is less than [`score`](Self::score) looks at, and can be told of all of them.
-    pub fn rank(&self, lists: &[TermPostings], at_most: usize) -> Vec<ArticleNumber> {
-        let mut of_term: HashMap<&str, Vec<&TermPostings>> = HashMap::new();
-        for list in lists {
-            of_term.entry(&list.term).or_default().push(list);
+    pub fn rank(&self, lists: &[TermList], at_most: usize) -> Vec<ArticleNumber> {
+        let mut of_term: HashMap<&str, Vec<&PostingList>> = HashMap::new();
+        for TermList { term, postings } in lists {
+            of_term.entry(term).or_default().push(postings);
         }
-        let mut sums: BTreeMap<i32, Vec<f32>> = BTreeMap::new();
+        // Numbers are counted from 0: no article is far from the others.
+        let mut sums: Vec<f32> = Vec::new();
         for word in &self.words {
-            let mut best: BTreeMap<i32, Vec<f32>> = BTreeMap::new();
-            let lists = word.terms().filter_map(|(term, weight)| Some((of_term.get(term.as_str())?, weight)));
-            for (list, weight) in lists.flat_map(|(lists, weight)| lists.iter().map(move |list| (list, weight))) {
-                let best = best.entry(list.segment).or_insert_with(|| vec![0.0; PostingList::PLACES]);
-                for (place, said) in list.postings.iter() {
-                    if let Some(best) = best.get_mut(usize::from(place)) {
-                        *best = best.max(weight * f32::from(said));
+            let mut best: Vec<f32> = Vec::new();
+            for (term, weight) in word.terms() {
+                let postings = of_term.get(term.as_str()).into_iter().flatten().flat_map(|list| list.iter());
+                for (article, said) in postings {
+                    let Ok(place) = usize::try_from(article.0) else { continue };
+                    if best.len() <= place {
+                        best.resize(place + 1, 0.0);
                     }
+                    best[place] = best[place].max(weight * f32::from(said));
                 }
             }
-            for (segment, best) in best {
-                let sums = sums.entry(segment).or_insert_with(|| vec![0.0; PostingList::PLACES]);
-                sums.iter_mut().zip(best).for_each(|(sum, best)| *sum += best);
-            }
+            sums.resize(sums.len().max(best.len()), 0.0);
+            sums.iter_mut().zip(best).for_each(|(sum, best)| *sum += best);
         }
-        let mut ranked: Vec<(f32, ArticleNumber)> = Vec::new();
-        for (segment, sums) in &sums {
-            let there = sums.iter().zip(0_u16..).filter(|(sum, _)| **sum > 0.0);
-            ranked.extend(there.map(|(sum, place)| (*sum, ArticleNumber::at(*segment, place))));
-        }
+        let found = sums.into_iter().zip((0..).map(ArticleNumber)).filter(|(sum, _)| *sum > 0.0);
+        let mut ranked: Vec<(f32, ArticleNumber)> = found.collect();
         let better = |one: &(f32, ArticleNumber), other: &(f32, ArticleNumber)| {
             other.0.total_cmp(&one.0).then(one.1.cmp(&other.1))
         };
@@ -183,19 +179,12 @@ impl Weighted {
 }
 
 /// What each of the terms weighs in some articles.
-pub fn weights_in<'a>(
-    lists: &'a [TermPostings],
-    articles: &[ArticleNumber],
-) -> HashMap<ArticleNumber, TermWeights<'a>> {
-    let mut in_segment: HashMap<i32, Vec<ArticleNumber>> = HashMap::new();
-    for number in articles {
-        in_segment.entry(number.segment()).or_default().push(*number);
-    }
+pub fn weights_in<'a>(lists: &'a [TermList], articles: &[ArticleNumber]) -> HashMap<ArticleNumber, TermWeights<'a>> {
     let mut weights: HashMap<ArticleNumber, TermWeights<'a>> = HashMap::new();
-    for list in lists {
-        for number in in_segment.get(&list.segment).into_iter().flatten() {
-            if let Some(weight) = list.postings.get(number.place()) {
-                weights.entry(*number).or_default().insert(&list.term, weight);
+    for TermList { term, postings } in lists {
+        for article in articles {
+            if let Some(weight) = postings.get(*article) {
+                weights.entry(*article).or_default().insert(term, weight);
             }
         }
     }
@@ -205,24 +194,28 @@ pub fn weights_in<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::posting_list::PostingLists;
     use crate::{Document, Question};
+    use std::collections::BTreeMap;
 
     /// The lists of articles with these titles, numbered as they stand, some apart.
-    fn lists(titles: &[&str], apart: i32) -> Vec<TermPostings> {
-        let mut lists: BTreeMap<(String, i32), PostingList> = BTreeMap::new();
-        for (title, number) in titles.iter().zip((0..).step_by(usize::try_from(apart).unwrap())) {
-            let number = ArticleNumber(number);
+    fn lists(titles: &[&str], apart: i32) -> Vec<TermList> {
+        let mut lists: BTreeMap<String, PostingLists> = BTreeMap::new();
+        for (title, place) in titles.iter().zip(0..) {
             for posting in (Document { title, tags: &[], body: "" }).index().postings {
-                lists.entry((posting.term, number.segment())).or_default().put(number.place(), posting.weight);
+                lists.entry(posting.term).or_default().put(ArticleNumber(place * apart), posting.weight);
             }
         }
-        lists.into_iter().map(|((term, segment), postings)| TermPostings { term, segment, postings }).collect()
+        let of_term = |(term, lists): (&String, &PostingLists)| {
+            lists.iter().map(|list| TermList { term: term.clone(), postings: list.clone() }).collect::<Vec<_>>()
+        };
+        lists.iter().flat_map(of_term).collect()
     }
 
     #[test]
     fn what_is_ranked_first_scores_most() {
         let titles = ["Duplikat faktury", "Faktura", "Urlop", "Zaliczka i duplikat", "Termin płatności faktury"];
-        for apart in [1, 700, 5000] {
+        for apart in [1, 700, 40_000] {
             let lists = lists(&titles, apart);
             let mut articles_of: HashMap<String, i64> = HashMap::new();
             lists.iter().for_each(|list| *articles_of.entry(list.term.clone()).or_default() += 1);
