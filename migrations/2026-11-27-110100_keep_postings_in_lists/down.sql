@@ -24,10 +24,12 @@ where list.term <> '';
 insert into article_terms (organization_id, term, articles)
 select organization_id, term, sum(octet_length(postings) / 4) from posting_lists group by organization_id, term;
 
-alter table article_indexes add column weights smallint[];
-update article_indexes known set (terms, weights) = (
-    select array_agg(term order by term), array_agg(weight order by term) from article_postings posting
-    where posting.organization_id = known.organization_id and posting.article_id = known.article_id
-);
-alter table article_indexes alter column weights set not null, drop column number;
+alter table article_indexes add column weights smallint[] not null default '{}';
+update article_indexes known set terms = posting.terms, weights = posting.weights
+from (
+    select organization_id, article_id, array_agg(term order by term) as terms, array_agg(weight order by term) as weights
+    from article_postings group by organization_id, article_id
+) posting
+where known.organization_id = posting.organization_id and known.article_id = posting.article_id;
+alter table article_indexes alter column weights drop default, drop column number;
 drop table posting_lists;
