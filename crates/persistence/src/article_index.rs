@@ -53,10 +53,6 @@ type Changes = BTreeMap<String, BTreeMap<ArticleNumber, Option<i16>>>;
 fn write(tx: &mut Tx<'_>, ids: &[ArticleId], indexed: Vec<(ArticleId, Indexed)>) -> Result<()> {
     hold(tx)?;
     let organization_id = tx.organization_id();
-    let last: Option<i32> = article_indexes::table
-        .filter(article_indexes::organization_id.eq(organization_id))
-        .select(diesel::dsl::max(article_indexes::number))
-        .first(tx.conn)?;
     let known: Vec<(ArticleId, i32, Vec<String>, Vec<String>)> = diesel::delete(article_indexes::table)
         .filter(article_indexes::organization_id.eq(organization_id))
         .filter(article_indexes::article_id.eq_any(ids))
@@ -67,6 +63,15 @@ fn write(tx: &mut Tx<'_>, ids: &[ArticleId], indexed: Vec<(ArticleId, Indexed)>)
             article_indexes::terms,
         ))
         .load(tx.conn)?;
+    // What is not published, as it was not before, is found by nothing as it is.
+    if known.is_empty() && indexed.is_empty() {
+        return Ok(());
+    }
+    let last: Option<i32> = article_indexes::table
+        .filter(article_indexes::organization_id.eq(organization_id))
+        .select(diesel::dsl::max(article_indexes::number))
+        .first(tx.conn)?;
+    let last = last.max(known.iter().map(|(_, number, ..)| *number).max());
     let mut changes = Changes::new();
     let mut change = |term: String, number: ArticleNumber, weight: Option<i16>| {
         changes.entry(term).or_default().insert(number, weight);

@@ -57,9 +57,10 @@ pub(crate) fn rekey(tx: &mut Tx<'_>) -> Result<()> {
 }
 
 /// Has groups looked up by their keys.
-fn enter_keys<'a>(tx: &mut Tx<'_>, groups: impl Iterator<Item = (SynonymGroupId, &'a Vec<String>)>) -> Result<()> {
+fn enter_keys<'a>(tx: &mut Tx<'_>, groups: impl IntoIterator<Item = (SynonymGroupId, &'a Vec<String>)>) -> Result<()> {
     let organization_id = tx.organization_id();
-    copy_rows!(tx.conn, synonym_keys, groups.flat_map(|(id, keys)| keys.iter().map(move |key| (id, key))), |(id, key)| {
+    let keyed = groups.into_iter().flat_map(|(id, keys)| keys.iter().map(move |key| (id, key)));
+    copy_rows!(tx.conn, synonym_keys, keyed, |(id, key)| {
         organization_id: OrganizationId = organization_id,
         key: String = key.clone(),
         synonym_id: SynonymGroupId = id,
@@ -81,7 +82,7 @@ pub fn create(tx: &mut Tx<'_>, terms: Vec<String>) -> Result<SynonymGroup> {
         ))
         .returning(SynonymGroup::as_returning())
         .get_result(tx.conn)?;
-    enter_keys(tx, [(group.id, &keys)].into_iter())?;
+    enter_keys(tx, [(group.id, &keys)])?;
     record(tx, "created", None, Some(&group))?;
     Ok(group)
 }
@@ -122,7 +123,7 @@ pub fn update(tx: &mut Tx<'_>, group: &SynonymGroup, terms: Vec<String>) -> Resu
         .filter(synonym_keys::organization_id.eq(tx.organization_id()))
         .filter(synonym_keys::synonym_id.eq(group.id))
         .execute(tx.conn)?;
-    enter_keys(tx, [(group.id, &keys)].into_iter())?;
+    enter_keys(tx, [(group.id, &keys)])?;
     record(tx, "updated", Some(group), Some(&after))?;
     Ok(after)
 }

@@ -67,10 +67,10 @@ impl PostingList {
 
     /// Makes a list of the articles from a place on.
     fn split_off(&mut self, place: usize) -> Option<Self> {
-        let rest = self.bytes.split_off(place * Self::BYTES);
-        let from = offset(rest.as_chunks().0.first()?);
-        let mut split = Self { first: ArticleNumber(self.first.0 + i32::from(from)), bytes: Vec::new() };
-        rest.as_chunks().0.iter().for_each(|posting| split.put(offset(posting) - from, weight(posting)));
+        let rest = Self::kept(self.first, self.bytes.split_off(place * Self::BYTES));
+        let from = offset(rest.postings().first()?);
+        let mut split = Self::kept(ArticleNumber(self.first.0 + i32::from(from)), Vec::new());
+        rest.postings().iter().for_each(|posting| split.put(offset(posting) - from, weight(posting)));
         Some(split)
     }
 
@@ -117,12 +117,10 @@ impl PostingLists {
 
     /// Has the term weigh so much in an article. Of a list that is full another one becomes.
     pub fn put(&mut self, article: ArticleNumber, weight: i16) {
-        let known = self.0.range_mut(..=article).next_back();
-        let found = known.and_then(|(_, list)| Some((list.offset_of(article)?, list)));
-        let Some((offset, list)) = found else {
-            self.extend([PostingList { first: article, bytes: [[0; 2], weight.to_be_bytes()].concat() }]);
-            return;
-        };
+        if self.list_of(article).is_none() {
+            self.extend([PostingList::kept(article, Vec::new())]);
+        }
+        let Some((list, offset)) = self.list_of(article) else { return };
         list.put(offset, weight);
         let articles = list.postings().len();
         if articles > PostingList::ARTICLES_MAX {
@@ -135,11 +133,16 @@ impl PostingLists {
 
     /// Takes an article out.
     pub fn take(&mut self, article: ArticleNumber) {
-        if let Some((_, list)) = self.0.range_mut(..=article).next_back()
-            && let Some(offset) = list.offset_of(article)
-        {
+        if let Some((list, offset)) = self.list_of(article) {
             list.take(offset);
         }
+    }
+
+    /// The list that an article belongs to, if there is one, and how its number is counted there.
+    fn list_of(&mut self, article: ArticleNumber) -> Option<(&mut PostingList, u16)> {
+        let (_, list) = self.0.range_mut(..=article).next_back()?;
+        let offset = list.offset_of(article)?;
+        Some((list, offset))
     }
 }
 
