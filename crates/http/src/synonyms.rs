@@ -62,7 +62,7 @@ impl SynonymGroupInput {
             .into_iter()
             .map(|(place, fault)| {
                 let (word, detail) = match fault {
-                    TermFault::SaysNothing => ("says_nothing", "Such a word stands in every sentence"),
+                    TermFault::SaysNothing => ("says_nothing", "It has no word but one that stands in every sentence"),
                     TermFault::Same => ("same", "A term before it has the same words"),
                 };
                 Wrong::field(format!("/terms/{place}"), word, detail)

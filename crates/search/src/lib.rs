@@ -23,7 +23,7 @@ mod courtesies;
 mod stop_words;
 
 /// The way in which terms are made now. What was indexed in another one is indexed anew.
-pub const VERSION: i32 = 2;
+pub const VERSION: i32 = 3;
 
 pub use document::{Document, Posting};
 pub use posting_list::{ArticleNumber, PostingList, PostingLists};

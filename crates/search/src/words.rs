@@ -16,7 +16,7 @@ const SIX_LETTERS: f32 = 0.8;
 const FOUR_LETTERS: f32 = 0.4;
 /// A word is cut here: what is longer is no word.
 const LETTERS_MAX: usize = 40;
-/// Neighbours of so many letters each at most are also one word: "PIT-2", "pit 2" and "pit2".
+/// Neighbours of so many letters each at most are also one word: "PIT-2", "pit 2" and "pit2", "L-4" and "l 4".
 const JOINED_PART_MAX: usize = 4;
 const JOINED_MAX: usize = 8;
 
@@ -86,7 +86,11 @@ pub fn words(text: &str) -> Vec<Word> {
             (false, Some(from)) => {
                 let letters = text[from..at].chars().filter(|letter| *letter != '.');
                 let lower: String = letters.take(LETTERS_MAX).flat_map(char::to_lowercase).collect();
-                words.push(Word { at: from..at, folded: fold(&lower), lower });
+                let folded = fold(&lower);
+                // Accents without a letter are no word.
+                if !folded.is_empty() {
+                    words.push(Word { at: from..at, folded, lower });
+                }
                 start = None;
             }
             _ => {}
@@ -100,7 +104,10 @@ pub fn joined(words: &[Word]) -> Vec<(usize, usize, String)> {
     let is_short = |word: &Word| word.folded.chars().count() <= JOINED_PART_MAX;
     let mut joined = Vec::new();
     for (first, word) in words.iter().enumerate() {
-        if !is_short(word) || word.folded.chars().count() < 2 {
+        // A single letter names a number, unless it holds a sentence together: "w 2026".
+        let is_followed_by_number = || words.get(first + 1).is_some_and(|next| is_number(&next.folded));
+        let is_letter = word.folded.chars().count() < 2;
+        if !is_short(word) || is_letter && (word.is_stop_word() || !is_followed_by_number()) {
             continue;
         }
         let mut whole = word.folded.clone();
@@ -113,6 +120,10 @@ pub fn joined(words: &[Word]) -> Vec<(usize, usize, String)> {
         }
     }
     joined
+}
+
+pub(crate) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A text in lower case without diacritics, as the database's `words_of` has it.
@@ -180,5 +191,24 @@ impl Forms {
     /// Whether two words are forms of one.
     pub fn is_same(&self, other: &Self) -> bool {
         self.stems.iter().any(|stem| other.stems.contains(stem))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_neighbours_are_one_word_if_they_name_something() {
+        let joined = |text: &str| joined(&words(text)).into_iter().map(|(_, _, whole)| whole).collect::<Vec<_>>();
+        assert_eq!(joined("PIT-37"), ["pit37"]);
+        assert_eq!(joined("L-4"), ["l4"]);
+        assert_eq!(joined("w 2026"), Vec::<String>::new());
+        assert_eq!(joined("l a"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_accent_alone_is_no_word() {
+        assert_eq!(words("\u{301} e\u{301}").into_iter().map(|word| word.folded).collect::<Vec<_>>(), ["e"]);
     }
 }
