@@ -218,4 +218,21 @@ fn twenty_thousand_articles_are_searched_at_once() {
     let questions = lines(TUNED_ON);
     questions.iter().for_each(|question| _ = ask(&w, question["query"].as_str().unwrap()));
     measure(&w, "20 000 articles", &questions);
+    // One article of a language, whose words are in thousands that say them more.
+    let only = ArticleFields {
+        title: "Invoices".into(),
+        body: "Faktura i podatek to invoice and tax.".into(),
+        language: Language::English,
+        ..fields(&known[0])
+    };
+    w.write(|tx| articles::create(tx, only, &[]));
+    let mut times = Vec::new();
+    for text in ["faktura", "podatek", "faktura i podatek", "termin faktury i podatku"] {
+        let began = Instant::now();
+        let found = w.owner.get(&format!("/articles/search?q={}&language=en", text.replace(' ', "%20"))).expect(200);
+        times.push(began.elapsed());
+        let all = [&found["items"], &found["near_misses"]].map(|list| list.as_array().unwrap().len());
+        assert_eq!(all.iter().sum::<usize>(), 1, "{text}: {found:?}");
+    }
+    println!("of one language: {}", spread(times));
 }

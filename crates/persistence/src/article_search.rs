@@ -22,10 +22,10 @@ use uuid::Uuid;
 
 /// So many postings are read at most, of four bytes each: those of the most frequent words are left out first.
 const POSTINGS_MAX: i64 = 400_000;
-/// So many of the articles that may answer are looked through for those that are wanted.
-const RANKED_MAX: usize = 2_000;
+/// So many of the articles that may answer are looked through one after the other for those that are wanted.
+const RANKED_FIRST: usize = 2_000;
 /// So many articles are looked at closely.
-const CANDIDATES: i64 = 60;
+const CANDIDATES: usize = 60;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ pub fn search(tx: &mut Tx<'_>, search: &ArticleSearch) -> Result<Vec<FoundArticl
     let articles_of = articles_of(tx, &terms)?;
     let weighted = question.weigh(articles_of.get(ALL).copied().unwrap_or_default(), &articles_of);
     let lists = lists(tx, &weighted, &articles_of)?;
-    let wanted = wanted(tx, search, &weighted.rank(&lists, RANKED_MAX))?;
+    let wanted = wanted(tx, search, &weighted.rank(&lists))?;
     let weights = weights_in(&lists, &wanted.iter().map(|(_, number)| *number).collect::<Vec<_>>());
     let score = |(id, number): &(ArticleId, ArticleNumber)| Some((*id, weighted.score(weights.get(number)?)));
     let mut scored: Vec<(ArticleId, Score)> = wanted.iter().filter_map(score).collect();
@@ -171,16 +171,29 @@ fn wanted(
     search: &ArticleSearch,
     ranked: &[ArticleNumber],
 ) -> Result<Vec<(ArticleId, ArticleNumber)>> {
-    #[derive(QueryableByName)]
-    struct Wanted {
-        #[diesel(sql_type = SqlUuid)]
-        article_id: Uuid,
-        #[diesel(sql_type = Integer)]
-        number: i32,
-    }
-    let categories = search.category_id.map(|id| article_categories::at_and_below(tx, id)).transpose()?;
+    let category_ids = search.category_id.map(|id| article_categories::at_and_below(tx, id)).transpose()?;
+    let mut pick = |ranked: &[ArticleNumber], from: &str| -> Result<Vec<(ArticleId, ArticleNumber)>> {
+        #[derive(QueryableByName)]
+        struct Wanted {
+            #[diesel(sql_type = SqlUuid)]
+            article_id: Uuid,
+            #[diesel(sql_type = Integer)]
+            number: i32,
+        }
+        let wanted: Vec<Wanted> = diesel::sql_query(from)
+            .bind::<SqlUuid, _>(tx.organization_id())
+            .bind::<Array<Integer>, _>(ranked.iter().map(|number| number.0).collect::<Vec<_>>())
+            .bind::<BigInt, _>(i64::try_from(CANDIDATES).unwrap_or(i64::MAX))
+            .bind::<Nullable<Array<SqlUuid>>, _>(&category_ids)
+            .bind::<Nullable<Text>, _>(search.language)
+            .bind::<Nullable<Date>, _>(search.valid_on)
+            .load(tx.conn)?;
+        Ok(wanted.into_iter().map(|wanted| (ArticleId(wanted.article_id), ArticleNumber(wanted.number))).collect())
+    };
+    let (first, others) = ranked.split_at(ranked.len().min(RANKED_FIRST));
     // One after the other, until there are enough.
-    let wanted: Vec<Wanted> = diesel::sql_query(
+    let mut wanted = pick(
+        first,
         "select wanted.article_id, wanted.number
          from unnest($2) as ranked (number) cross join lateral (
              select known.article_id, known.number
@@ -191,13 +204,21 @@ fn wanted(
              limit 1
          ) wanted
          limit $3",
-    )
-    .bind::<SqlUuid, _>(tx.organization_id())
-    .bind::<Array<Integer>, _>(ranked.iter().map(|number| number.0).collect::<Vec<_>>())
-    .bind::<BigInt, _>(CANDIDATES)
-    .bind::<Nullable<Array<SqlUuid>>, _>(categories)
-    .bind::<Nullable<Text>, _>(search.language)
-    .bind::<Nullable<Date>, _>(search.valid_on)
-    .load(tx.conn)?;
-    Ok(wanted.into_iter().map(|wanted| (ArticleId(wanted.article_id), ArticleNumber(wanted.number))).collect())
+    )?;
+    // So few of the first are wanted that it is sooner told which all of those are.
+    if wanted.len() < CANDIDATES && !others.is_empty() {
+        wanted.extend(pick(
+            others,
+            "select known.article_id, known.number
+             from articles
+             join article_indexes known on known.organization_id = $1 and known.article_id = articles.id
+             join unnest($2) with ordinality as ranked (number, place) on ranked.number = known.number
+             where articles.organization_id = $1
+                 and ($4 is null or category_id = any ($4)) and ($5 is null or language = $5)
+                 and ($6 is null or valid_until_on is null or valid_until_on >= $6)
+             order by ranked.place limit $3",
+        )?);
+        wanted.truncate(CANDIDATES);
+    }
+    Ok(wanted)
 }

@@ -96,9 +96,9 @@ impl Weighted {
         self.words.iter().flat_map(WeightedWord::terms).map(|(term, _)| term.as_str()).collect()
     }
 
-    /// The articles that have any of the terms, at most so many, the most promising first: by what the best term of each word
-    /// says there. That is less than [`score`](Self::score) looks at, and can be told of all of them.
-    pub fn rank(&self, lists: &[TermList], at_most: usize) -> Vec<ArticleNumber> {
+    /// The articles that have any of the terms, the most promising first: by what the best term of each word says there.
+    /// That is less than [`score`](Self::score) looks at, and can be told of all of them.
+    pub fn rank(&self, lists: &[TermList]) -> Vec<ArticleNumber> {
         let mut of_term: HashMap<&str, Vec<&PostingList>> = HashMap::new();
         for TermList { term, postings } in lists {
             of_term.entry(term).or_default().push(postings);
@@ -122,14 +122,7 @@ impl Weighted {
         }
         let found = sums.into_iter().zip((0..).map(ArticleNumber)).filter(|(sum, _)| *sum > 0.0);
         let mut ranked: Vec<(f32, ArticleNumber)> = found.collect();
-        let better = |one: &(f32, ArticleNumber), other: &(f32, ArticleNumber)| {
-            other.0.total_cmp(&one.0).then(one.1.cmp(&other.1))
-        };
-        if at_most < ranked.len() {
-            ranked.select_nth_unstable_by(at_most, better);
-            ranked.truncate(at_most);
-        }
-        ranked.sort_unstable_by(better);
+        ranked.sort_unstable_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
         ranked.into_iter().map(|(_, number)| number).collect()
     }
 
@@ -220,11 +213,10 @@ mod tests {
             let mut articles_of: HashMap<String, i64> = HashMap::new();
             lists.iter().for_each(|list| *articles_of.entry(list.term.clone()).or_default() += 1);
             let weighted = Question::read("duplikaty faktur").weigh(5, &articles_of);
-            let ranked = weighted.rank(&lists, 10);
+            let ranked = weighted.rank(&lists);
             let places: Vec<i32> = ranked.iter().map(|number| number.0 / apart).collect();
             assert_eq!(places[0], 0, "{places:?}");
             assert_eq!(places.len(), 4, "a leave is neither");
-            assert_eq!(weighted.rank(&lists, 2), ranked[..2]);
             let weights = weights_in(&lists, &ranked);
             let scores: Vec<i32> = ranked.iter().map(|number| weighted.score(&weights[number]).score).collect();
             assert!(scores.is_sorted_by(|one, other| one >= other), "{scores:?}");
@@ -234,6 +226,6 @@ mod tests {
     #[test]
     fn where_nothing_is_found_nothing_is_ranked() {
         let weighted = Question::read("urlop").weigh(0, &HashMap::new());
-        assert_eq!(weighted.rank(&[], 10), []);
+        assert_eq!(weighted.rank(&[]), []);
     }
 }
