@@ -115,6 +115,110 @@ fn a_name_is_found_without_its_diacritics() {
 }
 
 #[test]
+fn whose_matter_it_is_may_be_asked_with_what_it_is_about() {
+    let Bakery { w, customer, .. } = bakery();
+    let other = w.buyer().with("name", "Leasing Polska S.A.").with("short_name", Value::Null).create();
+    w.thread("Leasing pieca").with("customer_id", customer.id()).create();
+    w.task("Wysłać umowę").with("customer_id", customer.id()).with("description", "Leasing na 3 lata").create();
+    w.interaction(customer.id()).with("subject", "Pyta o leasingi").create();
+    w.opportunity(customer.id()).with("title", "Leasing mieszałki").create();
+    w.thread("Leasing wózka").with("customer_id", other.id()).create();
+    w.task("Leasing drukarki").create();
+    let all =
+        ["interaction Pyta o leasingi", "opportunity Leasing mieszałki", "task Wysłać umowę", "thread Leasing pieca"];
+    for text in
+        ["leasing Złoty Kłos", "złotego kłosa leasing", "Żaneta leasing", "Łącka leas", "piekarnia kowalscy leasingu"]
+    {
+        let mut found = found(&w.owner, text);
+        found.sort();
+        assert_eq!(found, all, "{text}");
+    }
+    assert_eq!(found(&w.owner, "złoty kłos leasing&types=task"), ["task Wysłać umowę"]);
+    assert_eq!(found(&w.owner, "złoty kłos leasing mieszałki"), ["opportunity Leasing mieszałki"]);
+    // Who is called like a matter is asked with another word as well.
+    assert_eq!(found(&w.owner, "leasing wózka")[0], "thread Leasing wózka");
+    assert_eq!(found(&w.owner, "leasing polska wózek"), ["thread Leasing wózka"]);
+    assert_eq!(found(&w.owner, "złoty kłos drukarka"), Vec::<String>::new());
+    let of_the_customer = hits(&w.owner, "leasing Złoty Kłos");
+    assert!(of_the_customer.iter().all(|hit| hit["customer"]["id"] == customer.id()), "{of_the_customer:#?}");
+    // Whoever is called by all words has records that say one of them.
+    assert_eq!(found(&w.owner, "złoty piec&types=thread"), ["thread Leasing pieca"]);
+    assert_eq!(found(&w.owner, "leasing polska&types=thread"), ["thread Leasing wózka"]);
+    // What has all words itself comes first.
+    w.thread("Złoty Kłos: leasing").create();
+    assert_eq!(found(&w.owner, "leasing Złoty Kłos")[0], "thread Złoty Kłos: leasing");
+    assert_eq!(found(&w.owner, "leasing Złoty Kłos").len(), 5);
+    w.interaction(other.id()).with("subject", "Telefon").with("description", "Leasing jak Złoty Kłos").create();
+    assert_eq!(found(&w.owner, "leasing Złoty Kłos")[1], "interaction Telefon");
+}
+
+#[test]
+fn who_works_for_whom_may_be_asked_together() {
+    let Bakery { w, .. } = bakery();
+    w.buyer().with("name", "Żaneta Moda").with("short_name", Value::Null).create();
+    for text in ["Żaneta Kłos", "kłos łącka", "piekarnia żaneta", "żaneta piek"] {
+        let found = found(&w.owner, text);
+        assert_eq!(
+            found,
+            ["person Żaneta Łącka-Müller", "customer Piekarnia Złoty Kłos Kowalscy sp. z o.o."],
+            "{text}"
+        );
+    }
+    assert_eq!(found(&w.owner, "Żaneta Kłos&types=person"), ["person Żaneta Łącka-Müller"]);
+    assert_eq!(found(&w.owner, "Żaneta Łącka"), ["person Żaneta Łącka-Müller"]);
+}
+
+#[test]
+fn of_many_who_are_called_alike_the_one_with_the_matter_is_found() {
+    let w = World::new();
+    let first = w.buyer().with("name", "Kowalski Dachy").create();
+    w.thread("Fotowoltaika").with("customer_id", first.id()).create();
+    for number in 1..=12 {
+        w.buyer().with("name", format!("Kowalski {number}")).create();
+    }
+    assert_eq!(found(&w.owner, "kowalski fotowoltaika"), ["thread Fotowoltaika"]);
+}
+
+#[test]
+fn a_word_that_says_nothing_yet_is_the_beginning_of_another() {
+    let Bakery { w, customer, .. } = bakery();
+    w.task("Doradztwo podatkowe").with("customer_id", customer.id()).create();
+    for text in ["kłos do", "kłos dor", "kłos doradztwo"] {
+        assert!(found(&w.owner, text).contains(&"task Doradztwo podatkowe".to_owned()), "{text}");
+    }
+    assert_eq!(found(&w.owner, "kłos do")[0], "customer Piekarnia Złoty Kłos Kowalscy sp. z o.o.");
+}
+
+#[test]
+fn what_a_customer_is_called_by_elsewhere_is_that_customer() {
+    let w = World::new();
+    let tax_id = |number: &str| json!({ "scheme": "nip", "country": "PL", "number": number });
+    w.buyer().with("name", "Inny").with("tax_id", tax_id("9991186759")).create();
+    w.buyer().with("name", "Obcy").with("external_id", "KH-9911").create();
+    assert_eq!(found(&w.owner, "KH-9911"), ["customer Obcy"]);
+    assert_eq!(found(&w.owner, "kh-99"), ["customer Obcy"]);
+    assert_eq!(found(&w.owner, "nip9991186759"), ["customer Inny"]);
+}
+
+#[test]
+fn articles_are_found_by_what_their_readers_see() {
+    let w = World::new();
+    let body = "Tekst <span title=\"ukryty\">widoczny</span> rower < bok > cel.\n\n<!-- uwaga\nredakcji -->\n\n\
+        <script>skrypt()</script>\n\n<https://strona.example/adres>\n\nKoniec <!-- druga --> zdania.";
+    let article = w.article("Jak pisać").with("body", body).with("status", "published").create();
+    for text in ["widoczny", "bok cel", "strona adres", "koniec zdania"] {
+        assert_eq!(found(&w.owner, text), ["article Jak pisać"], "{text}");
+    }
+    for text in ["ukryty", "span", "uwaga", "redakcji", "skrypt", "druga"] {
+        assert_eq!(found(&w.owner, text), Vec::<String>::new(), "{text}");
+    }
+    let path = format!("/articles/{}", article.id());
+    w.owner.at(1).patch(&path, json!({ "status": "archived" })).expect(200);
+    assert_eq!(found(&w.owner, "widoczny"), Vec::<String>::new());
+    assert_eq!(found(&w.owner, "widoczny&include_archived=true"), ["article Jak pisać"]);
+}
+
+#[test]
 fn every_kind_of_record_is_found_with_its_customer() {
     let Bakery { w, customer, .. } = bakery();
     let thread = w.thread("Reklamacja pieca").with("customer_id", customer.id()).create();
@@ -498,6 +602,7 @@ fn a_million_interactions_are_searched_at_once() {
             ["termin zapłaty podatku", "umowa o pracę urlop", "faktura korygująca VAT", "zgłoszenie do ZUS"],
         ),
         ("a name", ["Piekarnia 12", "klient 19", "Piekarnia", "ośrodek 5"]),
+        ("a name and a matter", ["klient 777 faktura", "umowa klient", "Piekarnia termin zapłaty", "Kowalski podatek"]),
         ("a number", ["600 001 234", "+48 600 019", "6000", "48600000007"]),
     ] {
         let mut times = Vec::new();

@@ -32,7 +32,7 @@ pub struct SearchQuery {
     /// Only these types, several with commas between. Those that the caller may not read have no hits.
     #[param(value_type = Option<Vec<SearchType>>, min_items = 1, max_items = 20)]
     types: Option<AnyOf<SearchType>>,
-    /// Whether archived customers are found, too.
+    /// Whether archived customers and articles are found, too, and articles that hold no longer.
     include_archived: Option<bool>,
     /// How many hits at most; 20 unless told.
     #[param(minimum = 1, maximum = 50)]
@@ -95,16 +95,20 @@ impl From<Hit> for SearchHit {
 
 /// Search everything.
 ///
-/// Customers and people by name, by telephone number in any spelling (with or without +48, spaces, dashes) and by tax
-/// number; threads, tasks, interactions, opportunities and articles by their titles and texts; files by name; invoices by
-/// number, with or without the letters that the numbers of their series begin with. Case and diacritics make no
-/// difference. A record has to have every word, in whatever form; the last word is taken as the beginning of one, so that
-/// a search box may ask with every letter that is typed (two at least).
+/// Customers and people by name, by telephone number in any spelling (with or without +48, spaces, dashes), customers also
+/// by tax number and `external_id`; threads, tasks, interactions, opportunities and articles by their titles and texts;
+/// files by name; invoices by number, with or without the letters that the numbers of their series begin with. Case and
+/// diacritics make no difference.
 ///
-/// Each type has hits only for callers who may read such records: `crm:read`, `knowledge:read` (drafts of articles with
-/// `knowledge:write`), `billing:read`, and for each file whoever may read that. A change is found from its commit on. Of
-/// words that are in very many records, the newest ones are looked at, and of a text its first 1000 different words. To answer a question by an article, use
-/// `/articles/search`.
+/// A record has to have every word, in whatever form; the last word is taken as the beginning of one, so that a search box
+/// may ask with every letter that is typed (two at least). Some of the words may be what the customer of a thread, task,
+/// interaction or opportunity is called, or a person there: `Kwiatkowski leasing`. Such hits come last.
+///
+/// Each type has hits only for callers who may read such records: `crm:read`, `knowledge:read` (articles that are not
+/// published with `knowledge:write`), `billing:read`, and for each file whoever may read that. A change is found from its
+/// commit on. Of words that are in very many records, of customers with very many, and of very many customers who are
+/// called alike, the newest ones are looked at, and of a text its first 1000 different words. To answer a question by an
+/// article, use `/articles/search`.
 #[utoipa::path(tag = "Search", security(("sign_in" = [])), params(SearchQuery),
     responses((status = 200, body = SearchHits)))]
 #[get("/search")]

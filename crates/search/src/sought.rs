@@ -6,7 +6,7 @@
 //! typed.
 
 use crate::inflection::forms;
-use crate::words::{Word, words};
+use crate::words::{Word, is_number, words};
 use std::collections::{BTreeSet, HashSet};
 
 /// Begins the entry of the first two or three letters of a title's word.
@@ -88,6 +88,23 @@ impl Sought {
         Some(Self { words: sought.collect() })
     }
 
+    /// The same where the last word says nothing as it is, but may be the beginning of one that does: "umowa do", of which
+    /// `doradztwo` becomes.
+    pub fn typed(text: &str) -> Option<Self> {
+        let all = words(text);
+        let last = all.last()?;
+        let is_begun = last.at.end == text.len() && last.is_stop_word() && last.folded.chars().count() > 1;
+        let mut sought = Self::words(&text[..last.at.start]).filter(|_| is_begun)?;
+        for word in &mut sought.words {
+            if let Kind::Typed(forms) = &mut word.kind {
+                word.kind = Kind::Whole(std::mem::take(forms));
+            }
+        }
+        sought.words.truncate(WORDS_MAX - 1);
+        sought.words.push(SoughtWord { text: last.folded.clone(), kind: Kind::Typed(spellings(last)) });
+        Some(sought)
+    }
+
     /// The same where digits that stand together are taken for one number: a telephone's, with or without what is dialled
     /// from abroad, or a tax number, with or without its country. `None` where there is none.
     pub fn numbers(text: &str) -> Option<Self> {
@@ -117,9 +134,10 @@ impl Sought {
                 continue;
             }
             end(&mut digits, &mut sought);
-            let is_of_country = word.folded.bytes().take(2).all(|byte| byte.is_ascii_alphabetic());
-            match word.folded.get(2..) {
-                Some(number) if is_of_country && is_number(number) => digits.push_str(number),
+            let number = word.folded.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+            match word.folded.len() - number.len() {
+                2 if is_number(number) => digits.push_str(number),
+                3 if is_number(number) && number.len() > WITHOUT_AREA_MAX => digits.push_str(number),
                 // A country stands before its tax number, and "tel." and "NIP" before any.
                 _ if word.is_stop_word() || word.folded.chars().count() <= 3 => {}
                 _ => sought.push(SoughtWord { text: word.folded.clone(), kind: Kind::Whole(all_forms(&word)) }),
@@ -179,31 +197,24 @@ impl Sought {
     /// What holds of the words of a record that has all that is sought, as PostgreSQL's `tsquery` puts it: as it was found
     /// in the entries, or exactly as it was typed; anywhere, or in the title.
     pub fn condition(&self, found: &Found, is_exact: bool, in_title: bool) -> String {
-        let weight = if in_title { "A" } else { "" };
-        let words = self.words.iter().zip(&found.0).map(|(sought, entries)| {
-            let term = |text: &str, kind: &str| format!("'{text}':{kind}{weight}");
-            let mut terms = BTreeSet::new();
-            match &sought.kind {
-                Kind::Number => {
-                    let kind = if is_exact { "" } else { "*" };
-                    terms.insert(term(&format!("{NUMBER}{}", sought.text), kind));
-                }
-                _ if is_exact => {
-                    terms.insert(term(&sought.text, ""));
-                }
-                Kind::Whole(_) => terms.extend(entries.iter().map(|entry| term(entry, ""))),
-                Kind::Typed(_) => {
-                    let is_typed = sought.text.chars().count() > 1;
-                    terms.insert(term(&sought.text, if is_typed { "*" } else { "" }));
-                    let others = entries.iter().filter(|entry| !entry.starts_with([BEGINNING]));
-                    terms.extend(others.filter(|it| !it.starts_with(&sought.text)).map(|it| term(it, "")));
-                }
-            }
-            // A term without weights or prefix ends in no colon.
-            let terms: Vec<String> = terms.iter().map(|term| term.trim_end_matches(':').to_owned()).collect();
-            format!("({})", terms.join(" | "))
-        });
-        words.collect::<Vec<_>>().join(" & ")
+        let words = self.words.iter().zip(&found.0);
+        words.map(|(sought, entries)| sought.condition(entries, is_exact, in_title)).collect::<Vec<_>>().join(" & ")
+    }
+
+    /// What holds of the words of a record that has, as it was found anywhere, all that is sought but for the words in some
+    /// places; where it need not have any then, one of them at least. `None` where one that it must have was not found.
+    pub fn condition_beside(&self, places: &BTreeSet<usize>, found: &Found) -> Option<String> {
+        let words = || self.words.iter().zip(&found.0).enumerate();
+        let condition = |sought: &SoughtWord, entries: &BTreeSet<String>| {
+            (!entries.is_empty()).then(|| sought.condition(entries, false, false))
+        };
+        let others = words().filter(|(place, _)| !places.contains(place));
+        let others: Vec<String> = others.map(|(_, (word, entries))| condition(word, entries)).collect::<Option<_>>()?;
+        if !others.is_empty() {
+            return Some(others.join(" & "));
+        }
+        let any: Vec<String> = words().filter_map(|(_, (word, entries))| condition(word, entries)).collect();
+        (!any.is_empty()).then(|| any.join(" | "))
     }
 
     /// How much of a title is asked for, from 0 to 1000.
@@ -237,6 +248,31 @@ impl Sought {
 }
 
 impl SoughtWord {
+    fn condition(&self, entries: &BTreeSet<String>, is_exact: bool, in_title: bool) -> String {
+        let weight = if in_title { "A" } else { "" };
+        let term = |text: &str, kind: &str| format!("'{text}':{kind}{weight}");
+        let mut terms = BTreeSet::new();
+        match &self.kind {
+            Kind::Number => {
+                let kind = if is_exact { "" } else { "*" };
+                terms.insert(term(&format!("{NUMBER}{}", self.text), kind));
+            }
+            _ if is_exact => {
+                terms.insert(term(&self.text, ""));
+            }
+            Kind::Whole(_) => terms.extend(entries.iter().map(|entry| term(entry, ""))),
+            Kind::Typed(_) => {
+                let is_typed = self.text.chars().count() > 1;
+                terms.insert(term(&self.text, if is_typed { "*" } else { "" }));
+                let others = entries.iter().filter(|entry| !entry.starts_with([BEGINNING]));
+                terms.extend(others.filter(|it| !it.starts_with(&self.text)).map(|it| term(it, "")));
+            }
+        }
+        // A term without weights or prefix ends in no colon.
+        let terms: Vec<String> = terms.iter().map(|term| term.trim_end_matches(':').to_owned()).collect();
+        format!("({})", terms.join(" | "))
+    }
+
     fn forms(&self) -> impl Iterator<Item = &str> {
         let forms = match &self.kind {
             Kind::Whole(forms) | Kind::Typed(forms) => Some(forms),
@@ -292,10 +328,6 @@ fn spellings(word: &Word) -> HashSet<String> {
     others.map(|other| (*other).to_owned()).chain([word.folded.clone()]).collect()
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,6 +369,15 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_says_nothing_may_be_the_beginning_of_one_that_does() {
+        let range = |text: &str| Sought::typed(text).map(|sought| sought.ranges().pop().map(|range| range.from));
+        assert_eq!(range("umowa do"), Some(Some("~do".to_owned())));
+        assert_eq!(range("umowa nowe"), Some(Some("nowe".to_owned())));
+        assert_eq!(["umowa do ", "umowa", "umowa z", "do", ""].map(Sought::typed), [None, None, None, None, None]);
+        assert_eq!(Sought::typed("umow do").unwrap().ranges().len(), 1, "only the last word is being typed");
+    }
+
+    #[test]
     fn words_that_say_nothing_are_not_asked_for_but_alone() {
         assert_eq!(Sought::words("umowa z panem i na najem").unwrap().len(), 3);
         assert_eq!(Sought::words("po").unwrap().len(), 1);
@@ -353,7 +394,9 @@ mod tests {
         for text in ["+48 600 100 200", "0048600100200"] {
             assert_eq!(Sought::numbers(text).unwrap().ranges()[0].from, "#48600100200", "{text}");
         }
-        for text in ["526-000-12-46", "NIP 5260001246", "PL 526 000 12 46", "PL5260001246", "pl526-0001246"] {
+        for text in
+            ["526-000-12-46", "NIP 5260001246", "PL 526 000 12 46", "PL5260001246", "pl526-0001246", "nip5260001246"]
+        {
             assert_eq!(Sought::numbers(text).unwrap().ranges()[0].from, "#5260001246", "{text}");
         }
         assert_eq!(Sought::numbers("Kowalski 600100200").unwrap().len(), 2);
@@ -371,6 +414,12 @@ mod tests {
         assert_eq!(sought.condition(&found, false, true), "('pilne':A) & ('umow':*A)");
         assert_eq!(sought.condition(&found, true, true), "('pilna':A) & ('umow':A)");
         assert_eq!(sought.condition(&found, true, false), "('pilna') & ('umow')");
+        let beside = |places: &[usize], found| sought.condition_beside(&places.iter().copied().collect(), found);
+        assert_eq!(beside(&[0], &found).unwrap(), "('umow':*)");
+        assert_eq!(beside(&[0, 1], &found).unwrap(), "('pilne') | ('umow':*)");
+        let one = Found::of(&sought, [(0, "pilne".to_owned())]);
+        assert_eq!(beside(&[0], &one), None);
+        assert_eq!(beside(&[0, 1], &one).unwrap(), "('pilne')");
     }
 
     #[test]

@@ -22,7 +22,8 @@ select organization_id, pg_temp.id_at(i), pg_temp.id_at(i), 'Osoba ' || i, now()
 do $$
 declare name text;
 begin
-    for name in select indexname from pg_indexes where tablename = 'interactions' and indexname <> 'interactions_pkey' loop
+    for name in select indexname from pg_indexes where tablename = 'interactions'
+        and indexname not in ('interactions_pkey', 'interactions_customer_id_idx') loop
         execute format('drop index %I', name);
     end loop;
 end
