@@ -8,4 +8,5 @@ create or replace function write_searched(of articles) returns void language sql
     select write_searched(of.organization_id, case of.status when 'published' then 7 else 10 end::smallint, of.id, of.title,
         concat_ws(' ', regexp_replace(of.body, '\]\([^()\s]*', '] ', 'g'), array_to_string(of.tags, ' ')))
 $$;
-drop function tax_numbers_of (text);
+drop function read_markdown (text);
+drop function tax_words_of (text, text);

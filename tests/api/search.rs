@@ -201,12 +201,65 @@ fn what_a_customer_is_called_by_elsewhere_is_that_customer() {
 }
 
 #[test]
+fn tax_numbers_of_other_countries_are_found_as_they_are_written() {
+    let w = World::new();
+    for (name, country, number) in
+        [("Brugge", "BE", "0403170701"), ("Utrecht", "NL", "123456789B01"), ("Cork", "IE", "1234567FA")]
+    {
+        let tax_id = json!({ "scheme": "eu_vat", "country": country, "number": number });
+        w.buyer().with("name", name).with("tax_id", tax_id).create();
+        for text in [number.to_owned(), format!("{country}{number}"), number.to_lowercase()] {
+            assert_eq!(found(&w.owner, &text), [format!("customer {name}")], "{text}");
+        }
+    }
+    assert_eq!(found(&w.owner, "BE 0403 170 701"), ["customer Brugge"]);
+}
+
+#[test]
+fn what_the_caller_may_not_see_hides_nothing() {
+    let w = World::new();
+    let article = w.article("Przepełnienie ważne").with("status", "published").create();
+    let customer = w.buyer().with("name", "Przepełnienie Teatr").create();
+    let file = w.file("przepełnienie.txt", b"of all");
+    let task = w.task("Rozliczenie").with("customer_id", customer.id()).create();
+    let subject = json!({ "type": "task", "id": task.id() });
+    w.owner.post("/attachments", json!({ "file_id": file.id(), "subject": subject })).expect(201);
+    for _ in 0..51 {
+        w.article("Przepełnienie").with("status", "published").with("valid_until_on", "2026-01-01").create();
+        w.file("przepełnienie.txt", b"of the one who sent it");
+    }
+    let of_files = hits(&w.api_key(&["crm:read"]), "przepełnienie&types=file&limit=1");
+    assert_eq!(of_files[0]["id"], file.id());
+    w.article("Przepełnienie kwiatowe").with("status", "archived").create();
+    let shown = hits(&w.owner, "przepełnienie&types=article&limit=1");
+    assert_eq!(shown[0]["id"], article.id());
+    // A word that is being typed, and that only what is not shown has.
+    assert_eq!(found(&w.owner, "przepełnienie kw&types=customer,article").len(), 2);
+}
+
+#[test]
+fn who_is_first_is_first_of_any_number() {
+    let w = World::new();
+    w.buyer().with("name", "Zenobia Malicka").create();
+    for number in 0..25 {
+        w.buyer().with("name", format!("Zenobia Kos {number}")).create();
+    }
+    for limit in [1, 5, 50] {
+        let first = |text: &str| found(&w.owner, &format!("{text}&limit={limit}"))[0].clone();
+        assert_eq!(first("zenobia ma"), "customer Zenobia Malicka");
+        assert_eq!(first("zenobia mal"), "customer Zenobia Malicka");
+        assert_eq!(first("zenobia"), found(&w.owner, "zenobia&limit=50")[0]);
+    }
+}
+
+#[test]
 fn articles_are_found_by_what_their_readers_see() {
     let w = World::new();
     let body = "Tekst <span title=\"ukryty\">widoczny</span> rower < bok > cel.\n\n<!-- uwaga\nredakcji -->\n\n\
-        <script>skrypt()</script>\n\n<https://strona.example/adres>\n\nKoniec <!-- druga --> zdania.";
+        <script>skrypt()</script>\n\n<https://strona.example/adres>\n\n\
+        Pole `<KodUrzedu>` i przychód <limit roczny…\n\n> Koniec <!-- druga --> zdania.";
     let article = w.article("Jak pisać").with("body", body).with("status", "published").create();
-    for text in ["widoczny", "bok cel", "strona adres", "koniec zdania"] {
+    for text in ["widoczny", "bok cel", "strona adres", "koniec zdania", "KodUrzedu", "limit roczny"] {
         assert_eq!(found(&w.owner, text), ["article Jak pisać"], "{text}");
     }
     for text in ["ukryty", "span", "uwaga", "redakcji", "skrypt", "druga"] {

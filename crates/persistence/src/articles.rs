@@ -271,6 +271,28 @@ pub fn find_all(tx: &mut Tx<'_>, reader: ArticleReader, ids: &[ArticleId]) -> Re
         .load(tx.conn)?)
 }
 
+/// Which of `ids` there are for the reader, in no order.
+pub fn visible(tx: &mut Tx<'_>, reader: ArticleReader, ids: &[ArticleId]) -> Result<Vec<ArticleId>> {
+    Ok(articles::table
+        .filter(articles::organization_id.eq(tx.organization_id()))
+        .filter(articles::id.eq_any(ids))
+        .filter(articles::status.eq_any(reader.statuses()))
+        .select(articles::id)
+        .load(tx.conn)?)
+}
+
+/// Which of those are not withdrawn, and hold on a day, in no order.
+pub fn held(tx: &mut Tx<'_>, reader: ArticleReader, ids: &[ArticleId], on: NaiveDate) -> Result<Vec<ArticleId>> {
+    Ok(articles::table
+        .filter(articles::organization_id.eq(tx.organization_id()))
+        .filter(articles::id.eq_any(ids))
+        .filter(articles::status.eq_any(reader.statuses()))
+        .filter(articles::status.ne(ArticleStatus::Archived))
+        .filter(articles::valid_until_on.is_null().or(articles::valid_until_on.ge(on)))
+        .select(articles::id)
+        .load(tx.conn)?)
+}
+
 /// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.
 pub fn lock(tx: &mut Tx<'_>, id: ArticleId, seen: Option<i32>) -> Result<Article> {
     let article = articles::table

@@ -215,6 +215,16 @@ pub fn find_all(tx: &mut Tx<'_>, reader: Reader, ids: &[FileId]) -> Result<Vec<F
         .load(tx.conn)?)
 }
 
+/// Which of `ids` are there for the reader, in no order.
+pub fn visible(tx: &mut Tx<'_>, reader: Reader, ids: &[FileId]) -> Result<Vec<FileId>> {
+    Ok(files::table
+        .filter(files::organization_id.eq(tx.organization_id()))
+        .filter(files::id.eq_any(ids))
+        .filter(reader.may_see(tx.scope.actor))
+        .select(files::id)
+        .load(tx.conn)?)
+}
+
 /// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.
 pub fn lock(tx: &mut Tx<'_>, reader: Reader, id: FileId, seen: Option<i32>) -> Result<File> {
     let file = files::table

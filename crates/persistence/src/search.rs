@@ -13,6 +13,7 @@ mod renewal;
 pub use self::renewal::{Reindexed, outdated, reindex, renew};
 
 use self::lookup::Lookup;
+use self::records::Record;
 use crate::articles::ArticleReader;
 use crate::customers;
 use crate::db::Tx;
@@ -95,8 +96,11 @@ pub fn search(tx: &mut Tx<'_>, search: &Search) -> Result<Vec<Hit>> {
     if let Some(sought) = &sought {
         grade(&mut grades, find(tx, search, sought)?);
     }
+    let mut begun: BTreeSet<Key> = BTreeSet::new();
     if let Some(typed) = Sought::typed(&search.text) {
-        grade(&mut grades, find(tx, search, &typed)?);
+        let found = find(tx, search, &typed)?;
+        begun.extend(found.iter().map(|(key, _)| *key));
+        grade(&mut grades, found);
     }
     if let Some(numbers) = &as_numbers {
         grade(&mut grades, Lookup::of(tx, numbers)?.find(tx, search)?);
@@ -114,7 +118,15 @@ pub fn search(tx: &mut Tx<'_>, search: &Search) -> Result<Vec<Hit>> {
     if search.types.contains(&SearchType::Invoice) {
         records.extend(by_number::invoices(tx, search)?);
     }
-    let mut hits: Vec<Hit> = records.into_iter().map(|(grade, record)| record.judge(grade, &sought, tx.now)).collect();
+    let judge = |(grade, record): (Grade, Record)| {
+        let mut hit = record.judge(grade, &sought, tx.now);
+        // Of a word that is being typed the others have nothing.
+        if !begun.is_empty() && !begun.contains(&(hit.kind, hit.id)) {
+            hit.score = (hit.score * 7 / 10).max(1);
+        }
+        hit
+    };
+    let mut hits: Vec<Hit> = records.into_iter().map(judge).collect();
     hits.sort_by_key(|hit| Reverse((hit.score, hit.at, hit.id)));
     hits.truncate(search.limit);
     let customer_ids: Vec<CustomerId> = hits.iter().filter_map(|hit| hit.customer_id).collect();

@@ -162,6 +162,13 @@ impl Sought {
         (is_begun && !self.words.is_empty()).then_some(self)
     }
 
+    /// The places of the words that say what kind of company somebody is: "sp. z o.o.".
+    pub fn kinds_of_companies(&self) -> BTreeSet<usize> {
+        let is_kind = |text: &str| COMPANIES.iter().any(|(word, others)| *word == text || others.contains(&text));
+        let places = self.words.iter().enumerate().filter(|(_, word)| is_kind(&word.text));
+        places.map(|(place, _)| place).collect()
+    }
+
     /// How many words are sought.
     pub fn len(&self) -> usize {
         self.words.len()
@@ -375,6 +382,14 @@ mod tests {
         assert_eq!(range("umowa nowe"), Some(Some("nowe".to_owned())));
         assert_eq!(["umowa do ", "umowa", "umowa z", "do", ""].map(Sought::typed), [None, None, None, None, None]);
         assert_eq!(Sought::typed("umow do").unwrap().ranges().len(), 1, "only the last word is being typed");
+    }
+
+    #[test]
+    fn kinds_of_companies_are_told_from_names() {
+        let places = |text: &str| Sought::words(text).unwrap().kinds_of_companies().into_iter().collect::<Vec<_>>();
+        assert_eq!(places("Liczbowo sp. z o.o. przegląd"), [1, 2]);
+        assert_eq!(places("spółka Liczbowo"), [0]);
+        assert_eq!(places("Liczbowo"), Vec::<usize>::new());
     }
 
     #[test]

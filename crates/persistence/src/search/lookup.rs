@@ -1,11 +1,12 @@
 //! Which records have all that is sought: the entries of each word first, then the newest records that the rarest word is
 //! in, and of those the ones that have all words.
 
-use super::{Grade, KINDS, Key, Search};
+use super::{Grade, KINDS, Key, Search, records};
 use crate::db::Tx;
 use crate::error::Result;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Uuid as SqlUuid};
+use opiekun_domain::search::SearchType;
 use opiekun_search::Sought;
 use opiekun_search::sought::Found;
 use std::collections::{BTreeSet, HashMap};
@@ -19,6 +20,8 @@ const RARE_MAX: usize = 400;
 const COMPARED: usize = 12_000;
 /// So many records of a kind are looked at closely.
 const CANDIDATES: i64 = 400;
+/// So many records of a kind are judged at least, however few are asked for: who is first is first of any number.
+const OF_KIND_MIN: usize = 50;
 /// Of each entry at least so many records are looked at.
 const OF_ENTRY_MIN: usize = 10;
 
@@ -60,7 +63,7 @@ impl<'a> Lookup<'a> {
         Found::of(self.sought, words)
     }
 
-    /// The records that have everything that is sought, at most so many of each kind as the search may show.
+    /// The records that have everything that is sought, the best of each kind of those that there are for the caller.
     pub fn find(&self, tx: &mut Tx<'_>, search: &Search) -> Result<Vec<(Key, Grade)>> {
         // A kind of which no record has one of the words has none with all of them.
         let has_all = |kind: &i16| {
@@ -74,7 +77,15 @@ impl<'a> Lookup<'a> {
         }
         let found = self.found(entries.iter().copied());
         let plan = plan(tx, self.sought, &entries)?;
-        candidates(tx, search, self.sought, &found, &plan)
+        let candidates = candidates(tx, search, self.sought, &found, &plan)?;
+        let visible = records::visible(tx, search, candidates.iter().map(|(key, _)| *key))?;
+        let mut of_kind: HashMap<SearchType, usize> = HashMap::new();
+        let is_shown = |(key, _): &(Key, Grade)| {
+            let number = of_kind.entry(key.0).or_default();
+            *number += usize::from(visible.contains(key));
+            visible.contains(key) && *number <= search.limit.max(OF_KIND_MIN)
+        };
+        Ok(candidates.into_iter().filter(is_shown).collect())
     }
 }
 
@@ -189,7 +200,7 @@ fn rarest(tx: &mut Tx<'_>, entries: &[&Entry], limit: impl Fn(&Entry) -> i32) ->
     Ok(counted.into_iter().map(|counted| (counted.kind, counted.sought)).collect())
 }
 
-/// Those of the newest records of some entries that have everything that is sought, the best ones of each kind.
+/// Those of the newest records of some entries that have everything that is sought, of each kind the best first.
 fn candidates(
     tx: &mut Tx<'_>,
     search: &Search,
@@ -242,7 +253,9 @@ fn candidates(
              ) as number
              from graded
          )
-         select kind, record_id, grade from ordered where number <= $13",
+         -- Which files and articles there are for the caller is told behind.
+         select kind, record_id, grade from ordered where number <= case when kind in (6, 7, 10) then $8 else $13 end
+         order by kind, number",
     )
     .bind::<SqlUuid, _>(tx.organization_id())
     .bind::<Array<Integer>, _>(sources.iter().map(|source| source.entry.sought).collect::<Vec<_>>())
@@ -256,7 +269,7 @@ fn candidates(
     .bind::<Text, _>(sought.condition(found, false, true))
     .bind::<Text, _>(sought.condition(found, true, false))
     .bind::<Text, _>(sought.condition(found, false, false))
-    .bind::<BigInt, _>(i64::try_from(search.limit).unwrap_or(i64::MAX))
+    .bind::<BigInt, _>(i64::try_from(search.limit.max(OF_KIND_MIN)).unwrap_or(i64::MAX))
     .load(tx.conn)?;
     let typed = candidates.into_iter().filter_map(|Candidate { kind, record_id, grade }| {
         let (kind, _, _) = KINDS.iter().find(|(_, _, numbers)| numbers.contains(&kind))?;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, SmallInt, Text, Uuid as SqlUuid};
 use opiekun_domain::search::SearchType;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// The kinds that are of customers, and these themselves.
@@ -29,9 +29,9 @@ const CUSTOMERS_MAX: usize = 400;
 /// So many of their newest records of a kind are looked at, ...
 const RECORDS: usize = 1_000;
 /// ... so many at least of each customer, ...
-const RECORDS_MIN: usize = 25;
+const RECORDS_MIN: usize = 10;
 /// ... and so many altogether.
-const RECORDS_MAX: i64 = 5_000;
+const RECORDS_MAX: i64 = 2_000;
 /// So many are found at most, the newest.
 const FOUND_MAX: i64 = 200;
 
@@ -44,9 +44,12 @@ pub(super) fn find(tx: &mut Tx<'_>, search: &Search, lookup: &Lookup<'_>) -> Res
     if kinds.is_empty() || lookup.sought.len() < 2 {
         return Ok(Vec::new());
     }
+    // Who is called by a name may be called a company with it.
+    let kinds_of_companies = lookup.sought.kinds_of_companies();
     let found = lookup.found(lookup.entries.iter().filter(|entry| kinds.contains(&entry.kind)));
     let asked = called(tx, lookup)?.into_iter().filter_map(|Called { customer_id, words, by_one }| {
-        let words = words.into_iter().filter_map(|word| usize::try_from(word).ok()).collect();
+        let mut words: BTreeSet<usize> = words.into_iter().filter_map(|word| usize::try_from(word).ok()).collect();
+        words.extend(&kinds_of_companies);
         let condition = lookup.sought.condition_beside(&words, &found)?;
         Some(Asked { customer_id, condition, with_names: !by_one })
     });

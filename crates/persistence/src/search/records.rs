@@ -1,6 +1,6 @@
 //! The records that were found, as hits tell of them.
 
-use super::{Grade, Grades, Hit, Search};
+use super::{Grade, Grades, Hit, Key, Search};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::{articles, customers, files, interactions, opportunities, organizations, people, tasks, threads};
@@ -10,6 +10,7 @@ use opiekun_domain::ids::{ArticleId, CustomerId, FileId, InteractionId, Opportun
 use opiekun_domain::search::SearchType;
 use opiekun_search::excerpt::excerpt_of_text;
 use opiekun_search::{Sought, markdown, words};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// A record as a hit tells of it.
@@ -55,7 +56,29 @@ impl Record {
     }
 }
 
-/// The records themselves, without those that are not there for the caller.
+/// Those of some records that there are for the caller: files that may be read, articles that hold.
+pub(super) fn visible(tx: &mut Tx<'_>, search: &Search, keys: impl Iterator<Item = Key>) -> Result<HashSet<Key>> {
+    let mut visible: HashSet<Key> = keys.collect();
+    let of = |kind: SearchType| visible.iter().filter(move |key| key.0 == kind).map(|key| key.1);
+    let file_ids: Vec<FileId> = of(SearchType::File).map(FileId).collect();
+    let article_ids: Vec<ArticleId> = of(SearchType::Article).map(ArticleId).collect();
+    visible.retain(|(kind, _)| !matches!(kind, SearchType::File | SearchType::Article));
+    if !file_ids.is_empty() {
+        visible.extend(files::visible(tx, search.files, &file_ids)?.into_iter().map(|id| (SearchType::File, id.0)));
+    }
+    if !article_ids.is_empty() {
+        let held = if search.include_archived {
+            articles::visible(tx, search.articles, &article_ids)?
+        } else {
+            let today = organizations::today(tx)?;
+            articles::held(tx, search.articles, &article_ids, today)?
+        };
+        visible.extend(held.into_iter().map(|id| (SearchType::Article, id.0)));
+    }
+    Ok(visible)
+}
+
+/// The records themselves.
 pub(super) fn read(tx: &mut Tx<'_>, search: &Search, grades: &Grades) -> Result<Vec<(Grade, Record)>> {
     let mut records = Vec::new();
     for kind in SearchType::ALL.iter().copied() {
@@ -162,12 +185,7 @@ fn read_kind(tx: &mut Tx<'_>, search: &Search, kind: SearchType, ids: &[Uuid]) -
                 at: row.updated_at,
             };
             let ids: Vec<ArticleId> = ids.map(ArticleId).collect();
-            let today = organizations::today(tx)?;
-            let holds = |row: &articles::Article| {
-                let is_valid = row.fields.valid_until_on.is_none_or(|until_on| until_on >= today);
-                search.include_archived || row.fields.status != ArticleStatus::Archived && is_valid
-            };
-            articles::find_all(tx, search.articles, &ids)?.into_iter().filter(holds).map(of_row).collect()
+            articles::find_all(tx, search.articles, &ids)?.into_iter().map(of_row).collect()
         }
         SearchType::File => {
             let of_row = |row: files::File| Record {
