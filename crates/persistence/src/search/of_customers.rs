@@ -31,7 +31,7 @@ const RECORDS: usize = 1_000;
 /// ... so many at least of each customer, ...
 const RECORDS_MIN: usize = 10;
 /// ... and so many altogether.
-const RECORDS_MAX: i64 = 2_000;
+const RECORDS_MAX: i64 = 1_000;
 /// So many are found at most, the newest.
 const FOUND_MAX: i64 = 200;
 
