@@ -271,26 +271,25 @@ pub fn find_all(tx: &mut Tx<'_>, reader: ArticleReader, ids: &[ArticleId]) -> Re
         .load(tx.conn)?)
 }
 
-/// Which of `ids` there are for the reader, in no order.
-pub fn visible(tx: &mut Tx<'_>, reader: ArticleReader, ids: &[ArticleId]) -> Result<Vec<ArticleId>> {
-    Ok(articles::table
+/// Which of `ids` there are for the reader, in no order; those alone that are not withdrawn and hold on a day, if one is given.
+pub fn visible(
+    tx: &mut Tx<'_>,
+    reader: ArticleReader,
+    ids: &[ArticleId],
+    held_on: Option<NaiveDate>,
+) -> Result<Vec<ArticleId>> {
+    let mut visible = articles::table
         .filter(articles::organization_id.eq(tx.organization_id()))
         .filter(articles::id.eq_any(ids))
         .filter(articles::status.eq_any(reader.statuses()))
         .select(articles::id)
-        .load(tx.conn)?)
-}
-
-/// Which of those are not withdrawn, and hold on a day, in no order.
-pub fn held(tx: &mut Tx<'_>, reader: ArticleReader, ids: &[ArticleId], on: NaiveDate) -> Result<Vec<ArticleId>> {
-    Ok(articles::table
-        .filter(articles::organization_id.eq(tx.organization_id()))
-        .filter(articles::id.eq_any(ids))
-        .filter(articles::status.eq_any(reader.statuses()))
-        .filter(articles::status.ne(ArticleStatus::Archived))
-        .filter(articles::valid_until_on.is_null().or(articles::valid_until_on.ge(on)))
-        .select(articles::id)
-        .load(tx.conn)?)
+        .into_boxed();
+    if let Some(day) = held_on {
+        visible = visible
+            .filter(articles::status.ne(ArticleStatus::Archived))
+            .filter(articles::valid_until_on.is_null().or(articles::valid_until_on.ge(day)));
+    }
+    Ok(visible.load(tx.conn)?)
 }
 
 /// Locks the row; [`StoreError::Stale`] when somebody has changed it since `seen`.

@@ -138,6 +138,13 @@ pub fn search(tx: &mut Tx<'_>, search: &Search) -> Result<Vec<Hit>> {
 }
 
 type Key = (SearchType, Uuid);
+
+/// A record by the number of its kind.
+fn key(number: i16, record_id: Uuid) -> Option<Key> {
+    let (kind, _, _) = KINDS.iter().find(|(_, _, numbers)| numbers.contains(&number))?;
+    Some((*kind, record_id))
+}
+
 type Grades = BTreeMap<Key, Grade>;
 
 /// The records that have all words themselves, or with what their customer is called.

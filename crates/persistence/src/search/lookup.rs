@@ -1,7 +1,7 @@
 //! Which records have all that is sought: the entries of each word first, then the newest records that the rarest word is
 //! in, and of those the ones that have all words.
 
-use super::{Grade, KINDS, Key, Search, records};
+use super::{Grade, Key, Search, key, records};
 use crate::db::Tx;
 use crate::error::Result;
 use diesel::prelude::*;
@@ -80,12 +80,13 @@ impl<'a> Lookup<'a> {
         let candidates = candidates(tx, search, self.sought, &found, &plan)?;
         let visible = records::visible(tx, search, candidates.iter().map(|(key, _)| *key))?;
         let mut of_kind: HashMap<SearchType, usize> = HashMap::new();
-        let is_shown = |(key, _): &(Key, Grade)| {
+        let is_among_best = |(key, _): &(Key, Grade)| {
             let number = of_kind.entry(key.0).or_default();
-            *number += usize::from(visible.contains(key));
-            visible.contains(key) && *number <= search.limit.max(OF_KIND_MIN)
+            *number += 1;
+            *number <= search.limit.max(OF_KIND_MIN)
         };
-        Ok(candidates.into_iter().filter(is_shown).collect())
+        let seen = candidates.into_iter().filter(|(key, _)| visible.contains(key));
+        Ok(seen.filter(is_among_best).collect())
     }
 }
 
@@ -272,14 +273,13 @@ fn candidates(
     .bind::<BigInt, _>(i64::try_from(search.limit.max(OF_KIND_MIN)).unwrap_or(i64::MAX))
     .load(tx.conn)?;
     let typed = candidates.into_iter().filter_map(|Candidate { kind, record_id, grade }| {
-        let (kind, _, _) = KINDS.iter().find(|(_, _, numbers)| numbers.contains(&kind))?;
         let grade = match grade {
             4 => Grade::ExactInTitle,
             3 => Grade::InTitle,
             2 => Grade::ExactAnywhere,
             _ => Grade::Anywhere,
         };
-        Some(((*kind, record_id), grade))
+        Some((key(kind, record_id)?, grade))
     });
     Ok(typed.collect())
 }

@@ -2,7 +2,7 @@
 //! somebody looks for who types "Kwiatkowski leasing". A customer is called as its people are, too.
 
 use super::lookup::{Entry, IN_TITLE, Lookup, share};
-use super::{Grade, KINDS, Key, NAMED, Search};
+use super::{Grade, KINDS, Key, NAMED, Search, key};
 use crate::db::Tx;
 use crate::error::Result;
 use diesel::prelude::*;
@@ -188,9 +188,6 @@ fn having(tx: &mut Tx<'_>, kinds: &[i16], asked: &[Asked]) -> Result<Vec<(Key, G
     .bind::<BigInt, _>(RECORDS_MAX)
     .bind::<BigInt, _>(FOUND_MAX)
     .load(tx.conn)?;
-    let typed = having.into_iter().filter_map(|Having { kind, record_id }| {
-        let (kind, _, _) = KINDS.iter().find(|(_, _, numbers)| numbers.contains(&kind))?;
-        Some(((*kind, record_id), Grade::OfCustomer))
-    });
-    Ok(typed.collect())
+    let keys = having.into_iter().filter_map(|Having { kind, record_id }| key(kind, record_id));
+    Ok(keys.map(|key| (key, Grade::OfCustomer)).collect())
 }

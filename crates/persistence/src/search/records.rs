@@ -67,13 +67,9 @@ pub(super) fn visible(tx: &mut Tx<'_>, search: &Search, keys: impl Iterator<Item
         visible.extend(files::visible(tx, search.files, &file_ids)?.into_iter().map(|id| (SearchType::File, id.0)));
     }
     if !article_ids.is_empty() {
-        let held = if search.include_archived {
-            articles::visible(tx, search.articles, &article_ids)?
-        } else {
-            let today = organizations::today(tx)?;
-            articles::held(tx, search.articles, &article_ids, today)?
-        };
-        visible.extend(held.into_iter().map(|id| (SearchType::Article, id.0)));
+        let held_on = if search.include_archived { None } else { Some(organizations::today(tx)?) };
+        let article_ids = articles::visible(tx, search.articles, &article_ids, held_on)?;
+        visible.extend(article_ids.into_iter().map(|id| (SearchType::Article, id.0)));
     }
     Ok(visible)
 }
